@@ -1,0 +1,104 @@
+"""auditor: how robust is a model file to adversarial inputs, and how far can that answer be trusted?
+
+The names below are the public ones; they are imported when first used, so that `import auditor` stays cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from auditor._version import __version__
+
+if TYPE_CHECKING:
+    from auditor.attack import Attack, Passes
+    from auditor.check import Check, Finding, Severity, Stage
+    from auditor.defense import Defense
+    from auditor.engine.scene import Scene
+    from auditor.engine.view import Gradient, View, margins
+    from auditor.errors import AuditorError, DataError, ModelError, PluginError, RunError, UsageError
+    from auditor.formats.base import Format
+    from auditor.hookspecs import hookimpl
+    from auditor.parameters import parameter
+    from auditor.result.run import Run
+    from auditor.rng import Rng
+    from auditor.samples.base import SampleOptions, Samples, Skipped
+    from auditor.target.base import ModelOptions, Target
+    from auditor.types import Access, Goal, Norm, Threat
+
+_HOME = {
+    "Access": "types",
+    "Attack": "attack",
+    "AuditorError": "errors",
+    "Check": "check",
+    "DataError": "errors",
+    "Defense": "defense",
+    "Finding": "check",
+    "Format": "formats.base",
+    "Goal": "types",
+    "Gradient": "engine.view",
+    "ModelError": "errors",
+    "ModelOptions": "target.base",
+    "Norm": "types",
+    "Passes": "attack",
+    "PluginError": "errors",
+    "Rng": "rng",
+    "Run": "result.run",
+    "RunError": "errors",
+    "SampleOptions": "samples.base",
+    "Samples": "samples.base",
+    "Scene": "engine.scene",
+    "Severity": "check",
+    "Skipped": "samples.base",
+    "Stage": "check",
+    "Target": "target.base",
+    "Threat": "types",
+    "UsageError": "errors",
+    "View": "engine.view",
+    "hookimpl": "hookspecs",
+    "margins": "engine.view",
+    "parameter": "parameters",
+}
+
+__all__ = [
+    "Access",
+    "Attack",
+    "AuditorError",
+    "Check",
+    "DataError",
+    "Defense",
+    "Finding",
+    "Format",
+    "Goal",
+    "Gradient",
+    "ModelError",
+    "ModelOptions",
+    "Norm",
+    "Passes",
+    "PluginError",
+    "Rng",
+    "Run",
+    "RunError",
+    "SampleOptions",
+    "Samples",
+    "Scene",
+    "Severity",
+    "Skipped",
+    "Stage",
+    "Target",
+    "Threat",
+    "UsageError",
+    "View",
+    "__version__",
+    "hookimpl",
+    "margins",
+    "parameter",
+]
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        module = _HOME[name]
+    except KeyError:
+        raise AttributeError(f"module 'auditor' has no attribute {name!r}") from None
+    return getattr(importlib.import_module(f"auditor.{module}"), name)

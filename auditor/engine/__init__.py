@@ -1,0 +1,1 @@
+"""Plan, cascade, referee: everything between settings and result."""

@@ -1,0 +1,188 @@
+"""The target as an attack sees it.
+
+Every question an attack asks goes through a `View`. It answers as far as the attack's access allows, counts the
+passes, remembers the best adversarial example seen for each sample, spares those already broken (a row that fell
+costs no further pass; its last answer is repeated), and ends the attack when all fell or the time is up. Attacks
+need not know any of this.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+from auditor.errors import PluginError
+from auditor.types import Access
+
+if TYPE_CHECKING:
+    from auditor.target.base import Target
+    from auditor.types import Images, Labels, Logits, Threat
+
+Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""Logits `(N, K)` and labels `(N,)` to a loss per sample `(N,)`, which attacks raise."""
+
+
+class Finished(Exception):
+    """Nothing is left to attack: every sample fell. Let it pass; the engine catches it."""
+
+
+class OutOfTime(Exception):
+    """The time limit is reached. Let it pass; the engine catches it."""
+
+
+class Gradient(NamedTuple):
+    """Loss `(N,)`, its gradient with respect to `x` `(N, …)`, and the logits `(N, K)` it was computed from."""
+
+    loss: Tensor
+    gradient: Tensor
+    logits: Tensor
+
+
+@dataclass
+class Ledger:
+    """What is known of each of the N samples of a batch, shared by all views onto it."""
+
+    x: Images
+    y: Labels
+    threat: Threat
+    margin: float
+    best: Images
+    best_margin: Tensor
+    active: Tensor
+    logits: Logits
+    forwards: int = 0
+    backwards: int = 0
+    deadline: float = float("inf")
+
+    @classmethod
+    def open(cls, x: Images, y: Labels, threat: Threat, num_classes: int, margin: float, deadline: float) -> Ledger:
+        """A fresh ledger: nothing found, everything active."""
+        n = len(x)
+        return cls(
+            x=x,
+            y=y,
+            threat=threat,
+            margin=margin,
+            best=x.clone(),
+            best_margin=torch.full((n,), -torch.inf, device=x.device),
+            active=torch.ones(n, dtype=torch.bool, device=x.device),
+            logits=torch.zeros(n, num_classes, device=x.device),
+            deadline=deadline,
+        )
+
+    @property
+    def found(self) -> Tensor:
+        """Which samples have an adversarial example, `(N,)` bool."""
+        return self.best_margin > self.margin
+
+    def record(self, rows: Tensor, candidates: Images, logits: Logits) -> None:
+        """Judge candidates for some rows and keep the most convincing ones that lie inside the threat."""
+        margin = margins(logits, self.y[rows])
+        inside = self.threat.project(candidates, self.x[rows])
+        exact = (candidates - inside).flatten(1).abs().amax(1) <= 1e-6
+        better = exact & (margin > self.best_margin[rows])
+        where = rows[better]
+        self.best[where] = inside[better]
+        self.best_margin[where] = margin[better]
+        self.active[where] = self.best_margin[where] <= self.margin
+        self.logits[rows] = logits
+
+
+def margins(logits: Logits, y: Labels) -> Tensor:
+    """Largest wrong logit less the true one, `(N,)`; above 0 the answer is wrong."""
+    true = logits.gather(1, y[:, None]).squeeze(1)
+    wrong = logits.scatter(1, y[:, None], -torch.inf).amax(1)
+    return wrong - true
+
+
+class View:
+    """A batch of N samples of one target, seen with one kind of access.
+
+    Shapes: `x` is `(N, …)`, labels `(N,)`. All rows may be passed at every call; rows that already fell are not run.
+    """
+
+    def __init__(self, target: Target, ledger: Ledger, access: Access, rows: Tensor | None = None) -> None:
+        self._target = target
+        self._ledger = ledger
+        self._access = access
+        self._rows = torch.arange(len(ledger.x), device=ledger.x.device) if rows is None else rows
+
+    @property
+    def num_classes(self) -> int:
+        return self._target.num_classes
+
+    @property
+    def active(self) -> Tensor:
+        """Which of the rows are still standing, `(N,)` bool."""
+        return self._ledger.active[self._rows]
+
+    def select(self, rows: Tensor) -> View:
+        """A view onto some of the rows (indices or a mask), for attacks that treat samples differently."""
+        return View(self._target, self._ledger, self._access, self._rows[rows])
+
+    def logits(self, x: Images) -> Logits:
+        """Scores of the classes, `(N, K)`; one forward pass for each row still standing.
+
+        Raises:
+            PluginError: the attack declared that it sees labels only.
+        """
+        if self._access is Access.LABELS:
+            raise PluginError("The attack declares access 'labels' and asks for scores.")
+        return self._query(x)
+
+    def labels(self, x: Images) -> Labels:
+        """Predicted classes, `(N,)`; one forward pass for each row still standing."""
+        return self._query(x).argmax(1)
+
+    def gradient(self, x: Images, y: Labels, loss: Loss) -> Gradient:
+        """Loss, its gradient at `x`, and logits; one forward and one backward pass for each row still standing.
+
+        Rows that fell get their last logits and a zero gradient.
+
+        Raises:
+            PluginError: the attack did not declare access to gradients.
+        """
+        if self._access is not Access.GRADIENTS:
+            raise PluginError(f"The attack declares access {str(self._access)!r} and asks for gradients.")
+        at, rows = self._standing()
+        with torch.enable_grad():
+            leaf = x.detach()[at].requires_grad_(True)
+            answer = self._target.differentiable(leaf)
+            full = self._ledger.logits[self._rows].index_copy(0, at, answer.to(self._ledger.logits.dtype))
+            losses = loss(full, y)
+            (inner,) = torch.autograd.grad(losses[at].sum(), leaf)
+        gradient = torch.zeros_like(x)
+        gradient[at] = inner.to(x.dtype)
+        self._ledger.backwards += len(at)
+        self._note(rows, leaf.detach(), answer.detach())
+        return Gradient(losses.detach(), gradient, full.detach())
+
+    def _standing(self) -> tuple[Tensor, Tensor]:
+        """Positions in this view, and in the ledger, of the rows to run."""
+        if time.monotonic() > self._ledger.deadline:
+            raise OutOfTime
+        at = self.active.nonzero().squeeze(1)
+        if not len(at):
+            if not bool(self._ledger.active.any()):
+                raise Finished
+            # This view's rows fell while others stand: answer from memory, at no cost.
+            at = at[:0]
+        return at, self._rows[at]
+
+    def _query(self, x: Images) -> Logits:
+        at, rows = self._standing()
+        if len(at):
+            source = self._target.differentiable if self._access is Access.GRADIENTS else self._target.answer
+            with torch.no_grad():
+                answer = source(x.detach()[at])
+            self._note(rows, x.detach()[at], answer)
+        return self._ledger.logits[self._rows]
+
+    def _note(self, rows: Tensor, candidates: Images, answer: Logits) -> None:
+        self._ledger.forwards += len(rows)
+        self._ledger.record(rows, candidates, answer.to(self._ledger.logits.dtype))

@@ -1,0 +1,15 @@
+"""ONNX graphs as differentiable PyTorch modules.
+
+    from auditor.onnx import load_twin
+
+    twin = load_twin("model.onnx")
+    logits = twin(x)
+
+See docs/explanation/onnx-twin.md for how it works and what it promises.
+"""
+
+from auditor.onnx.inspection import GraphInfo, TensorInfo, inspect_graph
+from auditor.onnx.registry import UnsupportedOperator, operator
+from auditor.onnx.twin import Twin, load_twin
+
+__all__ = ["GraphInfo", "TensorInfo", "Twin", "UnsupportedOperator", "inspect_graph", "load_twin", "operator"]

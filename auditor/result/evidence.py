@@ -1,0 +1,96 @@
+"""Evidence: the adversarial examples that were counted, with their originals, so that anyone can check them again.
+
+Layout: `evidence/<model>/<norm>-<eps>/<number>.safetensors`, each file holding `index (n,)`, `label (n,)`,
+`original (n, …)` and `adversarial (n, …)` in `[0, 1]`; originals that are 8-bit images are stored as uint8.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from auditor.errors import RunError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from auditor.types import Threat
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some counted examples, as numpy arrays: `index`, `label` `(n,)` int64; the images `(n, …)` float32."""
+
+    index: np.ndarray
+    label: np.ndarray
+    original: np.ndarray
+    adversarial: np.ndarray
+
+
+def folder(run: Path, model: str, norm: str, eps: float) -> Path:
+    """Where the evidence of one model and threat lies."""
+    return run / "evidence" / slug(model) / f"{norm}-{eps:.6g}"
+
+
+def slug(name: str) -> str:
+    """A file name that holds on every system, for any model name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip(".") or "model"
+
+
+def write_shard(path: Path, shard: Shard, *, eight_bit: bool) -> None:
+    """Write atomically: a reader sees the whole file or none, also after a power cut."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    original = shard.original
+    if eight_bit:
+        original = np.rint(original * 255.0).astype(np.uint8)
+    tensors = {
+        "index": shard.index.astype(np.int64),
+        "label": shard.label.astype(np.int64),
+        "original": np.ascontiguousarray(original),
+        "adversarial": np.ascontiguousarray(shard.adversarial, dtype=np.float32),
+    }
+    atomic_write(path, save(tensors))
+
+
+def atomic_write(path: Path, content: bytes) -> None:
+    """Write to a temporary neighbour, flush to the disk, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def read_shard(path: Path) -> Shard:
+    """Read one file.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    import numpy as np
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        tensors = load_file(path)
+        original = tensors["original"]
+        if original.dtype == np.uint8:
+            original = original.astype(np.float32) / np.float32(255.0)
+        return Shard(tensors["index"], tensors["label"], original, tensors["adversarial"])
+    except (OSError, SafetensorError, KeyError) as error:
+        raise RunError(f"The evidence file {path} is damaged ({error}); run the scan again.") from error
+
+
+def read_evidence(run: Path, model: str, threat: Threat | tuple[str, float]) -> Iterator[Shard]:
+    """All shards of one model and threat, in the order in which they were written."""
+    norm, eps = threat if isinstance(threat, tuple) else (threat.norm, threat.eps)
+    for path in sorted(folder(run, model, norm, eps).glob("*.safetensors")):
+        yield read_shard(path)

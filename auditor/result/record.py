@@ -1,0 +1,156 @@
+"""The record of a run: frozen, with a schema version; every format is a pure function of it and of `samples.csv`.
+
+The keys are a contract with other programs. New keys may be added under the same schema version; a key that
+changes its meaning or goes away raises it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from auditor.check import Finding as FindingRecord
+
+SCHEMA = "auditor.result/1"
+
+Interval = tuple[float, float]
+Verdict = Literal["pass", "fail", "inconclusive", "error"]
+Outcome = Literal["robust", "broken", "misclassified", "not_evaluated"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Finding(_Record):
+    """Something a reader has to know: code, severity (`info`, `warn`, `inconclusive`, `block`), what to do."""
+
+    code: str
+    severity: Literal["info", "warn", "inconclusive", "block"]
+    title: str
+    detail: str
+    remedy: str = ""
+
+    @classmethod
+    def of(cls, finding: FindingRecord) -> Finding:
+        return cls(
+            code=finding.code,
+            severity=finding.severity.value,
+            title=finding.title,
+            detail=finding.detail,
+            remedy=finding.remedy,
+        )
+
+
+class GateResult(_Record):
+    """A rule that the user set, what was measured, and whether it holds at the confidence asked for."""
+
+    rule: str
+    value: float | None
+    threshold: float
+    outcome: Literal["pass", "fail", "inconclusive"]
+    interval: Interval | None = None
+    detail: str = ""
+    model: str = ""
+    norm: str = ""
+    eps: float | None = None
+    samples_needed: int | None = None
+
+
+class AttackRun(_Record):
+    """What one attack did within one threat. All counts are samples; passes are samples through the model."""
+
+    name: str
+    parameters: dict[str, Any]
+    status: Literal["ran", "skipped", "failed", "timed out"]
+    reason: str
+    attacked: int
+    broken: int
+    seconds: float
+    forwards: int
+    backwards: int
+    attack: str = ""
+    access: str = ""
+    paper: str = ""
+    refuted: int = 0
+    """Candidates that the attack believed in and the referee did not confirm."""
+
+
+class ThreatResult(_Record):
+    """One norm and budget. `robust_accuracy` is a share of all samples; None while some were not evaluated."""
+
+    norm: str
+    eps: float
+    robust_accuracy: float | None
+    robust_interval: Interval | None
+    certified_accuracy: float | None = None
+    certified_interval: Interval | None = None
+    robust_upper_bound: float
+    """Share of samples not shown to be broken: robust or not evaluated."""
+    not_evaluated: int = 0
+    robust_accuracy_8bit: float | None = None
+    """The same when every adversarial example is first rounded to 8 bits; None for data that is not 8-bit images."""
+    attacks: tuple[AttackRun, ...] = ()
+
+
+class ModelResult(_Record):
+    """One model: identity, how it was read, clean accuracy, findings, and a result per threat."""
+
+    name: str
+    path: str
+    sha256: str
+    format: str
+    gradients: Literal["native", "twin", "none"]
+    clean_accuracy: float | None
+    clean_interval: Interval | None
+    findings: tuple[Finding, ...] = ()
+    threats: tuple[ThreatResult, ...] = ()
+    num_classes: int = 0
+    classes: tuple[str, ...] | None = None
+    preprocessing: str = "none"
+    batching: str = "native"
+    input_shape: tuple[int | None, ...] | None = None
+    details: dict[str, Any] = Field(default_factory=dict)
+    seconds: dict[str, float] = Field(default_factory=dict)
+    """Wall clock by stage: `load`, `preflight`, `clean`, `attack`, `model` (passes alone)."""
+
+
+class Skipped(_Record):
+    name: str
+    reason: str
+
+
+class Data(_Record):
+    """The samples that were audited."""
+
+    source: str
+    n: int
+    sha256: str
+    shape: tuple[int, ...] = ()
+    classes: tuple[str, ...] | None = None
+    skipped: tuple[Skipped, ...] = ()
+    eight_bit: bool = False
+
+
+class Result(_Record):
+    """The whole run, as `result.json` holds it."""
+
+    schema_: str = Field(default=SCHEMA, alias="schema")
+    verdict: Verdict
+    exit_code: int
+    summary: str = ""
+    """One sentence: why this verdict."""
+    gates: tuple[GateResult, ...] = ()
+    data: Data
+    settings: dict[str, Any]
+    environment: dict[str, str]
+    models: tuple[ModelResult, ...]
+    transfer: dict[str, Any] | None = None
+    plugin_failures: tuple[dict[str, str], ...] = ()
+    started: str = ""
+    """UTC, ISO 8601."""
+    seconds: float = 0.0
+    command: str = ""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)

@@ -1,0 +1,89 @@
+"""Randomness keyed by seed, attack and sample.
+
+A counter-based generator: each number is a hash of (key of the sample, number of the draw, position). What a
+sample is dealt therefore depends neither on the batch size, nor on its place in the batch, nor on which other
+samples are still standing, nor on the device; a resumed run deals exactly what an uninterrupted one would have.
+The hash is the finaliser of SplitMix64 (Steele, Lea & Flood 2014, doi:10.1145/2714064.2660195).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed 64-bit integer
+_MIX_A = -4658895280553007687  # 0xBF58476D1CE4E5B9
+_MIX_B = -7723592293110705685  # 0x94D049BB133111EB
+
+
+def _shift(value: Tensor, bits: int) -> Tensor:
+    return (value >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _mix(value: Tensor) -> Tensor:
+    value = (value ^ _shift(value, 30)) * _MIX_A
+    value = (value ^ _shift(value, 27)) * _MIX_B
+    return value ^ _shift(value, 31)
+
+
+def _wrap(value: int) -> int:
+    """The signed 64-bit integer that `value` overflows to."""
+    return (value + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+def _word(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little", signed=True)
+
+
+class Rng:
+    """One independent stream of random numbers per sample; every draw has the shape `(N, *shape)`."""
+
+    def __init__(self, keys: Tensor, drawn: list[int] | None = None) -> None:
+        self._keys = keys
+        self._drawn = [0] if drawn is None else drawn
+
+    @classmethod
+    def keyed(cls, seed: int, name: str, indices: Tensor) -> Rng:
+        """The streams of attack `name` for the samples with these `indices`, `(N,)` int64."""
+        return cls(_mix(_mix(indices * _GOLDEN + _word(f"{seed}/{name}")) + _GOLDEN))
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def fork(self, label: str) -> Rng:
+        """Streams independent of these, for a part of an attack that is named `label`."""
+        return Rng(_mix(self._keys ^ _word(label)))
+
+    def select(self, rows: Tensor) -> Rng:
+        """The streams of some rows only; draws made through either advance both."""
+        return Rng(self._keys[rows], self._drawn)
+
+    def _bits(self, shape: tuple[int, ...]) -> Tensor:
+        base = _mix(self._keys + _wrap(_GOLDEN * (self._drawn[0] + 1)))
+        self._drawn[0] += 1
+        position = torch.arange(1, math.prod(shape) + 1, device=base.device) * _GOLDEN
+        return _mix(base[:, None] + position[None, :]).view(len(base), *shape)
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        """Uniform float32 in `[low, high)`, `(N, *shape)`, on a grid of 2^-24."""
+        unit = _shift(self._bits(shape), 40).to(torch.float32) * 2.0**-24
+        return unit * (high - low) + low
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal float32, `(N, *shape)` (Box and Muller 1958)."""
+        radius = torch.sqrt(-2.0 * torch.log(self.uniform(*shape) + 2.0**-25))
+        return radius * torch.cos(2.0 * math.pi * self.uniform(*shape))
+
+    def integers(self, high: int, *shape: int) -> Tensor:
+        """Uniform int64 in `[0, high)`, `(N, *shape)`; `high` at most 2^31, so that the bias stays below 2^-32."""
+        return _shift(self._bits(shape), 1).remainder(high)
+
+    def signs(self, *shape: int) -> Tensor:
+        """-1 or +1 as float32, `(N, *shape)`."""
+        return self.integers(2, *shape).to(torch.float32) * 2.0 - 1.0

@@ -1,0 +1,64 @@
+"""What the user asked for, from flags, `auditor.toml` and `[tool.auditor]`; checked all at once."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from auditor.types import Norm
+
+
+class AttackSetting(BaseModel):
+    """An attack by name, with its hyper-parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class ThreatSetting(BaseModel):
+    """A norm and a budget."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    norm: Norm
+    eps: float
+
+
+class Settings(BaseModel):
+    """Everything that decides what a run does; stored in `result.json`, compared when a run is resumed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: tuple[str, ...]
+    data: str
+    threats: tuple[ThreatSetting, ...]
+    suite: str = "standard"
+    attacks: tuple[AttackSetting, ...] = ()
+    samples: int | None = None
+    seed: int = 0
+    batch_size: int | None = None
+    device: str = "auto"
+    time_limit: float | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    input_range: tuple[float, float] | None = None
+    layout: Literal["auto", "nchw", "nhwc", "flat"] = "auto"
+    channel_order: Literal["rgb", "bgr"] = "rgb"
+    input_size: tuple[int, int] | None = None
+    classes: tuple[str, ...] | None = None
+    root: str | None = None
+    weights: str | None = None
+    output: str | None = None
+    providers: tuple[str, ...] = ()
+    trust: bool = False
+    min_robust_accuracy: float | None = None
+    min_clean_accuracy: float | None = None
+    expected_clean_accuracy: float | None = None
+    max_drop: float | None = None
+    baseline: str | None = None
+    confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
+    preflight_samples: int = Field(default=256, ge=1)
+    without: tuple[str, ...] = ()

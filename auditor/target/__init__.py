@@ -1,0 +1,1 @@
+"""Models under audit: preprocessing, batching, runtimes, and the target that binds them."""

@@ -1,0 +1,132 @@
+"""The model under audit: its deployed form, which is the truth, and its differentiable twin, where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import torch
+
+from auditor.errors import ModelError
+from auditor.target.head import Head
+from auditor.target.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from auditor.check import Finding
+    from auditor.types import Images, Logits
+
+Network: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+"""Network inputs `(N, …)` to raw outputs `(N, K)` or `(N, 1)`; any N, the batch size is its own business."""
+
+Gradients: TypeAlias = Literal["native", "twin", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """What the user said about a model; everything not said is read from the file or measured.
+
+    Attributes:
+        input_range: what the network expects pixels in, e.g. `(0, 255)`; default `(0, 1)`.
+        mean, std: per channel, in units of that range.
+        layout: `nchw`, `nhwc`, `flat` or `auto`.
+        input_size: `(H, W)` that the network wants; images of another size are scaled, differentiably.
+        channel_order: `rgb` or `bgr`.
+        weights: file with the weights, for models named as `package.module:factory`.
+        classes: class names in the order of the outputs.
+        output: which output to judge, where a graph has several.
+        providers: ONNX Runtime execution providers in order of preference; empty chooses by device.
+        trust: the user accepts that loading may run code from the file.
+    """
+
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    input_range: tuple[float, float] | None = None
+    layout: Literal["auto", "nchw", "nhwc", "flat"] = "auto"
+    input_size: tuple[int, int] | None = None
+    channel_order: Literal["rgb", "bgr"] = "rgb"
+    weights: str | None = None
+    classes: tuple[str, ...] | None = None
+    output: str | None = None
+    providers: tuple[str, ...] = ()
+    trust: bool = False
+
+
+@dataclass(kw_only=True)
+class Target:
+    """A loaded model, ready to be bound to samples and audited.
+
+    Attributes:
+        name: short name in tables and files; the engine makes it unique within a run.
+        source: what the user named.  sha256: digest of the file(s) it came from.
+        format: `"onnx"`, `"state_dict"`, `"pt2"`, `"torchscript"`, …
+        deployed: the truth. For ONNX what ONNX Runtime answers.
+        twin: a differentiable form of the same function; for PyTorch models the same object as `deployed`.
+        input_shape: what the network wants, batch first, None where it takes any size; None if it does not say.
+        head, twin_head: what the raw outputs of `deployed` and `twin` are.
+        batching: how batches run, for the record, e.g. `"native"`, `"vmap"`, `"loop"`.
+        findings: what loading has to say to the user.
+        details: further facts for `doctor` and the report.
+        frozen_mode: context in which the model is in eval mode and its own mode is restored afterwards.
+    """
+
+    name: str
+    source: str
+    sha256: str
+    format: str
+    deployed: Network
+    twin: Network | None
+    gradients: Gradients
+    input_shape: tuple[int | None, ...] | None
+    options: ModelOptions
+    device: torch.device
+    head: Head = Head.LOGITS
+    twin_head: Head = Head.LOGITS
+    batching: str = "native"
+    classes: tuple[str, ...] | None = None
+    findings: list[Finding] = field(default_factory=list)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    frozen_mode: Callable[[], AbstractContextManager[None]] = nullcontext
+    num_classes: int = 0
+
+    def answer(self, x: Images) -> Logits:
+        """What the deployed model says of `x`, `(N, …)` in `[0, 1]`: logits `(N, K)` float32 on `device`, no graph.
+
+        Raises:
+            ModelError: the model does not run on such an input, or answers with something else than `(N, K)`.
+        """
+        with torch.no_grad():
+            raw = self.deployed(self.preprocessing(x.to(self.device)))
+        return self.head.to_logits(self._checked(raw, len(x)))
+
+    def differentiable(self, x: Images) -> Logits:
+        """The twin's logits for `x`, through which gradients with respect to `x` flow.
+
+        Raises:
+            ModelError: there is no twin.
+        """
+        if self.twin is None:
+            raise ModelError(f"{self.name} has no differentiable form, so there are no gradients to follow.")
+        raw = self.twin(self.preprocessing(x))
+        return self.twin_head.to_logits(self._checked(raw, len(x)))
+
+    def raw(self, x: Images) -> torch.Tensor:
+        """The deployed network's own outputs for `x`, before they are read as logits."""
+        with torch.no_grad():
+            return self.deployed(self.preprocessing(x.to(self.device)))
+
+    def _checked(self, raw: torch.Tensor, n: int) -> torch.Tensor:
+        raw = raw.float().flatten(1) if raw.dim() > 1 else raw.float().view(-1, 1)
+        if len(raw) != n:
+            raise ModelError(
+                f"{self.name} answered {n} samples with {len(raw)} rows; a classifier answers one row each."
+            )
+        return raw
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Eval mode (BatchNorm and dropout at rest), parameters frozen; the module's own state is restored."""
+        with self.frozen_mode():
+            yield
