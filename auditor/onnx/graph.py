@@ -1,0 +1,176 @@
+"""From protobuf to our own graph: nodes with parsed attributes, constants as tensors, functions inlined."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import onnx
+import torch
+from onnx import AttributeProto, inliner
+
+import auditor.onnx.operators  # noqa: F401  (importing it registers the operators)
+from auditor.errors import ModelError
+from auditor.onnx.node import Node
+from auditor.onnx.registry import UnsupportedOperator, canonical, find_operator
+from auditor.onnx.tensors import to_torch
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes in execution order and what they read and write. `captures` are names of the enclosing graph."""
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    constants: Mapping[str, torch.Tensor]
+    captures: tuple[str, ...] = ()
+
+    def walk(self) -> Iterator[Node]:
+        """Every node, those of subgraphs included."""
+        for node in self.nodes:
+            yield node
+            for value in node.attributes.values():
+                if isinstance(value, Graph):
+                    yield from value.walk()
+
+
+def parse_graph(model: onnx.ModelProto) -> Graph:
+    """The model's graph; operators that we lack but ONNX defines by others are expanded into those."""
+    model = expand_functions(model)
+    return _parse(model.graph, opsets_of(model))
+
+
+def opsets_of(model: onnx.ModelProto) -> dict[str, int]:
+    """Version of each operator set that the model imports, by domain."""
+    return {canonical(entry.domain): entry.version for entry in model.opset_import}
+
+
+def expand_functions(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Inline the model's own functions, then those that ONNX defines for operators that nobody registered."""
+    try:
+        if model.functions:
+            model = inliner.inline_local_functions(model)
+        opsets = opsets_of(model)
+        missing = {(n.domain, n.op_type) for n in all_nodes(model.graph) if not _known(n, opsets)}
+        expandable = [key for key in sorted(missing) if _has_function(*key, opsets)]
+        if expandable:
+            model = inliner.inline_selected_functions(model, expandable, inline_schema_functions=True)
+    except Exception as error:  # onnx raises bare RuntimeErrors of its C++ side
+        raise ModelError(f"The functions of the model cannot be expanded: {error}.") from error
+    return model
+
+
+def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Every node of a protobuf graph, those of subgraphs included."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for subgraph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                yield from all_nodes(subgraph)
+
+
+def _known(node: onnx.NodeProto, opsets: Mapping[str, int]) -> bool:
+    return find_operator(node.op_type, node.domain, opsets.get(canonical(node.domain), 1)) is not None
+
+
+def _has_function(domain: str, name: str, opsets: Mapping[str, int]) -> bool:
+    try:
+        schema = onnx.defs.get_schema(name, opsets.get(canonical(domain), 1), canonical(domain))
+    except onnx.defs.SchemaError:
+        return False
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
+def unsupported_nodes(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Each unknown operator once, with its domain, opset and the first node that uses it."""
+    opsets = opsets_of(model)
+    unknown = (node for node in all_nodes(model.graph) if not _known(node, opsets))
+    return _describe((n.op_type, n.domain, opsets.get(canonical(n.domain), 1), n.name) for n in unknown)
+
+
+def _describe(unknown: Iterable[tuple[str, str, int, str]]) -> tuple[str, ...]:
+    first: dict[tuple[str, str], str] = {}
+    for op_type, domain, opset, name in unknown:
+        text = f"{op_type} (domain {domain or 'ai.onnx'}, opset {opset}, node {name!r})"
+        first.setdefault((op_type, domain), text)
+    return tuple(first.values())
+
+
+def require_known(graph: Graph) -> None:
+    """Raise UnsupportedOperator, naming all of them, if a node's operator is not registered."""
+    unknown = [node for node in graph.walk() if node.operator is None]
+    if not unknown:
+        return
+    names = _describe((node.op_type, node.domain, node.opset, node.name) for node in unknown)
+    raise UnsupportedOperator(
+        f"The model has no differentiable twin: {len(names)} operator(s) are unknown: {'; '.join(names)}. "
+        "Register them with auditor.onnx.operator, or rely on black-box attacks."
+    )
+
+
+def _parse(proto: onnx.GraphProto, opsets: Mapping[str, int]) -> Graph:
+    if proto.sparse_initializer:
+        raise ModelError("The model stores sparse weights, which the twin cannot read; store them dense.")
+    constants = {tensor.name: to_torch(tensor) for tensor in proto.initializer}
+    nodes = tuple(_parse_node(node, index, opsets) for index, node in enumerate(proto.node))
+    graph = Graph(
+        nodes,
+        tuple(value.name for value in proto.input if value.name not in constants),
+        tuple(value.name for value in proto.output),
+        constants,
+    )
+    return replace(graph, captures=_free_names(graph))
+
+
+def _free_names(graph: Graph) -> tuple[str, ...]:
+    """Names that the graph reads and does not write, in order of first use; checks the order of nodes."""
+    defined = {"", *graph.inputs, *graph.constants}
+    later = {name for node in graph.nodes for name in node.outputs}
+    free: dict[str, None] = {}
+    for node in graph.nodes:
+        for name in node.inputs:
+            if name not in defined:
+                if name in later:
+                    raise node.error(f"reads {name!r} before any node has written it")
+                free[name] = None
+        defined.update(node.outputs)
+    free.update((name, None) for name in graph.outputs if name not in defined)
+    return tuple(free)
+
+
+def _parse_node(proto: onnx.NodeProto, index: int, opsets: Mapping[str, int]) -> Node:
+    opset = opsets.get(canonical(proto.domain), 1)
+    attributes = {item.name: _parse_attribute(item, opsets) for item in proto.attribute}
+    captured = [name for value in attributes.values() if isinstance(value, Graph) for name in value.captures]
+    return Node(
+        op_type=proto.op_type,
+        domain=canonical(proto.domain),
+        name=proto.name or f"#{index}",
+        opset=opset,
+        inputs=(*proto.input, *captured),
+        outputs=tuple(proto.output),
+        attributes=attributes,
+        operator=find_operator(proto.op_type, proto.domain, opset),
+    )
+
+
+def _parse_attribute(proto: onnx.AttributeProto, opsets: Mapping[str, int]) -> Any:
+    if proto.type == AttributeProto.GRAPH:
+        return _parse(proto.g, opsets)
+    if proto.type == AttributeProto.TENSOR:
+        return to_torch(proto.t)
+    value = onnx.helper.get_attribute_value(proto)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return list(value) if proto.type in (AttributeProto.INTS, AttributeProto.FLOATS) else value
+
+
+def count_operators(model: onnx.ModelProto) -> Counter[str]:
+    """How often each operator occurs; those of other domains as `domain::Name`."""
+    return Counter(
+        f"{canonical(node.domain)}::{node.op_type}" if canonical(node.domain) else node.op_type
+        for node in all_nodes(model.graph)
+    )

@@ -1,0 +1,231 @@
+"""Running a graph. What depends on shapes alone is computed once per input shape, not once per call.
+
+The first call with new input shapes walks the graph node by node and writes down a plan: the kernels that
+touch data, in order, with everything that shapes decide (targets of Reshape, ends of Slice, ...) already
+turned into numbers. Later calls with these shapes run the plan: a flat list of kernels over numbered slots.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from auditor.errors import ModelError
+from auditor.onnx.graph import Graph
+from auditor.onnx.node import Node
+from auditor.onnx.registry import Kernel
+from auditor.onnx.simplify import evaluate, simplify, to_host
+
+KEPT_PLANS = 16
+"""Plans kept at once; an audit sees few shapes: the full batch, the last batch, one sample."""
+
+Step = tuple[Kernel, tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Slots 0.. hold: None, the program's inputs, then constants and intermediate values."""
+
+    template: list[Any]
+    steps: list[Step]
+    outputs: tuple[int, ...]
+
+    def run(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        slots = self.template.copy()
+        slots[1 : 1 + len(values)] = values
+        for kernel, arguments, targets, spent in self.steps:
+            result = kernel(*[slots[i] for i in arguments])
+            if isinstance(result, tuple):
+                for target, value in zip(targets, result, strict=False):
+                    slots[target] = value
+            else:
+                slots[targets[0]] = result
+            for i in spent:
+                slots[i] = None
+        return tuple(slots[i] for i in self.outputs)
+
+
+class Program:
+    """A graph that can be called. Its tensors of weight are not kept here but handed in as `state`."""
+
+    def __init__(self, graph: Graph) -> None:
+        graph = simplify(graph)
+        nodes, hoisted = _compile_subgraphs(graph.nodes)
+        constants = {**graph.constants, **hoisted}
+        self.nodes = nodes
+        self.outputs = graph.outputs
+        self.state = {name: value for name, value in constants.items() if _is_state(value)}
+        self.known = {name: value for name, value in constants.items() if _is_small(value)}
+        self.inputs = (*graph.inputs, *graph.captures, *self.state)
+        self._shaped = len(graph.inputs) + len(graph.captures)
+        self._last_use = {name: i for i, node in enumerate(nodes) for name in node.inputs}
+        self._plans: OrderedDict[tuple[object, ...], Plan] = OrderedDict()
+
+    def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Outputs for `values`, which follow `inputs`: the graph's own, the captured, then the state."""
+        key = tuple(_signature(value) for value in values[: self._shaped])
+        plan = self._plans.get(key)
+        if plan is not None:
+            return plan.run(values)
+        tracer = _Tracer(self, values)
+        outputs = tracer.trace()
+        # A plan made inside torch.func.grad holds tensors of that transform; it must not outlive it.
+        if not any(torch._C._functorch.is_functorch_wrapped_tensor(v) for v in tracer.static.values()):
+            self._plans[key] = tracer.plan()
+            if len(self._plans) > KEPT_PLANS:
+                self._plans.popitem(last=False)
+        return outputs
+
+
+@dataclass(frozen=True)
+class Subgraph:
+    """A node's inner graph: a program, and which of the node's inputs it captures."""
+
+    program: Program
+    captured: tuple[int, ...]
+
+    def __call__(self, formal: Sequence[Any], arguments: Sequence[Any]) -> tuple[Any, ...]:
+        """Outputs for the inner graph's own inputs, given all inputs of the node."""
+        return self.program([*formal, *(arguments[i] for i in self.captured)])
+
+
+def _compile_subgraphs(nodes: Sequence[Node]) -> tuple[list[Node], dict[str, torch.Tensor]]:
+    """Turn the graphs in attributes into programs; their state becomes further inputs of the node."""
+    compiled: list[Node] = []
+    hoisted: dict[str, torch.Tensor] = {}
+    for node in nodes:
+        inner = {key: value for key, value in node.attributes.items() if isinstance(value, Graph)}
+        inputs = list(node.inputs)
+        start = len(inputs) - sum(len(graph.captures) for graph in inner.values())
+        attributes = dict(node.attributes)
+        for key, graph in inner.items():
+            program = Program(graph)
+            names = {f"{node.name}/{key}/{name}": value for name, value in program.state.items()}
+            positions = (*range(start, start + len(graph.captures)), *range(len(inputs), len(inputs) + len(names)))
+            start += len(graph.captures)
+            inputs += names
+            hoisted |= names
+            attributes[key] = Subgraph(program, positions)
+        compiled.append(replace(node, inputs=tuple(inputs), attributes=attributes) if inner else node)
+    return compiled, hoisted
+
+
+class _Tracer:
+    """One walk over the graph with real values, remembering what a plan needs."""
+
+    def __init__(self, program: Program, values: Sequence[Any]) -> None:
+        self.program = program
+        self.static = dict(program.known)
+        self.slots: list[Any] = [None, *values]
+        self.constant: dict[int, Any] = {}
+        self.slot_of = {"": 0, **{name: i for i, name in enumerate(program.inputs, start=1)}}
+        self.steps: list[Step] = []
+        tensors = (value for value in values if isinstance(value, torch.Tensor))
+        self.device = next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+    def trace(self) -> tuple[Any, ...]:
+        for index, node in enumerate(self.program.nodes):
+            if all(name in self.static or not name for name in node.inputs):
+                known = [self.static.get(name) for name in node.inputs]
+                self.static.update(zip(node.outputs, evaluate(node, known), strict=False))
+            elif node.operator is not None and node.operator.shape_only:
+                result = self._apply(node, node.operator.build(node), [self.slot_of[node.inputs[0]]])
+                self.static[node.outputs[0]] = result
+            else:
+                self._step(index, node)
+        return tuple(self.slots[i] for i in self._output_slots())
+
+    def plan(self) -> Plan:
+        template = [self.constant.get(i) for i in range(len(self.slots))]
+        return Plan(template, self.steps, self._output_slots())
+
+    def _output_slots(self) -> tuple[int, ...]:
+        return tuple(self._slot(name) for name in self.program.outputs)
+
+    def _step(self, index: int, node: Node) -> None:
+        if node.operator is None:
+            raise node.error("no such operator is registered")
+        kernel = node.operator.build(node.with_known(tuple(self.static.get(name) for name in node.inputs)))
+        arguments: list[int] = []
+        late: set[int] = set()
+        for position, name in enumerate(node.inputs):
+            host = position in node.operator.host and bool(name)
+            if host and name in self.static:
+                arguments.append(self._constant(to_host(self.static[name])))
+                continue
+            if host:
+                late.add(position)
+            arguments.append(self._slot(name, node))
+        if late:
+            kernel = _reading_late(kernel, frozenset(late))
+        result = self._apply(node, kernel, arguments)
+        results = result if isinstance(result, tuple) else (result,)
+        targets = tuple(self._new(name, value) for name, value in zip(node.outputs, results, strict=False))
+        spent = self._spent(index, node)
+        self.steps.append((kernel, tuple(arguments), targets, spent))
+
+    def _apply(self, node: Node, kernel: Kernel, arguments: Sequence[int]) -> Any:
+        try:
+            return kernel(*[self.slots[i] for i in arguments])
+        except (ModelError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # whatever torch makes of shapes that do not fit
+            raise node.error(f"failed: {error}") from error
+
+    def _spent(self, index: int, node: Node) -> tuple[int, ...]:
+        """Slots of values that no later node reads; they are released at once."""
+        last_use, keep = self.program._last_use, set(self.program.outputs)
+        names = {*node.inputs, *node.outputs} - {"", *keep}
+        over = [n for n in names if last_use.get(n, -1) <= index and n in self.slot_of]
+        spent = tuple(i for i in sorted(self.slot_of[n] for n in over) if i not in self.constant)
+        for i in spent:
+            self.slots[i] = None
+        return spent
+
+    def _slot(self, name: str, node: Node | None = None) -> int:
+        if name in self.slot_of:
+            return self.slot_of[name]
+        if name not in self.static:
+            where = f"{node}: reads" if node is not None else "The graph answers with"
+            raise ModelError(f"{where} {name!r}, which nothing computes.")
+        self.slot_of[name] = self._constant(self.static[name].to(self.device))
+        return self.slot_of[name]
+
+    def _constant(self, value: Any) -> int:
+        self.slots.append(value)
+        self.constant[len(self.slots) - 1] = value
+        return len(self.slots) - 1
+
+    def _new(self, name: str, value: Any) -> int:
+        self.slots.append(value)
+        self.slot_of[name] = len(self.slots) - 1
+        return len(self.slots) - 1
+
+
+def _reading_late(kernel: Kernel, positions: frozenset[int]) -> Callable[..., Any]:
+    """For host inputs that depend on the data: their elements are read in every call."""
+
+    def run(*arguments: Any) -> Any:
+        return kernel(*(to_host(a) if i in positions else a for i, a in enumerate(arguments)))
+
+    return run
+
+
+def _signature(value: Any) -> object:
+    return (value.shape, value.dtype, value.device) if isinstance(value, torch.Tensor) else type(value)
+
+
+def _is_small(value: torch.Tensor) -> bool:
+    """Small enough to be a shape, an index or a factor: may take part in computing shapes."""
+    if value.is_floating_point():
+        return value.dim() <= 1 and value.numel() <= 8
+    return value.numel() <= 1024
+
+
+def _is_state(value: torch.Tensor) -> bool:
+    """Weights: float tensors that are no mere scalars, and whatever is large."""
+    return (value.is_floating_point() and value.dim() > 0) or not _is_small(value)

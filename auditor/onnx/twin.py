@@ -1,0 +1,105 @@
+"""A PyTorch module that computes what an ONNX graph computes, with gradients."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import nn
+
+from auditor.errors import ModelError
+from auditor.onnx.files import read_model
+from auditor.onnx.graph import Graph, parse_graph, require_known
+from auditor.onnx.head import Ending, Head, find_ending, strip
+from auditor.onnx.inspection import TensorInfo, first_float, graph_inputs, tensor_info
+from auditor.onnx.program import Program
+from auditor.onnx.simplify import remove_dead
+from auditor.onnx.tensors import torch_dtype
+
+
+def load_twin(
+    source: Path | str | onnx.ModelProto, *, strip_head: bool = True, output: str | None = None
+) -> Twin:
+    """Load an ONNX file (or model) as a differentiable module on the CPU, in eval mode.
+
+    With `strip_head` the twin answers with the tensor before a final Softmax, Sigmoid or LogSoftmax.
+    `output` names the graph output to answer with; the default is the first of a floating type.
+    Raises UnsupportedOperator, naming all unknown operators, and ModelError for a file that cannot be used.
+    """
+    model = read_model(source)
+    inputs = graph_inputs(model.graph)
+    if not inputs:
+        raise ModelError("The graph has no input, so there is nothing to attack.")
+    chosen = _choose_output(model, output)
+    graph = replace(parse_graph(model), outputs=(chosen.name,))
+    if graph.captures:
+        raise ModelError(f"The graph reads {graph.captures[0]!r}, which nothing computes.")
+    triples = [(node.op_type, node.inputs, node.outputs) for node in graph.nodes]
+    ending = find_ending(triples, chosen.name)
+    graph = remove_dead(strip(graph, ending) if strip_head else graph)
+    require_known(graph)
+    return Twin(graph, inputs, chosen.name, ending, stripped=strip_head and ending.head != "logits")
+
+
+def _choose_output(model: onnx.ModelProto, name: str | None) -> TensorInfo:
+    outputs = tuple(map(tensor_info, model.graph.output))
+    if name is None:
+        # A sequence of maps is what scikit-learn's converter calls probabilities; its tensor type is empty.
+        return first_float(tuple(o for o in outputs if o.element_type != "STRING") or outputs)
+    found = next((entry for entry in outputs if entry.name == name), None)
+    if found is None:
+        raise ModelError(f"The graph has no output {name!r}; it has {', '.join(o.name for o in outputs)}.")
+    return found
+
+
+class Twin(nn.Module):
+    """An ONNX graph as a module. Weights are parameters without gradients; `.to()` moves them.
+
+    `head` is what the graph ends with, and `stripped` says whether the answer is the tensor before it.
+    """
+
+    def __init__(
+        self, graph: Graph, inputs: tuple[TensorInfo, ...], output: str, ending: Ending, *, stripped: bool
+    ) -> None:
+        super().__init__()
+        main = first_float(inputs)
+        self.input_name = main.name
+        self.input_shape = main.shape
+        self.input_dtype = torch_dtype(onnx.TensorProto.DataType.Value(main.element_type))
+        self.output_name = output
+        self.head: Head = ending.head
+        self.stripped = stripped
+        self._program = Program(graph)
+        self._others = tuple(name for name in graph.inputs if name != main.name)
+        self._order = graph.inputs
+        self.weights = nn.Module()
+        self._keys = tuple(self._hold(name, value) for name, value in self._program.state.items())
+        self._program.state = {}  # the module owns the weights from here on
+        self.eval()
+
+    def _hold(self, name: str, value: torch.Tensor) -> str:
+        key = name.replace(".", "/") or "/"
+        while hasattr(self.weights, key):
+            key += "_"
+        if value.is_floating_point():
+            self.weights.register_parameter(key, nn.Parameter(value, requires_grad=False))
+        else:
+            self.weights.register_buffer(key, value)
+        return key
+
+    def forward(self, x: torch.Tensor, **others: Any) -> torch.Tensor:
+        """The chosen output for `x`, the graph's first float input; further inputs go by their names.
+
+        Raises ModelError for a missing or unknown input, and where `x` does not fit the graph.
+        """
+        if others.keys() != set(self._others):
+            wanted = ", ".join(self._others) or "none"
+            raise ModelError(f"The graph's further inputs are {wanted}; given were {', '.join(others) or 'none'}.")
+        values = [x if name == self.input_name else others[name] for name in self._order]
+        weights = self.weights
+        values += [getattr(weights, key) for key in self._keys]
+        answer: torch.Tensor = self._program(values)[0]
+        return answer
