@@ -19,8 +19,6 @@ _RESHAPING = {"Identity", "Cast", "Flatten", "Reshape", "Squeeze", "Unsqueeze", 
 _QUANTISING = {"QuantizeLinear", "DequantizeLinear"}
 
 
-
-
 @dataclass(frozen=True)
 class Ending:
     """The kind of head, and the outputs of the nodes that stripping turns into copies of their input."""

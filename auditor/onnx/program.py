@@ -57,6 +57,7 @@ class Program:
         nodes, hoisted = _compile_subgraphs(graph.nodes)
         constants = {**graph.constants, **hoisted}
         self.nodes = nodes
+        self.graph_inputs = graph.inputs
         self.outputs = graph.outputs
         self.state = {name: value for name, value in constants.items() if _is_state(value)}
         self.known = {name: value for name, value in constants.items() if _is_small(value)}

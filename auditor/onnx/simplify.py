@@ -58,7 +58,9 @@ def fold_constants(graph: Graph) -> Graph:
     constants = dict(graph.constants)
     nodes: list[Node] = []
     for node in graph.nodes:
-        if all(name in constants for name in node.inputs if name):
+        # Subgraphs are compiled later; a node that has one waits for the plan.
+        nested = any(isinstance(value, Graph) for value in node.attributes.values())
+        if not nested and all(name in constants for name in node.inputs if name):
             values = [constants[name] if name else None for name in node.inputs]
             constants.update(zip(node.outputs, evaluate(node, values), strict=False))
         else:

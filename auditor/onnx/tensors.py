@@ -65,3 +65,10 @@ def integer_range(dtype: torch.dtype) -> tuple[int, int]:
     """The least and the greatest value of an integer type."""
     info = torch.iinfo(dtype)
     return info.min, info.max
+
+
+def integer_range_of_type(element_type: int) -> tuple[int, int]:
+    """As `integer_range`, for an ONNX type; it knows the types of four bits too."""
+    if element_type == TensorProto.INT4:
+        return -8, 7
+    return (0, 15) if element_type == TensorProto.UINT4 else integer_range(torch_dtype(element_type))

@@ -20,9 +20,7 @@ from auditor.onnx.simplify import remove_dead
 from auditor.onnx.tensors import torch_dtype
 
 
-def load_twin(
-    source: Path | str | onnx.ModelProto, *, strip_head: bool = True, output: str | None = None
-) -> Twin:
+def load_twin(source: Path | str | onnx.ModelProto, *, strip_head: bool = True, output: str | None = None) -> Twin:
     """Load an ONNX file (or model) as a differentiable module on the CPU, in eval mode.
 
     With `strip_head` the twin answers with the tensor before a final Softmax, Sigmoid or LogSoftmax.

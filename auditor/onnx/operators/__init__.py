@@ -1,0 +1,41 @@
+"""The operators that come with auditor, a family a file. Importing this package registers them."""
+
+from auditor.onnx.operators import (
+    activation,
+    arithmetic,
+    control_flow,
+    convolution,
+    indexing,
+    integer,
+    linear,
+    microsoft,
+    normalisation,
+    pooling,
+    quantisation,
+    recurrent,
+    reduction,
+    resize,
+    scatter,
+    shape,
+    signal,
+)
+
+__all__ = [
+    "activation",
+    "arithmetic",
+    "control_flow",
+    "convolution",
+    "indexing",
+    "integer",
+    "linear",
+    "microsoft",
+    "normalisation",
+    "pooling",
+    "quantisation",
+    "recurrent",
+    "reduction",
+    "resize",
+    "scatter",
+    "shape",
+    "signal",
+]

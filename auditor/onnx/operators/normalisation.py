@@ -1,0 +1,130 @@
+"""Normalisation layers."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from auditor.onnx.node import Node
+from auditor.onnx.registry import Kernel, operator
+
+
+@operator("BatchNormalization", since=7)
+def batch_normalisation(node: Node) -> Kernel:
+    eps = node.number("epsilon", 1e-5)
+    if node.integer("training_mode", 0):
+        return _batch_normalisation_training(eps, node.number("momentum", 0.9))
+
+    def run(x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+        return F.batch_norm(x, mean, var, scale, bias, False, 0.0, eps)
+
+    return run
+
+
+def _batch_normalisation_training(eps: float, momentum: float) -> Kernel:
+    def run(x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        axes = [0, *range(2, x.dim())]
+        now_mean, now_var = x.mean(axes), x.var(axes, correction=0)
+        y = F.batch_norm(x, now_mean, now_var, scale, bias, False, 0.0, eps)
+        blend = lambda old, new: old * momentum + new * (1 - momentum)  # noqa: E731
+        return y, blend(mean, now_mean), blend(var, now_var)
+
+    return run
+
+
+@operator("InstanceNormalization", since=6)
+def instance_normalisation(node: Node) -> Kernel:
+    eps = node.number("epsilon", 1e-5)
+    return lambda x, scale, bias: F.instance_norm(x, weight=scale, bias=bias, eps=eps)
+
+
+@operator("LayerNormalization", since=17)
+def layer_normalisation(node: Node) -> Kernel:
+    axis, eps = node.integer("axis", -1), node.number("epsilon", 1e-5)
+    if node.has_output(1) or node.has_output(2):
+        return _layer_normalisation_with_statistics(axis, eps)
+
+    def run(x: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
+        shape = x.shape[axis % x.dim() :]
+        if scale.shape == shape and (bias is None or bias.shape == shape):
+            return F.layer_norm(x, shape, scale, bias, eps)
+        y = F.layer_norm(x, shape, None, None, eps) * scale
+        return y if bias is None else y + bias
+
+    return run
+
+
+def _layer_normalisation_with_statistics(axis: int, eps: float) -> Kernel:
+    def run(x: Tensor, scale: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        axes = list(range(axis % x.dim(), x.dim()))
+        mean = x.mean(axes, keepdim=True)
+        inverse = torch.rsqrt(x.var(axes, correction=0, keepdim=True) + eps)
+        y = (x - mean) * inverse * scale
+        return (y if bias is None else y + bias), mean, inverse
+
+    return run
+
+
+@operator("RMSNormalization", since=23)
+def rms_normalisation(node: Node) -> Kernel:
+    axis, eps = node.integer("axis", -1), node.number("epsilon", 1e-5)
+
+    def run(x: Tensor, scale: Tensor) -> Tensor:
+        axes = list(range(axis % x.dim(), x.dim()))
+        return x * torch.rsqrt(x.square().mean(axes, keepdim=True) + eps) * scale
+
+    return run
+
+
+@operator("GroupNormalization", since=18)
+def group_normalisation_per_group(node: Node) -> Kernel:
+    groups, eps = node.integer("num_groups", 1), node.number("epsilon", 1e-5)
+
+    def run(x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
+        repeats = x.shape[1] // groups
+        return F.group_norm(x, groups, scale.repeat_interleave(repeats), bias.repeat_interleave(repeats), eps)
+
+    return run
+
+
+@operator("GroupNormalization", since=21)
+def group_normalisation(node: Node) -> Kernel:
+    groups, eps = node.integer("num_groups", 1), node.number("epsilon", 1e-5)
+    return lambda x, scale, bias: F.group_norm(x, groups, scale, bias, eps)
+
+
+@operator("LRN")
+def local_response_normalisation(node: Node) -> Kernel:
+    size = node.integer("size", 1)
+    alpha, beta, bias = node.number("alpha", 1e-4), node.number("beta", 0.75), node.number("bias", 1.0)
+
+    def run(x: Tensor) -> Tensor:
+        squares = x.square().unsqueeze(1).flatten(3) if x.dim() > 2 else x.square()[:, None, :, None]
+        padded = F.pad(squares, (0, 0, (size - 1) // 2, size // 2))
+        near = F.avg_pool2d(padded, (size, 1), stride=1).reshape(x.shape)
+        return x / (bias + alpha * near) ** beta
+
+    return run
+
+
+@operator("LpNormalization")
+def lp_normalisation(node: Node) -> Kernel:
+    axis, p = node.integer("axis", -1), node.integer("p", 2)
+
+    def run(x: Tensor) -> Tensor:
+        norm = torch.linalg.vector_norm(x, p, axis, keepdim=True)
+        return torch.where(norm == 0, torch.zeros_like(x), x / norm.where(norm != 0, torch.ones_like(norm)))
+
+    return run
+
+
+@operator("MeanVarianceNormalization", since=9)
+def mean_variance_normalisation(node: Node) -> Kernel:
+    axes = node.integers("axes") or [0, 2, 3]
+
+    def run(x: Tensor) -> Tensor:
+        centred = x - x.mean(axes, keepdim=True)
+        return centred / (centred.square().mean(axes, keepdim=True).sqrt() + 1e-9)
+
+    return run
