@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from auditor.errors import PluginError
-from auditor.types import Access
+from auditor.types import Access, Norm
 
 if TYPE_CHECKING:
     from auditor.target.base import Target
@@ -43,6 +43,13 @@ class Gradient(NamedTuple):
     logits: Tensor
 
 
+_LOOK_EVERY = 8
+
+
+def _ignore() -> None:
+    pass
+
+
 @dataclass
 class Ledger:
     """What is known of each of the N samples of a batch, shared by all views onto it."""
@@ -58,6 +65,7 @@ class Ledger:
     forwards: int = 0
     backwards: int = 0
     deadline: float = float("inf")
+    on_call: Callable[[], None] = _ignore
 
     @classmethod
     def open(cls, x: Images, y: Labels, threat: Threat, num_classes: int, margin: float, deadline: float) -> Ledger:
@@ -83,14 +91,28 @@ class Ledger:
     def record(self, rows: Tensor, candidates: Images, logits: Logits) -> None:
         """Judge candidates for some rows and keep the most convincing ones that lie inside the threat."""
         margin = margins(logits, self.y[rows])
-        inside = self.threat.project(candidates, self.x[rows])
-        exact = (candidates - inside).flatten(1).abs().amax(1) <= 1e-6
-        better = exact & (margin > self.best_margin[rows])
-        where = rows[better]
-        self.best[where] = inside[better]
-        self.best_margin[where] = margin[better]
-        self.active[where] = self.best_margin[where] <= self.margin
+        better = (margin > self.best_margin[rows]) & _inside(candidates, self.x[rows], self.threat)
+        self.best_margin[rows] = torch.where(better, margin, self.best_margin[rows])
+        # Only what could be an example is worth a copy; most steps of most attacks copy nothing.
+        promising = (better & (margin > -self.margin)).nonzero().squeeze(1)
+        if len(promising):
+            self.best[rows[promising]] = candidates[promising]
+        self.active[rows] = self.best_margin[rows] <= self.margin
         self.logits[rows] = logits
+
+
+def _inside(candidates: Images, x: Images, threat: Threat) -> Tensor:
+    """Which candidates keep to box and ball, `(N,)`; in float32, with room for its rounding. The referee is exact."""
+    boxed = (candidates.flatten(1).amin(1) >= 0.0) & (candidates.flatten(1).amax(1) <= 1.0)
+    delta = (candidates - x).flatten(1)
+    match threat.norm:
+        case Norm.LINF:
+            return boxed & (delta.abs().amax(1) <= threat.eps + 5e-7)
+        case Norm.L2:
+            return boxed & (delta.square().sum(1).sqrt() <= threat.eps * (1.0 + 3e-6))
+        case Norm.L1:
+            return boxed & (delta.abs().sum(1) <= threat.eps * (1.0 + 3e-6))
+    return boxed & (threat.distance(candidates, x) <= threat.eps)
 
 
 def margins(logits: Logits, y: Labels) -> Tensor:
@@ -111,6 +133,8 @@ class View:
         self._ledger = ledger
         self._access = access
         self._rows = torch.arange(len(ledger.x), device=ledger.x.device) if rows is None else rows
+        self._standing_rows = torch.arange(len(self._rows), device=ledger.x.device)
+        self._calls = 0
 
     @property
     def num_classes(self) -> int:
@@ -149,40 +173,46 @@ class View:
         """
         if self._access is not Access.GRADIENTS:
             raise PluginError(f"The attack declares access {str(self._access)!r} and asks for gradients.")
-        at, rows = self._standing()
+        at = self._standing()
+        if not len(at):
+            full = self._ledger.logits[self._rows]
+            return Gradient(loss(full, y).detach(), torch.zeros_like(x), full)
+        everyone = len(at) == len(x)
         with torch.enable_grad():
-            leaf = x.detach()[at].requires_grad_(True)
-            answer = self._target.differentiable(leaf)
-            full = self._ledger.logits[self._rows].index_copy(0, at, answer.to(self._ledger.logits.dtype))
+            leaf = (x.detach() if everyone else x.detach()[at]).requires_grad_(True)
+            answer = self._target.differentiable(leaf).to(self._ledger.logits.dtype)
+            full = answer if everyone else self._ledger.logits[self._rows].index_copy(0, at, answer)
             losses = loss(full, y)
-            (inner,) = torch.autograd.grad(losses[at].sum(), leaf)
-        gradient = torch.zeros_like(x)
-        gradient[at] = inner.to(x.dtype)
+            (gradient,) = torch.autograd.grad((losses if everyone else losses[at]).sum(), leaf)
         self._ledger.backwards += len(at)
-        self._note(rows, leaf.detach(), answer.detach())
+        self._note(self._rows[at], leaf.detach(), answer.detach())
+        if not everyone:
+            gradient = torch.zeros_like(x).index_copy(0, at, gradient)
         return Gradient(losses.detach(), gradient, full.detach())
 
-    def _standing(self) -> tuple[Tensor, Tensor]:
-        """Positions in this view, and in the ledger, of the rows to run."""
+    def _standing(self) -> Tensor:
+        """Positions in this view of the rows to run; none where all of its rows fell while others stand."""
         if time.monotonic() > self._ledger.deadline:
             raise OutOfTime
-        at = self.active.nonzero().squeeze(1)
-        if not len(at):
-            if not bool(self._ledger.active.any()):
+        # Looking costs a synchronisation on an accelerator, so there it is done every few calls only.
+        if self._ledger.x.device.type == "cpu" or self._calls % _LOOK_EVERY == 0:
+            self._standing_rows = self.active.nonzero().squeeze(1)
+            if not len(self._standing_rows) and not bool(self._ledger.active.any()):
                 raise Finished
-            # This view's rows fell while others stand: answer from memory, at no cost.
-            at = at[:0]
-        return at, self._rows[at]
+        self._calls += 1
+        return self._standing_rows
 
     def _query(self, x: Images) -> Logits:
-        at, rows = self._standing()
+        at = self._standing()
         if len(at):
             source = self._target.differentiable if self._access is Access.GRADIENTS else self._target.answer
+            candidates = x.detach() if len(at) == len(x) else x.detach()[at]
             with torch.no_grad():
-                answer = source(x.detach()[at])
-            self._note(rows, x.detach()[at], answer)
+                answer = source(candidates)
+            self._note(self._rows[at], candidates, answer)
         return self._ledger.logits[self._rows]
 
     def _note(self, rows: Tensor, candidates: Images, answer: Logits) -> None:
         self._ledger.forwards += len(rows)
+        self._ledger.on_call()
         self._ledger.record(rows, candidates, answer.to(self._ledger.logits.dtype))

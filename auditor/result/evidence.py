@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +18,6 @@ from auditor.errors import RunError
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from auditor.types import Threat
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,16 @@ def read_shard(path: Path) -> Shard:
         raise RunError(f"The evidence file {path} is damaged ({error}); run the scan again.") from error
 
 
-def read_evidence(run: Path, model: str, threat: Threat | tuple[str, float]) -> Iterator[Shard]:
-    """All shards of one model and threat, in the order in which they were written."""
-    norm, eps = threat if isinstance(threat, tuple) else (threat.norm, threat.eps)
-    for path in sorted(folder(run, model, norm, eps).glob("*.safetensors")):
-        yield read_shard(path)
+def read_evidence(run: Path, model: str, norm: str, eps: float) -> Iterator[Shard]:
+    """All shards that hold examples within `eps`: of this budget and of every smaller one, in ascending order.
+
+    What broke a sample within a smaller budget counts for this one too, and is stored once.
+    """
+    budgets = []
+    for place in (run / "evidence" / slug(model)).glob(f"{norm}-*"):
+        with suppress(ValueError):
+            budgets.append((float(place.name.removeprefix(f"{norm}-")), place))
+    for budget, place in sorted(budgets):
+        if budget <= eps * (1.0 + 1e-5):
+            for path in sorted(place.glob("*.safetensors")):
+                yield read_shard(path)

@@ -154,3 +154,7 @@ class Result(_Record):
     command: str = ""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    def to_json(self) -> str:
+        """The content of `result.json`."""
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"

@@ -37,7 +37,7 @@ class Run:
 
     def evidence(self, model: str, norm: str, eps: float) -> Iterator[Shard]:
         """The counted adversarial examples of one model and threat; read lazily, shard by shard."""
-        return read_evidence(self.path, model, (norm, eps))
+        return read_evidence(self.path, model, norm, eps)
 
 
 def _read_result(path: Path) -> Result:

@@ -1,0 +1,169 @@
+"""`auditor scan`: audit model files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from auditor.cli import options
+
+if TYPE_CHECKING:
+    from auditor.plugins import Plugins
+    from auditor.result.record import Result
+    from auditor.settings import Settings
+
+
+def scan(
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="MODEL...", help="Model files, or names such as package.module:factory.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Labelled samples: folder of class folders, .npz, .csv, .parquet, torchvision:NAME:FOLDER."),
+    ] = None,
+    norm: Annotated[list[str] | None, typer.Option(help="linf, l2, l1; repeatable. [default: linf]")] = None,
+    eps: Annotated[
+        list[str] | None, typer.Option(help="Budget in [0, 1] pixels, e.g. 8/255, or l2:0.5; repeatable.")
+    ] = None,
+    suite: Annotated[str | None, typer.Option(help="quick, standard or thorough. [default: standard]")] = None,
+    attack: Annotated[
+        list[str] | None, typer.Option(help="NAME[:key=value,...] instead of the suite; repeatable.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(help="Audit so many samples, drawn class by class.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random. [default: 0]")] = None,
+    batch_size: Annotated[str | None, typer.Option(help="Samples in a batch, or auto. [default: auto]")] = None,
+    device: options.Device = None,
+    time_limit: Annotated[str | None, typer.Option(help="Stop attacking after, e.g., 90s, 10m, 1h30m.")] = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    input_range: options.InputRange = None,
+    layout: options.Layout = None,
+    channel_order: options.ChannelOrder = None,
+    input_size: options.InputSize = None,
+    classes: options.Classes = None,
+    root: Annotated[str | None, typer.Option(help="Folder that relative paths in a CSV start from.")] = None,
+    weights: options.Weights = None,
+    output: options.Output = None,
+    provider: options.Provider = None,
+    trust: options.Trust = False,
+    min_robust_accuracy: Annotated[str | None, typer.Option(help="Gate: at least this share, e.g. 0.4.")] = None,
+    min_clean_accuracy: Annotated[str | None, typer.Option(help="Gate: at least this clean accuracy.")] = None,
+    expected_clean_accuracy: Annotated[
+        str | None, typer.Option(help="What you know the clean accuracy to be; a difference stops the audit.")
+    ] = None,
+    baseline: Annotated[Path | None, typer.Option(help="An earlier run to compare with, sample by sample.")] = None,
+    max_drop: Annotated[str | None, typer.Option(help="Gate: robust accuracy falls by at most this share.")] = None,
+    confidence: Annotated[float | None, typer.Option(help="Confidence of intervals and gates. [default: 0.95]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run directory. [default: auditor-runs/MODEL-TIME]")] = None,
+    formats: options.Formats = None,
+    config: options.Config = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
+    without: options.Without = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Measure how accurate models are when somebody tries to fool them.
+
+    Exit code: 0 pass, 1 a gate failed, 2 usage, 3 inconclusive, 4 the model or the data could not be audited.
+    """
+    flags: dict[str, Any] = {
+        "models": models,
+        "data": data,
+        "norm": norm,
+        "eps": eps,
+        "suite": suite,
+        "attack": attack,
+        "samples": samples,
+        "seed": seed,
+        "batch_size": batch_size,
+        "device": device,
+        "time_limit": time_limit,
+        "mean": mean,
+        "std": std,
+        "input_range": input_range,
+        "layout": layout,
+        "channel_order": channel_order,
+        "input_size": input_size,
+        "classes": classes,
+        "root": root,
+        "weights": weights,
+        "output": output,
+        "providers": provider,
+        "trust": trust or None,
+        "min_robust_accuracy": min_robust_accuracy,
+        "min_clean_accuracy": min_clean_accuracy,
+        "expected_clean_accuracy": expected_clean_accuracy,
+        "baseline": str(baseline) if baseline else None,
+        "max_drop": max_drop,
+        "confidence": confidence,
+        "without": without,
+    }
+    from auditor.configuration import build_settings, read_config
+    from auditor.plugins import load_plugins
+
+    file = read_config(config)
+    chosen = formats or file.pop("format", "html")
+    where = out or (Path(file.pop("out")) if "out" in file else None)
+    settings = build_settings(flags, file)
+    plugins = load_plugins(settings.without)
+    wanted = check_formats(str(chosen), plugins)
+    result = run(settings, plugins, where or default_folder(settings), wanted, resume=resume, quiet=quiet)
+    raise typer.Exit(result.exit_code)
+
+
+def check_formats(text: str, plugins: Plugins) -> tuple[str, ...]:
+    """The names of the formats to write. Raises UsageError for one that is not installed."""
+    from auditor.errors import UsageError
+
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    available = plugins.formats()
+    if unknown := [name for name in names if name not in available]:
+        raise UsageError(f"There is no format {unknown[0]!r}; choose from {', '.join(sorted(available))}.")
+    return names
+
+
+def default_folder(settings: Settings) -> Path:
+    """`auditor-runs/MODEL-TIME`, a folder that is not there yet."""
+    from datetime import datetime
+
+    from auditor.result.evidence import slug
+
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    return Path("auditor-runs") / f"{slug(Path(settings.models[0]).stem)}-{stamp}"
+
+
+def run(
+    settings: Settings, plugins: Plugins, out: Path, formats: tuple[str, ...], *, resume: bool, quiet: bool
+) -> Result:
+    """Audit with progress, write the reports, print the result."""
+    from rich.console import Console
+
+    from auditor.cli.progress import progress
+    from auditor.engine.audit import Audit
+    from auditor.errors import RunError
+    from auditor.result.run import Run
+
+    errors, output = Console(stderr=True), Console()
+    try:
+        with progress(errors, quiet=quiet) as listen:
+            audit = Audit(settings, plugins, out, resume=resume)
+            audit.listen = lambda event: (listen(event), plugins.notify(event))[0]
+            result = audit.execute()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped; what is done is safe in {out}: continue with --out {out} --resume") from None
+    finished = Run(out)
+    available = plugins.formats()
+    for name in formats:
+        text = available[name].render(finished, plugins.templates())
+        try:
+            (out / available[name].filename).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise RunError(f"{out / available[name].filename} cannot be written: {error.strerror}.") from error
+    if quiet:
+        output.print(f"{result.verdict}: {result.summary}", soft_wrap=True, highlight=False, markup=False)
+    else:
+        from auditor.formats.terminal import render_terminal
+
+        render_terminal(finished, output)
+    return result

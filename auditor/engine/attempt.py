@@ -1,0 +1,136 @@
+"""One attack on one batch: run it inside a guard, keep what it found, let the referee decide."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from auditor.engine.referee import Judgement, judge
+from auditor.engine.view import Finished, Ledger, OutOfTime, View
+from auditor.rng import Rng
+
+if TYPE_CHECKING:
+    from auditor.engine.plan import Step
+    from auditor.target.base import Target
+    from auditor.types import Images, Labels, Threat
+
+Status = Literal["ran", "failed", "timed out"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The counted examples of one attempt, on the CPU: positions in the batch, images, and the judgement on each."""
+
+    rows: Tensor
+    adversarial: Images
+    judgement: Judgement
+
+    def joined(self, other: Found, rows: Tensor) -> Found:
+        """These examples and others, which lie at `rows` of the batch."""
+        return Found(
+            torch.cat([self.rows, rows]),
+            torch.cat([self.adversarial, other.adversarial]),
+            self.judgement.joined(other.judgement),
+        )
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of one attack on one batch."""
+
+    status: Status
+    reason: str
+    found: Found
+    refuted: int
+    forwards: int
+    backwards: int
+    seconds: float
+
+    def joined(self, other: Attempt, offset: int) -> Attempt:
+        """This attempt and another one on the samples that follow `offset` rows later, as one."""
+        worse = self if self.status != "ran" else other
+        return Attempt(
+            status=worse.status,
+            reason=worse.reason,
+            found=self.found.joined(other.found, other.found.rows + offset),
+            refuted=self.refuted + other.refuted,
+            forwards=self.forwards + other.forwards,
+            backwards=self.backwards + other.backwards,
+            seconds=self.seconds + other.seconds,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ring:
+    """Where attempts take place: the target, the threat, the seed, how sure the twin must be, and until when."""
+
+    target: Target
+    threat: Threat
+    seed: int
+    margin: float
+    deadline: float = float("inf")
+    on_call: Callable[[], None] = lambda: None
+
+
+def attempt(ring: Ring, step: Step, x: Images, y: Labels, indices: Tensor) -> Attempt:
+    """Run the attack of `step` on samples `x` (on the target's device); never raises for what an attack does wrong."""
+    started = time.perf_counter()
+    ledger, status, reason = _run(ring, step, x, y, indices)
+    found, refuted = _confirm(ring, x, y, ledger)
+    forwards, backwards = ledger.forwards, ledger.backwards
+    if len(refuted) and status == "ran":
+        # Once more, demanding a margin that twin and runtime cannot disagree on.
+        stricter = replace(ring, margin=10.0 * ring.margin + 1e-3)
+        second, _, _ = _run(stricter, step, x[refuted], y[refuted], indices[refuted.cpu()])
+        more, still = _confirm(stricter, x[refuted], y[refuted], second)
+        found, refuted = found.joined(more, refuted.cpu()[more.rows]), refuted[still]
+        forwards, backwards = forwards + second.forwards, backwards + second.backwards
+    seconds = time.perf_counter() - started
+    return Attempt(status, reason, found, len(refuted), forwards, backwards, seconds)
+
+
+def _confirm(ring: Ring, x: Images, y: Labels, ledger: Ledger) -> tuple[Found, Tensor]:
+    """What the referee confirms of a ledger, and the rows in which the attack believed in vain."""
+    rows = (ledger.best_margin > -ring.margin).nonzero().squeeze(1)
+    verdict = judge(ring.target, x[rows], ledger.best[rows], y[rows], ring.threat)
+    kept = verdict.counts.nonzero().squeeze(1)
+    found = Found(rows[kept].cpu(), ledger.best[rows[kept]].cpu(), verdict.select(kept))
+    return found, rows[~verdict.counts & ledger.found[rows]]
+
+
+def _run(ring: Ring, step: Step, x: Images, y: Labels, indices: Tensor) -> tuple[Ledger, Status, str]:
+    ledger = Ledger.open(x, y, ring.threat, ring.target.num_classes, ring.margin, ring.deadline)
+    ledger.on_call = ring.on_call
+    view = View(ring.target, ledger, step.attack.access)
+    rng = Rng.keyed(ring.seed, step.name, indices.to(x.device))
+    try:
+        last = step.attack.perturb(view, x, y, ring.threat, rng)
+        complaint = _contract(last, x)
+        if complaint:
+            return ledger, "failed", complaint
+        # The author's own answer is judged like every other candidate, at the price of one more pass.
+        view.labels(ring.threat.project(last.detach().to(x.dtype), x))
+    except Finished:
+        return ledger, "ran", ""
+    except OutOfTime:
+        return ledger, "timed out", "the time limit was reached"
+    except torch.OutOfMemoryError:
+        raise
+    except (Exception, SystemExit) as error:  # a plugin border: whatever it raises is the plugin's failure
+        return ledger, "failed", f"{type(error).__name__}: {error}"
+    return ledger, "ran", ""
+
+
+def _contract(last: object, x: Images) -> str:
+    if not isinstance(last, Tensor):
+        return f"returned {type(last).__name__} instead of a tensor"
+    if last.shape != x.shape:
+        return f"returned shape {tuple(last.shape)} for samples of shape {tuple(x.shape)}"
+    if not bool(last.isfinite().all()):
+        return "returned NaN or infinite pixels"
+    return ""

@@ -1,0 +1,214 @@
+"""A whole audit: from settings to a finished run directory. One direction; no later stage reaches back."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from auditor.engine.environment import choose_device, environment, versions
+from auditor.engine.model_audit import ModelAudit, blocked
+from auditor.engine.plan import chosen_attacks
+from auditor.engine.store import Store
+from auditor.errors import AuditorError, DataError, RunError
+from auditor.events import Event, ScanFinished, ScanStarted
+from auditor.gate import gates_of, judge
+from auditor.result.evidence import atomic_write
+from auditor.result.record import Data, ModelResult, Result
+from auditor.result.record import Skipped as SkippedRecord
+from auditor.result.samples_csv import Row, write_rows
+from auditor.samples.base import SampleOptions
+from auditor.target.base import ModelOptions
+
+if TYPE_CHECKING:
+    import torch
+
+    from auditor.plugins import Plugins
+    from auditor.samples.base import Samples
+    from auditor.settings import Settings
+    from auditor.target.base import Target
+
+# Settings that may change between an interruption and its resumption: they decide no sample's outcome.
+_FREE = frozenset(
+    {
+        "time_limit",
+        "min_robust_accuracy",
+        "min_clean_accuracy",
+        "max_drop",
+        "baseline",
+        "confidence",
+        "batch_size",
+        "device",
+        "expected_clean_accuracy",
+    }
+)
+
+
+@dataclass
+class Audit:
+    """One scan. `run` is its directory, `listen` is told of every event."""
+
+    settings: Settings
+    plugins: Plugins
+    run: Path
+    listen: Callable[[Event], None] = lambda event: None
+    resume: bool = False
+    _rows: list[Iterable[Row]] = field(default_factory=list)
+
+    def execute(self) -> Result:
+        """Do it all, and write `result.json`, `samples.csv` and `evidence/`.
+
+        Raises:
+            AuditorError: settings, data or run directory cannot be used. A model that cannot be audited does not
+                raise: it is in the result, with a finding that blocks.
+        """
+        started, clock = datetime.now(UTC), time.monotonic()
+        device = choose_device(self.settings.device)
+        attacks = chosen_attacks(self.settings, self.plugins.attacks())
+        checks = tuple(self.plugins.checks().values())
+        self._open()
+        deadline = clock + self.settings.time_limit if self.settings.time_limit else float("inf")
+        store, samples, models = None, None, []
+        try:
+            for number, source in enumerate(self.settings.models):
+                target, samples, problem = self._load(source, device, samples)
+                if samples is None:
+                    raise problem or DataError("The data could not be read.")
+                if store is None:
+                    store = self._claim(samples)
+                if target is None:
+                    models.append(blocked(source, problem))
+                    continue
+                target.name = _unique(target.name, [m.name for m in models])
+                left = len(self.settings.models) - number
+                share = deadline if left == 1 else time.monotonic() + max(0.0, deadline - time.monotonic()) / left
+                audit = ModelAudit(self.settings, attacks, checks, target, samples, store, self.listen, share)
+                models.append(audit.execute())
+                self._rows.append(audit.rows)
+        finally:
+            if store is not None:
+                store.close()
+        assert samples is not None
+        return self._finish(models, samples, device, started, time.monotonic() - clock)
+
+    def _open(self) -> None:
+        occupied = self.run.exists() and (not self.run.is_dir() or any(self.run.iterdir()))
+        if occupied and not self.resume:
+            raise RunError(
+                f"{self.run} exists already and is not empty. Choose another --out, or continue it with --resume."
+            )
+        if self.resume and not occupied:
+            raise RunError(f"There is nothing to resume: {self.run} does not exist or is empty.")
+        try:
+            self.run.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"The run directory {self.run} cannot be made: {error.strerror}.") from error
+
+    def _load(
+        self, source: str, device: torch.device, samples: Samples | None
+    ) -> tuple[Target | None, Samples | None, AuditorError | None]:
+        """The target bound to the samples; the samples are read once, in the size that the first model wants."""
+        from auditor.target.binding import bind
+
+        try:
+            target = self.plugins.load_model(source, self._model_options(), device)
+        except AuditorError as error:
+            return None, samples or self._samples(None), error
+        samples = samples or self._samples(target)
+        self.listen(ScanStarted(models=self.settings.models, samples=len(samples), run=str(self.run)))
+        try:
+            bind(target, samples)
+        except AuditorError as error:
+            return None, samples, error
+        return target, samples, None
+
+    def _samples(self, target: Target | None) -> Samples:
+        s = self.settings
+        size = s.input_size or (target.image_size() if target else None)
+        options = SampleOptions(
+            limit=s.samples, seed=s.seed, size=size, classes=s.classes, root=s.root
+        )
+        samples = self.plugins.load_samples(s.data, options)
+        if not len(samples):
+            raise DataError(f"{s.data} holds no samples.")
+        return samples
+
+    def _model_options(self) -> ModelOptions:
+        s = self.settings
+        return ModelOptions(
+            mean=s.mean,
+            std=s.std,
+            input_range=s.input_range,
+            layout=s.layout,
+            input_size=s.input_size,
+            channel_order=s.channel_order,
+            weights=s.weights,
+            classes=s.classes,
+            output=s.output,
+            providers=s.providers,
+            trust=s.trust,
+        )
+
+    def _claim(self, samples: Samples) -> Store:
+        store = Store(self.run, eight_bit=samples.eight_bit)
+        settings = {k: v for k, v in self.settings.model_dump(mode="json").items() if k not in _FREE}
+        store.claim({**settings, "samples' digest": samples.sha256, **versions()})
+        return store
+
+    def _finish(
+        self, models: list[ModelResult], samples: Samples, device: torch.device, started: datetime, seconds: float
+    ) -> Result:
+        gates = gates_of(self.settings, models, len(samples))
+        verdict, exit_code, summary = judge(models, gates)
+        result = Result(
+            verdict=verdict,
+            exit_code=exit_code,
+            summary=summary,
+            gates=gates,
+            data=_data_record(self.settings.data, samples),
+            settings=self.settings.model_dump(mode="json"),
+            environment=environment(device),
+            models=tuple(models),
+            plugin_failures=tuple(
+                {"plugin": str(f.plugin), "stage": f.stage, "error": f.error} for f in self.plugins.failures
+            ),
+            started=started.isoformat(timespec="seconds"),
+            seconds=round(seconds, 3),
+            command=shlex.join(["auditor", *sys.argv[1:]]),
+        )
+        try:
+            partial = self.run / "samples.csv.tmp"
+            write_rows(partial, (row for rows in self._rows for row in rows))
+            partial.replace(self.run / "samples.csv")
+            atomic_write(self.run / "result.json", result.to_json().encode())
+        except OSError as error:
+            raise RunError(
+                f"The result cannot be written to {self.run}: {error.strerror}; make room, then --resume."
+            ) from error
+        self.listen(ScanFinished(result=result))
+        return result
+
+
+def _data_record(source: str, samples: Samples) -> Data:
+    return Data(
+        source=source,
+        n=len(samples),
+        sha256=samples.sha256,
+        shape=tuple(samples.shape),
+        classes=samples.classes,
+        skipped=tuple(SkippedRecord(name=s.name, reason=s.reason) for s in samples.skipped),
+        eight_bit=samples.eight_bit,
+    )
+
+
+def _unique(name: str, taken: list[str]) -> str:
+    if name not in taken:
+        return name
+    number = next(i for i in range(2, len(taken) + 3) if f"{name}#{i}" not in taken)
+    return f"{name}#{number}"
+

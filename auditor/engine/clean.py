@@ -1,0 +1,59 @@
+"""The clean pass: what the deployed model says of every sample before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from auditor.engine.standing import Clean
+from auditor.engine.store import batch_key
+from auditor.errors import DataError
+from auditor.events import Event, Progress, StageStarted
+
+if TYPE_CHECKING:
+    from auditor.engine.store import Store
+    from auditor.samples.base import Samples
+    from auditor.target.base import Target
+
+
+def clean_pass(
+    target: Target,
+    samples: Samples,
+    store: Store,
+    batch_size: int,
+    listen: Callable[[Event], None],
+    identity: tuple[Any, ...],
+) -> Clean:
+    """Predictions and confidences on all samples, batch by batch; what is already known is not run again.
+
+    Raises:
+        DataError: a label lies outside the model's classes.
+    """
+    labels = samples.labels.numpy()
+    if len(labels) and (labels.min() < 0 or labels.max() >= target.num_classes):
+        outside = int(labels.max() if labels.max() >= target.num_classes else labels.min())
+        raise DataError(
+            f"The data holds label {outside}, but {target.name} answers with {target.num_classes} classes "
+            f"(0 to {target.num_classes - 1}). If the data names its classes in another order, say the model's "
+            f"order with --classes FILE."
+        )
+    listen(StageStarted(model=target.name, title="clean accuracy", total=len(samples)))
+    predictions: list[int] = []
+    confidences: list[float] = []
+    for start in range(0, len(samples), batch_size):
+        indices = list(range(start, min(start + batch_size, len(samples))))
+        key = batch_key(*identity, "clean", indices[0], indices[-1])
+        known = store.get(key)
+        if known is None:
+            confidence, prediction = target.answer(samples.fetch(indices)).softmax(1).max(1)
+            known = {"prediction": prediction.tolist(), "confidence": confidence.tolist()}
+            store.put(key, known)
+        predictions += known["prediction"]
+        confidences += known["confidence"]
+        right = int((np.array(predictions) == labels[: len(predictions)]).sum())
+        wrong = len(predictions) - right
+        listen(Progress(model=target.name, done=len(predictions), total=len(samples), broken=wrong))
+    store.flush()
+    return Clean(labels, np.array(predictions, dtype=np.int64), np.array(confidences))

@@ -1,0 +1,235 @@
+"""One model's audit: preflight, clean pass, a cascade per threat, the checks afterwards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from auditor.check import Check, Finding, Severity, Stage
+from auditor.engine import preflight
+from auditor.engine.attempt import Ring
+from auditor.engine.cascade import SMALLER, Cascade, inherit
+from auditor.engine.clean import clean_pass
+from auditor.engine.plan import make_plan
+from auditor.engine.scene import Scene
+from auditor.engine.standing import Clean, Standing
+from auditor.errors import AuditorError
+from auditor.events import Event, StageStarted
+from auditor.result.record import AttackRun, ModelResult, ThreatResult
+from auditor.result.record import Finding as FindingRecord
+from auditor.result.statistics import wilson
+from auditor.types import Norm, Threat
+
+if TYPE_CHECKING:
+    from auditor.attack import Attack
+    from auditor.engine.store import Store
+    from auditor.result.samples_csv import Row
+    from auditor.samples.base import Samples
+    from auditor.settings import Settings
+    from auditor.target.base import Target
+
+NOT_AUDITED = "AUD001"
+NOTHING_RAN = "AUD003"
+
+
+@dataclass
+class ModelAudit:
+    """Everything that happens to one target; `rows` afterwards yields its part of `samples.csv`."""
+
+    settings: Settings
+    attacks: tuple[Attack, ...]
+    checks: tuple[type[Check], ...]
+    target: Target
+    samples: Samples
+    store: Store
+    listen: Callable[[Event], None]
+    deadline: float
+    _done: list[tuple[Threat, Standing]] = field(default_factory=list)
+    _seconds: dict[str, float] = field(default_factory=dict)
+
+    def execute(self) -> ModelResult:
+        """Audit; a model that cannot be audited gives a result with a finding that blocks."""
+        with self.target.frozen():
+            try:
+                return self._execute()
+            except AuditorError as error:
+                self._done.clear()
+                return self._result([*self.target.findings, _not_audited(error)])
+
+    def _execute(self) -> ModelResult:
+        indices = _spread(len(self.samples), self.settings.preflight_samples)
+        x, y = self.samples.fetch(indices), self.samples.labels[indices]
+        scene = Scene(target=self.target, samples=self.samples, x=x, y=y, settings=self.settings)
+        findings = [*self.target.findings, *self._preflight(scene)]
+        if any(f.severity is Severity.BLOCK for f in findings):
+            return self._result(findings)
+        margin = preflight.safety_margin(scene)
+        batch_size = self.store.remember("batch size", self.settings.batch_size or self._batch_size())
+        with self._timed("clean"):
+            identity = (self.target.sha256, self.target.preprocessing.describe(), self.settings.seed)
+            clean = clean_pass(self.target, self.samples, self.store, batch_size, self.listen, identity)
+        with self._timed("attack"):
+            threats = self._threats(clean, batch_size, margin, identity)
+        record = self._result(findings, clean, threats)
+        after = Scene(target=self.target, samples=self.samples, x=x, y=y, settings=self.settings, result=record)
+        findings += preflight.inspect(self.checks, after, Stage.AUDIT)
+        return self._result([*findings, *_nothing_ran(threats)], clean, threats)
+
+    def _preflight(self, scene: Scene) -> list[Finding]:
+        self.listen(StageStarted(model=self.target.name, title="preflight", total=0))
+        with self._timed("preflight"):
+            findings = preflight.inspect(self.checks, scene, Stage.PREFLIGHT)
+            preflight.apply(findings, self.target)
+        return findings
+
+    def _threats(
+        self, clean: Clean, batch_size: int, margin: float, identity: tuple[Any, ...]
+    ) -> tuple[ThreatResult, ...]:
+        """Budgets of one norm in ascending order, so that what falls early is not attacked again."""
+        wanted = sorted(self.settings.threats, key=lambda t: (list(Norm).index(t.norm), t.eps))
+        results = []
+        smaller: dict[Norm, Standing] = {}
+        for number, setting in enumerate(wanted):
+            threat = Threat(norm=setting.norm, eps=setting.eps)
+            left = len(wanted) - number
+            now = time.monotonic()
+            ring = Ring(
+                target=self.target,
+                threat=threat,
+                seed=self.settings.seed,
+                margin=margin,
+                deadline=self.deadline if left == 1 else now + max(0.0, self.deadline - now) / left,
+            )
+            standing = Standing(clean)
+            runs = [inherit(smaller[threat.norm], standing)] if threat.norm in smaller else []
+            plan = make_plan(self.attacks, self.target, threat, len(self.samples.shape))
+            cascade = Cascade(ring, self.samples, self.samples.labels, self.store, batch_size, self.listen, identity)
+            runs += cascade.run(plan, standing)
+            smaller[threat.norm] = standing
+            self._done.append((threat, standing))
+            results.append(self._threat_result(threat, standing, tuple(runs)))
+        return tuple(results)
+
+    def _threat_result(self, threat: Threat, standing: Standing, runs: tuple[AttackRun, ...]) -> ThreatResult:
+        n = len(standing.clean.labels)
+        nobody_attacked = not any(r.status == "ran" or r.attacked for r in runs) and len(standing.standing())
+        if nobody_attacked:
+            standing.cut.update(standing.standing().tolist())
+        outcomes = [standing.outcome(i) for i in range(n)]
+        robust, unknown = outcomes.count("robust"), outcomes.count("not_evaluated")
+        fragile = sum(not found.survives_rounding for _, found in standing.broken_by.values())
+        return ThreatResult(
+            norm=threat.norm,
+            eps=threat.eps,
+            robust_accuracy=None if unknown else robust / n,
+            robust_interval=None if unknown else wilson(robust, n, self.settings.confidence),
+            robust_upper_bound=(robust + unknown) / n,
+            not_evaluated=unknown,
+            robust_accuracy_8bit=(robust + fragile) / n if self.samples.eight_bit and not unknown else None,
+            attacks=runs,
+        )
+
+    def _result(
+        self, findings: Sequence[Finding], clean: Clean | None = None, threats: tuple[ThreatResult, ...] = ()
+    ) -> ModelResult:
+        target = self.target
+        right = int(clean.correct.sum()) if clean else 0
+        n = len(self.samples)
+        return ModelResult(
+            name=target.name,
+            path=target.source,
+            sha256=target.sha256,
+            format=target.format,
+            gradients=target.gradients,
+            clean_accuracy=right / n if clean else None,
+            clean_interval=wilson(right, n, self.settings.confidence) if clean else None,
+            findings=tuple(FindingRecord.of(finding) for finding in findings),
+            threats=threats,
+            num_classes=target.num_classes,
+            classes=target.classes or self.samples.classes,
+            preprocessing=target.preprocessing.describe(),
+            batching=target.batching,
+            input_shape=target.input_shape,
+            details=dict(target.details),
+            seconds={name: round(value, 4) for name, value in self._seconds.items()},
+        )
+
+    @property
+    def rows(self) -> Iterator[Row]:
+        """The model's rows of `samples.csv`, a threat after the other."""
+        names = self.samples.names(range(len(self.samples)))
+        for threat, standing in self._done:
+            yield from standing.rows(self.target.name, threat.norm, threat.eps, names)
+
+    def _batch_size(self) -> int:
+        """A batch that keeps a core busy and fits small memories; halved by the engine where memory runs out."""
+        pixels = max(1, int(torch.tensor(self.samples.shape).prod()))
+        room = 2**24 if self.target.device.type == "cuda" else 2**20
+        return int(min(512, max(8, 2 ** int(torch.tensor(room / pixels).log2()))))
+
+    def _timed(self, stage: str) -> _Timed:
+        return _Timed(self._seconds, stage)
+
+
+@dataclass
+class _Timed:
+    """Adds the wall clock of a block to `seconds[stage]`."""
+
+    seconds: dict[str, float]
+    stage: str
+    _from: float = 0.0
+
+    def __enter__(self) -> None:
+        self._from = time.perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + time.perf_counter() - self._from
+
+
+def _spread(n: int, count: int) -> list[int]:
+    """At most `count` positions, evenly over the data, so that sorted data shows all its classes."""
+    return list(range(n)) if n <= count else [i * n // count for i in range(count)]
+
+
+def _not_audited(error: AuditorError) -> Finding:
+    return Finding(
+        code=NOT_AUDITED,
+        severity=Severity.BLOCK,
+        title="The model could not be audited",
+        detail=str(error),
+        remedy="`auditor doctor MODEL` shows what the file holds.",
+    )
+
+
+def _nothing_ran(threats: Sequence[ThreatResult]) -> Iterator[Finding]:
+    for threat in threats:
+        ran = [run for run in threat.attacks if run.status == "ran" and run.name != SMALLER]
+        if not ran and threat.not_evaluated:
+            reasons = "; ".join(sorted({f"{run.name} {run.status}: {run.reason}" for run in threat.attacks}))
+            yield Finding(
+                code=NOTHING_RAN,
+                severity=Severity.INCONCLUSIVE,
+                title=f"No attack could run in {threat.norm} {threat.eps:.4g}",
+                detail=reasons,
+                remedy="Name an attack that fits with --attack, or install one.",
+            )
+
+
+def blocked(source: str, error: AuditorError | None) -> ModelResult:
+    """The result of a model that did not even load."""
+    finding = _not_audited(error or AuditorError("The model could not be loaded."))
+    return ModelResult(
+        name=Path(source).stem or source,
+        path=source,
+        sha256="",
+        format="unknown",
+        gradients="none",
+        clean_accuracy=None,
+        clean_interval=None,
+        findings=(FindingRecord.of(finding),),
+    )

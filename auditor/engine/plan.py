@@ -1,0 +1,73 @@
+"""The plan: which attacks run against a target under a threat, in which order, and why some do not."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from auditor.engine.suites import recipe
+from auditor.errors import UsageError
+from auditor.types import Access
+
+if TYPE_CHECKING:
+    from auditor.attack import Attack
+    from auditor.settings import Settings
+    from auditor.target.base import Target
+    from auditor.types import Threat
+
+
+@dataclass(frozen=True)
+class Step:
+    """An attack of the plan under the name it has in tables; `skip` says why it will not run."""
+
+    name: str
+    attack: Attack
+    skip: str = ""
+
+
+def chosen_attacks(settings: Settings, available: Mapping[str, type[Attack]]) -> tuple[Attack, ...]:
+    """The configured attacks that the settings ask for: those named with `--attack`, else the suite's.
+
+    Raises:
+        UsageError: an attack that is not installed, or parameters that it does not take.
+    """
+    wanted = [(a.name, a.parameters) for a in settings.attacks] or list(recipe(settings.suite))
+    attacks = []
+    for name, parameters in wanted:
+        cls = available.get(name)
+        if cls is None:
+            near = difflib.get_close_matches(name, available, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise UsageError(
+                f"No installed attack is called {name!r}.{hint} `auditor plugins --all` lists what is there; "
+                f"attacks come in distributions with an entry point in the group 'auditor'."
+            )
+        try:
+            attacks.append(cls(**parameters))
+        except TypeError as error:
+            raise UsageError(f"The attack {name!r} cannot be set up so: {error}.") from error
+    return tuple(attacks)
+
+
+def make_plan(attacks: tuple[Attack, ...], target: Target, threat: Threat, sample_rank: int) -> tuple[Step, ...]:
+    """Match the attacks against the threat and what the target allows; names are unique within the plan."""
+    steps: list[Step] = []
+    for attack in attacks:
+        count = sum(step.attack.label == attack.label for step in steps)
+        name = attack.label if not count else f"{attack.label}#{count + 1}"
+        steps.append(Step(name, attack, _obstacle(attack, target, threat, sample_rank)))
+    return tuple(steps)
+
+
+def _obstacle(attack: Attack, target: Target, threat: Threat, sample_rank: int) -> str:
+    if threat.norm not in attack.norms:
+        return f"does not work in {threat.norm}; it works in {', '.join(sorted(attack.norms))}"
+    if threat.goal not in attack.goals:
+        return f"has no {threat.goal} form"
+    if attack.access is Access.GRADIENTS and target.twin is None:
+        return "needs gradients, and this model gives none"
+    if attack.images_only and sample_rank != 3:
+        return "works on images only"
+    return attack.unfit(target.num_classes) or ""

@@ -1,0 +1,65 @@
+"""Preflight: is the model wired as the user thinks? Asked of every check plugin, before any attack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from auditor.check import Check, Finding, Severity, Stage
+
+if TYPE_CHECKING:
+    from auditor.engine.scene import Scene
+    from auditor.target.base import Target
+
+TWIN_DISAGREES = "AUD114"
+CHECK_FAILED = "AUD002"
+# A margin in logits that rounding alone does not cross, relative to the spread of the logits.
+_ROUNDING = 1e-6
+
+
+def inspect(checks: Iterable[type[Check]], scene: Scene, stage: Stage) -> list[Finding]:
+    """What the checks of one stage find, in the order of their codes; one that breaks is a finding itself."""
+    findings: list[Finding] = []
+    for check in sorted((c for c in checks if c.stage is stage), key=lambda c: c.code):
+        try:
+            findings.extend(check().inspect(scene))
+        except (Exception, SystemExit) as error:  # a plugin border: a broken check hurts only itself
+            findings.append(
+                Finding(
+                    code=CHECK_FAILED,
+                    severity=Severity.WARN,
+                    title=f"The check {check.code} ({check.title}) broke",
+                    detail=f"{type(error).__name__}: {error}",
+                    remedy=f"Report it to whoever ships {check.__module__.split('.')[0]}; the audit went on.",
+                )
+            )
+        if any(f.severity is Severity.BLOCK for f in findings):
+            break
+    return findings
+
+
+def apply(findings: Iterable[Finding], target: Target) -> None:
+    """What preflight decides about the target: a twin that disagrees with the runtime is not followed."""
+    for finding in findings:
+        if finding.code == TWIN_DISAGREES and finding.severity is not Severity.INFO and target.twin is not None:
+            target.drop_twin()
+
+
+def safety_margin(scene: Scene) -> float:
+    """By how much an attack must fool the twin for the deployed model to be fooled as well, in logits.
+
+    The largest difference measured between the two on clean samples; for a model that is its own twin, rounding.
+    """
+    target, x = scene.target, scene.x[:64]
+    answer = target.answer(x)
+    spread = float((answer.amax() - answer.amin()).nan_to_num(0.0, 0.0, 0.0)) if len(x) else 0.0
+    if target.gradients != "twin":
+        return _ROUNDING * spread
+    import torch
+
+    with torch.no_grad():
+        twin = target.differentiable(x.to(target.device))
+    gap = (twin - answer).abs()
+    # Where one side takes the logarithm of a probability, a difference means something only among likely classes.
+    likely = answer >= answer.amax(1, keepdim=True) - 15.0
+    return float(gap[likely].max().nan_to_num(0.0)) + _ROUNDING * spread

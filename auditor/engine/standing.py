@@ -1,0 +1,85 @@
+"""What is known of every sample under one threat, as the cascade goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from auditor.result.samples_csv import Row
+
+
+@dataclass(frozen=True)
+class Clean:
+    """What the deployed model says of the clean samples: per sample, `(n,)`."""
+
+    labels: np.ndarray
+    prediction: np.ndarray
+    confidence: np.ndarray
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Which samples are classified correctly, `(n,)` bool."""
+        return np.equal(self.prediction, self.labels)
+
+
+@dataclass(frozen=True)
+class Break:
+    """A counted adversarial example, without its pixels."""
+
+    index: int
+    prediction: int
+    confidence: float
+    distance: float
+    survives_rounding: bool
+
+
+@dataclass
+class Standing:
+    """Who fell to what. `cut` marks samples on which some attack was stopped before it was done."""
+
+    clean: Clean
+    broken_by: dict[int, tuple[str, Break]] = field(default_factory=dict)
+    cut: set[int] = field(default_factory=set)
+
+    def standing(self) -> np.ndarray:
+        """Positions of the samples that are classified correctly and not broken yet, ascending."""
+        mask = self.clean.correct.copy()
+        mask[list(self.broken_by)] = False
+        return np.flatnonzero(mask)
+
+    def note(self, attack: str, breaks: Sequence[Break]) -> None:
+        """Count what `attack` broke; the first attack to break a sample keeps it."""
+        for item in breaks:
+            self.broken_by.setdefault(item.index, (attack, item))
+            self.cut.discard(item.index)
+
+    def outcome(self, index: int) -> str:
+        """`misclassified`, `broken`, `not_evaluated` or `robust`."""
+        if not self.clean.correct[index]:
+            return "misclassified"
+        if index in self.broken_by:
+            return "broken"
+        return "not_evaluated" if index in self.cut else "robust"
+
+    def rows(self, model: str, norm: str, eps: float, names: Sequence[str]) -> Iterator[Row]:
+        """The rows of `samples.csv` for this threat."""
+        for i, label in enumerate(self.clean.labels.tolist()):
+            by, found = self.broken_by.get(i, ("", None))
+            yield Row(
+                model=model,
+                norm=norm,
+                eps=eps,
+                index=i,
+                label=label,
+                clean_prediction=int(self.clean.prediction[i]),
+                clean_correct=bool(self.clean.correct[i]),
+                outcome=self.outcome(i),
+                broken_by=by,
+                adversarial_prediction=found.prediction if found else None,
+                adversarial_confidence=found.confidence if found else None,
+                distance=found.distance if found else None,
+                clean_confidence=float(self.clean.confidence[i]),
+                name=names[i],
+            )

@@ -1,0 +1,224 @@
+"""Finding plugins, asking them one by one, and keeping a broken one from hurting anything else.
+
+Every entry point of the group `auditor` is loaded alone. One that fails is rolled back and listed with its
+distribution and version. First-party plugins come through the same door as anyone's.
+
+    --without NAME           leave one plugin out, by entry-point name or distribution
+    AUDITOR_PLUGINS=a,b      only these third-party plugins
+    AUDITOR_NO_PLUGINS=1     no third-party plugin at all
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pluggy
+
+from auditor import hookspecs
+from auditor.errors import AuditorError, DataError, ModelError, PluginError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from auditor.attack import Attack
+    from auditor.check import Check
+    from auditor.defense import Defense
+    from auditor.events import Event
+    from auditor.formats.base import Format
+    from auditor.samples.base import SampleOptions, Samples
+    from auditor.target.base import ModelOptions, Target
+
+T = TypeVar("T")
+
+GROUP = "auditor"
+OWN = "auditor"
+_COLLECTING = frozenset({"auditor_attacks", "auditor_defenses", "auditor_checks", "auditor_formats"})
+_FIRST_RESULT = frozenset({"auditor_load_model", "auditor_load_samples"})
+# What a plugin may raise without taking the tool down with it; Ctrl-C passes through.
+_CONTAINED = (Exception, SystemExit)
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin that was loaded: its entry point, the distribution that brought it, and the hooks it answers."""
+
+    name: str
+    distribution: str
+    version: str
+    hooks: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.distribution} {self.version})"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A plugin that broke, when, and how."""
+
+    plugin: Plugin
+    stage: str
+    error: str
+
+
+class Plugins:
+    """The plugins at hand, with what they offer; built by `load_plugins` and passed along."""
+
+    def __init__(self) -> None:
+        self._manager = pluggy.PluginManager(GROUP)
+        self._manager.add_hookspecs(hookspecs)
+        self.loaded: list[Plugin] = []
+        self.failures: list[Failure] = []
+
+    def register(self, module: object, plugin: Plugin) -> None:
+        """Add a plugin, or list it as failed and leave no trace of it."""
+        try:
+            self._manager.register(module, name=plugin.name)
+            self._manager.check_pending()
+        except _CONTAINED as error:
+            if self._manager.get_plugin(plugin.name) is not None:
+                self._manager.unregister(name=plugin.name)
+            self._fail(plugin, "register", error)
+            return
+        hooks = tuple(sorted(c.name for c in self._manager.get_hookcallers(module) or ()))
+        self.loaded.append(Plugin(plugin.name, plugin.distribution, plugin.version, hooks))
+
+    def attacks(self) -> dict[str, type[Attack]]:
+        """Attack classes by name. Raises PluginError where two plugins offer one name."""
+        return self._collect("auditor_attacks", lambda attack: attack.name)
+
+    def defenses(self) -> dict[str, type[Defense]]:
+        """Defense classes by name. Raises PluginError where two plugins offer one name."""
+        return self._collect("auditor_defenses", lambda defense: defense.name)
+
+    def checks(self) -> dict[str, type[Check]]:
+        """Check classes by code. Raises PluginError where two plugins offer one code."""
+        return self._collect("auditor_checks", lambda check: check.code)
+
+    def formats(self) -> dict[str, Format]:
+        """Formats by name. Raises PluginError where two plugins offer one name."""
+        return self._collect("auditor_formats", lambda form: form.name)
+
+    def templates(self) -> tuple[str, ...]:
+        """Import names of the packages whose templates override ours."""
+        return tuple(answer for _, answer in self._ask("auditor_templates") if answer)
+
+    def load_model(self, path: str, options: ModelOptions, device: torch.device) -> Target:
+        """The first target that a plugin makes of `path`. Raises ModelError where none can."""
+        for _, target in self._ask("auditor_load_model", path=path, options=options, device=device):
+            if target is not None:
+                return target  # type: ignore[no-any-return]
+        raise ModelError(
+            f"Nothing here knows how to load {path!r}. Give an ONNX file, a .pt2 archive, or the name of a factory "
+            f"such as package.module:factory with --weights FILE.{self._failed('auditor_load_model')}"
+        )
+
+    def load_samples(self, source: str, options: SampleOptions) -> Samples:
+        """The first samples that a plugin makes of `source`. Raises DataError where none can."""
+        for _, samples in self._ask("auditor_load_samples", source=source, options=options):
+            if samples is not None:
+                return samples  # type: ignore[no-any-return]
+        raise DataError(
+            f"Nothing here knows how to read {source!r}. Give a folder of class folders, an .npz with x and y, a CSV "
+            f"of path and label, or a Parquet file.{self._failed('auditor_load_samples')}"
+        )
+
+    def notify(self, event: Event) -> None:
+        """Tell every plugin that listens."""
+        for _ in self._ask("auditor_event", event=event):
+            pass
+
+    def _ask(self, hook: str, **arguments: Any) -> Iterator[tuple[Plugin, Any]]:
+        """Each plugin's own answer. Sentences for the user pass through; any other failure is listed."""
+        everyone = [module for _, module in self._manager.list_name_plugin() if module is not None]
+        for plugin in [p for p in self.loaded if hook in p.hooks]:
+            module = self._manager.get_plugin(plugin.name)
+            others = [other for other in everyone if other is not module]
+            try:
+                answer = self._manager.subset_hook_caller(hook, others)(**arguments)
+                if hook not in _FIRST_RESULT:
+                    answer = answer[0] if answer else None
+                if hook in _COLLECTING:
+                    # Drained here, where a generator's failure can still be told from the tool's own.
+                    answer = list(answer or ())
+            except AuditorError:
+                raise
+            except _CONTAINED as error:
+                self._fail(plugin, hook, error)
+            else:
+                yield plugin, answer
+
+    def _collect(self, hook: str, key: Callable[[T], str]) -> dict[str, T]:
+        found: dict[str, T] = {}
+        owner: dict[str, Plugin] = {}
+        for plugin, items in self._ask(hook):
+            for item in items:
+                try:
+                    name = key(item)
+                except AttributeError as error:
+                    self._fail(plugin, hook, error)
+                    continue
+                if name in found and found[name] is not item:
+                    raise PluginError(
+                        f"Both {owner[name]} and {plugin} offer {name!r}. "
+                        f"Leave one out with --without {plugin.name} or --without {owner[name].name}."
+                    )
+                found[name], owner[name] = item, plugin
+        return found
+
+    def _fail(self, plugin: Plugin, stage: str, error: BaseException) -> None:
+        failure = Failure(plugin, stage, f"{type(error).__name__}: {error}")
+        if failure not in self.failures:
+            self.failures.append(failure)
+
+    def _failed(self, hook: str) -> str:
+        broken = [f"{f.plugin} failed: {f.error}" for f in self.failures if f.stage == hook]
+        return f" ({'; '.join(broken)})" if broken else ""
+
+
+def load_plugins(without: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -> Plugins:
+    """Load every entry point that is wanted, each alone.
+
+    Raises:
+        UsageError: `without` names a plugin that is not there.
+    """
+    plugins = Plugins()
+    unwanted = set(without)
+    only = {name.strip() for name in environ.get("AUDITOR_PLUGINS", "").split(",") if name.strip()}
+    none = environ.get("AUDITOR_NO_PLUGINS", "") not in ("", "0")
+    seen: set[str] = set()
+    for entry in _entry_points():
+        plugin = _provenance(entry)
+        seen |= {plugin.name, plugin.distribution}
+        third_party = plugin.distribution != OWN
+        if {plugin.name, plugin.distribution} & unwanted or (third_party and none):
+            continue
+        if third_party and only and not {plugin.name, plugin.distribution} & only:
+            continue
+        try:
+            module = entry.load()
+        except _CONTAINED as error:
+            plugins._fail(plugin, "import", error)
+            continue
+        plugins.register(module, plugin)
+    if missing := unwanted - seen:
+        raise UsageError(
+            f"--without names {', '.join(sorted(missing))}, which is not installed; `auditor plugins` lists what is."
+        )
+    return plugins
+
+
+def _entry_points() -> list[importlib.metadata.EntryPoint]:
+    """Ours first, then by distribution and name: the order must not depend on the file system."""
+    entries = importlib.metadata.entry_points(group=GROUP)
+    unique = {(entry.name, entry.value): entry for entry in entries}.values()
+    return sorted(unique, key=lambda e: (_provenance(e).distribution != OWN, _provenance(e).distribution, e.name))
+
+
+def _provenance(entry: importlib.metadata.EntryPoint) -> Plugin:
+    distribution = entry.dist
+    name = distribution.name if distribution else "unknown distribution"
+    return Plugin(entry.name, name, distribution.version if distribution else "?")

@@ -1,0 +1,115 @@
+"""Two runs compared sample by sample: what changed, and is it more than chance?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from auditor.errors import UsageError
+from auditor.result.statistics import mcnemar
+
+if TYPE_CHECKING:
+    from auditor.result.record import ModelResult
+    from auditor.result.run import Run
+
+_ALPHA = 0.05
+# Settings that change what a robust accuracy means; gates, paths and machine settings do not.
+_MEANING = ("suite", "attacks", "seed", "mean", "std", "input_range", "layout", "channel_order", "input_size")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One model and threat (empty `norm`: clean accuracy) in both runs, over the same samples."""
+
+    model: str
+    norm: str
+    eps: float
+    n: int
+    before: float
+    after: float
+    lost: int
+    gained: int
+
+    @property
+    def p(self) -> float:
+        """Exact McNemar: how likely so lopsided a change is, if nothing changed."""
+        return mcnemar(self.lost, self.gained)
+
+    @property
+    def worse(self) -> bool:
+        return self.lost > self.gained and self.p < _ALPHA
+
+    @property
+    def word(self) -> str:
+        """`worse`, `better`, or `no more than chance`."""
+        if self.p >= _ALPHA:
+            return "no more than chance" if self.lost or self.gained else "same"
+        return "worse" if self.worse else "better"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All pairs, and what a reader has to know about comparing these runs at all."""
+
+    pairs: tuple[Pair, ...]
+    notes: tuple[str, ...]
+
+
+def compare_runs(before: Run, after: Run) -> Comparison:
+    """Compare model by model: by name, or the only ones with each other.
+
+    Raises:
+        UsageError: the runs audited different samples, or share no model or threat.
+    """
+    if before.result.data.sha256 != after.result.data.sha256:
+        raise UsageError(
+            f"{before.path} and {after.path} audited different samples "
+            f"({before.result.data.n} and {after.result.data.n}); only runs on the same samples compare pair by pair."
+        )
+    old, new = before.result.settings, after.result.settings
+    different = [key for key in _MEANING if old.get(key) != new.get(key)]
+    notes = (f"the runs differ in {', '.join(different)}, so the model is not all that changed",) if different else ()
+    pairs = tuple(_pairs(before, after))
+    if not pairs:
+        raise UsageError("The runs share no model and threat, so there is nothing to compare.")
+    return Comparison(pairs, notes)
+
+
+def _pairs(before: Run, after: Run) -> Iterator[Pair]:
+    for old, new in _matched(before, after):
+        clean_seen = False
+        for threat in new.threats:
+            ours = {row.index: row for row in after.rows_of(new.name, threat.norm, threat.eps)}
+            theirs = {row.index: row for row in before.rows_of(old.name, threat.norm, threat.eps)}
+            shared = sorted(ours.keys() & theirs.keys())
+            if not shared:
+                continue
+            if not clean_seen:
+                clean_seen = True
+                flags = [(theirs[i].clean_correct, ours[i].clean_correct) for i in shared]
+                yield _pair(new.name, "", 0.0, flags)
+            flags = [(theirs[i].outcome == "robust", ours[i].outcome == "robust") for i in shared]
+            yield _pair(new.name, threat.norm, threat.eps, flags)
+
+
+def _matched(before: Run, after: Run) -> list[tuple[ModelResult, ModelResult]]:
+    old, new = before.result.models, after.result.models
+    if len(old) == len(new) == 1:
+        return [(old[0], new[0])]
+    names = {model.name: model for model in old}
+    return [(names[model.name], model) for model in new if model.name in names]
+
+
+def _pair(model: str, norm: str, eps: float, flags: list[tuple[bool, bool]]) -> Pair:
+    n = len(flags)
+    return Pair(
+        model=model,
+        norm=norm,
+        eps=eps,
+        n=n,
+        before=sum(old for old, _ in flags) / n,
+        after=sum(new for _, new in flags) / n,
+        lost=sum(old and not new for old, new in flags),
+        gained=sum(new and not old for old, new in flags),
+    )
