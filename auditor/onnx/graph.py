@@ -15,7 +15,7 @@ import auditor.onnx.operators  # noqa: F401  (importing it registers the operato
 from auditor.errors import ModelError
 from auditor.onnx.node import Node
 from auditor.onnx.registry import UnsupportedOperator, canonical, find_operator
-from auditor.onnx.tensors import to_torch
+from auditor.onnx.tensors import NARROW, to_torch
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,17 @@ def expand_functions(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         if model.functions:
             model = inliner.inline_local_functions(model)
-        opsets = opsets_of(model)
-        missing = {(n.domain, n.op_type) for n in all_nodes(model.graph) if not _known(n, opsets)}
-        expandable = [key for key in sorted(missing) if _has_function(*key, opsets)]
-        if expandable:
-            model = inliner.inline_selected_functions(model, expandable, inline_schema_functions=True)
     except Exception as error:  # onnx raises bare RuntimeErrors of its C++ side
         raise ModelError(f"The functions of the model cannot be expanded: {error}.") from error
-    return model
+    opsets = opsets_of(model)
+    missing = {(n.domain, n.op_type) for n in all_nodes(model.graph) if not _known(n, opsets)}
+    expandable = [key for key in sorted(missing) if _has_function(*key, opsets)]
+    if not expandable:
+        return model
+    try:
+        return inliner.inline_selected_functions(model, expandable, inline_schema_functions=True)
+    except Exception:  # the expansion of some operators needs types that the file does not tell
+        return model  # they are reported as unknown, by name
 
 
 def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
@@ -81,7 +84,7 @@ def _has_function(domain: str, name: str, opsets: Mapping[str, int]) -> bool:
         schema = onnx.defs.get_schema(name, opsets.get(canonical(domain), 1), canonical(domain))
     except onnx.defs.SchemaError:
         return False
-    return bool(schema.has_function or schema.has_context_dependent_function)
+    return bool(schema.has_function or schema.has_context_dependent_function)  # type: ignore[attr-defined]
 
 
 def unsupported_nodes(model: onnx.ModelProto) -> tuple[str, ...]:
@@ -115,6 +118,7 @@ def _parse(proto: onnx.GraphProto, opsets: Mapping[str, int]) -> Graph:
     if proto.sparse_initializer:
         raise ModelError("The model stores sparse weights, which the twin cannot read; store them dense.")
     constants = {tensor.name: to_torch(tensor) for tensor in proto.initializer}
+    _declare_narrow_types(proto)
     nodes = tuple(_parse_node(node, index, opsets) for index, node in enumerate(proto.node))
     graph = Graph(
         nodes,
@@ -123,6 +127,20 @@ def _parse(proto: onnx.GraphProto, opsets: Mapping[str, int]) -> Graph:
         constants,
     )
     return replace(graph, captures=_free_names(graph))
+
+
+def _declare_narrow_types(proto: onnx.GraphProto) -> None:
+    """Say at each QuantizeLinear to four bits that it is one: its zero point, held in eight, no longer does."""
+    narrow = {tensor.name: tensor.data_type for tensor in proto.initializer if tensor.data_type in NARROW}
+    for value in (*proto.input, *proto.value_info):
+        if value.type.tensor_type.elem_type in NARROW:
+            narrow[value.name] = value.type.tensor_type.elem_type
+    for node in proto.node:
+        if node.op_type == "QuantizeLinear" and len(node.input) > 2 and node.input[2] in narrow:
+            declared = onnx.helper.make_attribute("output_dtype", narrow[node.input[2]])
+            kept = [item for item in node.attribute if item.name != "output_dtype"]
+            del node.attribute[:]
+            node.attribute.extend([*kept, declared])
 
 
 def _free_names(graph: Graph) -> tuple[str, ...]:

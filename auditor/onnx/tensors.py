@@ -29,12 +29,12 @@ _DTYPES: dict[int, torch.dtype] = {
     TensorProto.FLOAT8E5M2FNUZ: torch.float8_e5m2fnuz,
 }
 # torch has no arithmetic on four bits: the values are held in eight, the range is kept apart (integer_range).
-_NARROW: dict[int, torch.dtype] = {TensorProto.INT4: torch.int8, TensorProto.UINT4: torch.uint8}
+NARROW: dict[int, torch.dtype] = {TensorProto.INT4: torch.int8, TensorProto.UINT4: torch.uint8}
 
 
 def torch_dtype(element_type: int) -> torch.dtype:
     """The torch dtype that holds an ONNX element type; ModelError for strings, complex and exotic types."""
-    dtype = _DTYPES.get(element_type) or _NARROW.get(element_type)
+    dtype = _DTYPES.get(element_type)
     if dtype is None:
         raise ModelError(f"The twin cannot hold tensors of the ONNX type {type_name(element_type)}.")
     return dtype
@@ -42,13 +42,13 @@ def torch_dtype(element_type: int) -> torch.dtype:
 
 def type_name(element_type: int) -> str:
     """`FLOAT` for 1 and so on; the number itself where ONNX knows no name for it."""
-    names = {number: name for name, number in TensorProto.DataType.items()}
+    names: dict[int, str] = {number: name for name, number in TensorProto.DataType.items()}
     return names.get(element_type, str(element_type))
 
 
 def to_torch(proto: onnx.TensorProto) -> torch.Tensor:
     """A tensor of its own memory with the proto's values; ModelError where the proto is damaged."""
-    dtype = torch_dtype(proto.data_type)
+    dtype = NARROW.get(proto.data_type) or torch_dtype(proto.data_type)
     try:
         array = numpy_helper.to_array(proto)
     except Exception as error:  # numpy, struct and onnx each raise their own on a damaged tensor
@@ -56,7 +56,7 @@ def to_torch(proto: onnx.TensorProto) -> torch.Tensor:
     if dtype == torch.bfloat16 or (dtype.itemsize == 1 and dtype.is_floating_point):
         bits = array.view(np.uint8 if dtype.itemsize == 1 else np.uint16)
         return torch.from_numpy(np.array(bits)).view(dtype)
-    if proto.data_type in _NARROW:
+    if proto.data_type in NARROW:
         array = array.astype(np.int8 if dtype == torch.int8 else np.uint8)
     return torch.from_numpy(np.array(array, order="C"))
 

@@ -104,7 +104,11 @@ def log_softmax(node: Node) -> Kernel:
 @operator("Hardmax", since=13)
 def hardmax(node: Node) -> Kernel:
     axis = node.integer("axis", -1)
-    return lambda x: torch.zeros_like(x).scatter(axis, x.argmax(axis, keepdim=True), 1.0)
+    return lambda x: _one_hot(x, axis)
+
+
+def _one_hot(x: Tensor, axis: int) -> Tensor:
+    return torch.zeros_like(x).scatter(axis, x.argmax(axis, keepdim=True), 1.0)
 
 
 def _flattened(kernel: Kernel, axis: int) -> Kernel:
@@ -129,5 +133,4 @@ def log_softmax_flattened(node: Node) -> Kernel:
 
 @operator("Hardmax")
 def hardmax_flattened(node: Node) -> Kernel:
-    one_hot = lambda x: torch.zeros_like(x).scatter(-1, x.argmax(-1, keepdim=True), 1.0)  # noqa: E731
-    return _flattened(one_hot, node.integer("axis", 1))
+    return _flattened(lambda x: _one_hot(x, -1), node.integer("axis", 1))

@@ -162,10 +162,18 @@ def where(node: Node) -> Kernel:
 
 @operator("Cast", since=6)
 def cast(node: Node) -> Kernel:
-    dtype = torch_dtype(node.integer("to", 0))
-    return lambda x: x.to(dtype)
+    return _caster(torch_dtype(node.integer("to", 0)), bool(node.integer("saturate", 1)))
 
 
 @operator("CastLike", since=15)
 def cast_like(node: Node) -> Kernel:
-    return lambda x, target: x.to(target.dtype)
+    saturate = bool(node.integer("saturate", 1))
+    return lambda x, target: _caster(target.dtype, saturate)(x)
+
+
+def _caster(dtype: torch.dtype, saturate: bool) -> Kernel:
+    """Conversion to `dtype`; to eight-bit floats by the nearest finite value where asked."""
+    if not (saturate and dtype.is_floating_point and dtype.itemsize == 1):
+        return lambda x: x.to(dtype)
+    limit = torch.finfo(dtype).max
+    return lambda x: x.float().clamp(-limit, limit).to(dtype)

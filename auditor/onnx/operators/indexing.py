@@ -94,7 +94,7 @@ def top_k(node: Node) -> Kernel:
 
     def run(x: Tensor, k: list[int]) -> tuple[Tensor, Tensor]:
         # A stable sort: among equal values ONNX takes the lower index first, torch.topk any.
-        values, index = torch.sort(x, axis, descending=largest, stable=True)
+        values, index = torch.sort(x, dim=axis, descending=largest, stable=True)
         return values.narrow(axis, 0, k[0]), index.narrow(axis, 0, k[0])
 
     return run if in_order else lambda x, k: tuple(torch.topk(x, k[0], axis, largest, False))

@@ -27,8 +27,7 @@ def _batch_normalisation_training(eps: float, momentum: float) -> Kernel:
         axes = [0, *range(2, x.dim())]
         now_mean, now_var = x.mean(axes), x.var(axes, correction=0)
         y = F.batch_norm(x, now_mean, now_var, scale, bias, False, 0.0, eps)
-        blend = lambda old, new: old * momentum + new * (1 - momentum)  # noqa: E731
-        return y, blend(mean, now_mean), blend(var, now_var)
+        return y, torch.lerp(now_mean, mean, momentum), torch.lerp(now_var, var, momentum)
 
     return run
 

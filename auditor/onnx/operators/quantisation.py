@@ -12,7 +12,7 @@ from torch import Tensor
 
 from auditor.onnx.node import Node
 from auditor.onnx.registry import Kernel, operator
-from auditor.onnx.tensors import integer_range, torch_dtype
+from auditor.onnx.tensors import integer_range
 from auditor.onnx.tensors import integer_range_of_type as range_of_type
 
 
@@ -53,12 +53,13 @@ def quantize_linear(node: Node) -> Kernel:
     declared = node.integer("output_dtype", 0)
 
     def run(x: Tensor, scale: Tensor, zero: Tensor | None = None) -> Tensor:
-        dtype = torch_dtype(declared) if declared else torch.uint8 if zero is None else zero.dtype
+        scale = along(scale, x, axis, block).to(x.dtype)
+        dtype = torch.uint8 if zero is None else zero.dtype
         if dtype.is_floating_point:
-            return _to_float8(x / along(scale, x, axis, block), dtype)
+            return _to_float8(x / scale, dtype)
         low, high = range_of_type(declared) if declared else integer_range(dtype)
         shift = None if zero is None else along(zero, x, axis, block)
-        return quantise(x, along(scale, x, axis, block).to(x.dtype), shift, low, high)
+        return quantise(x, scale, shift, low, high)
 
     return run
 

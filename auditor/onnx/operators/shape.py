@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -135,9 +136,16 @@ def transpose(node: Node) -> Kernel:
     return lambda x: x.permute(order if order is not None else list(range(x.dim()))[::-1])
 
 
+def _broadcast(shape: Sequence[int], target: Sequence[int]) -> list[int]:
+    """The common shape; ONNX lets Expand keep a dimension that the target gives as 1."""
+    rank = max(len(shape), len(target))
+    pairs = zip([1] * (rank - len(shape)) + [*shape], [1] * (rank - len(target)) + [*target], strict=True)
+    return [b if a == 1 else a for a, b in pairs]
+
+
 @operator("Expand", since=8, host=(1,))
 def expand(node: Node) -> Kernel:
-    return lambda x, target: x.expand(torch.broadcast_shapes(x.shape, tuple(target)))
+    return lambda x, target: torch.broadcast_to(x, _broadcast(x.shape, target))
 
 
 @operator("Concat", since=4)
@@ -186,9 +194,11 @@ def depth_to_space(node: Node) -> Kernel:
 
 @operator("SpaceToDepth")
 def space_to_depth(node: Node) -> Kernel:
-    b = node.integer("blocksize", 1)
+    b, columns_first = node.integer("blocksize", 1), node.text("mode", "DCR") == "CRD"
 
     def run(x: Tensor) -> Tensor:
+        if columns_first:
+            return F.pixel_unshuffle(x, b)
         n, c, h, w = x.shape
         x = x.reshape(n, c, h // b, b, w // b, b).permute(0, 3, 5, 1, 2, 4)
         return x.reshape(n, c * b * b, h // b, w // b)
