@@ -1,0 +1,182 @@
+"""Where the square attack paints, and what: flat squares for linf, opposed bumps for l2 and l1.
+
+Every sample has squares of its own; all squares of one query are equally large, so a batch is painted by one gather
+and one scatter. For the bumps see section 3.4 of arXiv:1912.00049.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from auditor.norms import per_sample
+from auditor.types import Norm
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from auditor.rng import Rng
+    from auditor.types import Images, Threat
+
+_TINY = 1e-12
+
+
+class Window(NamedTuple):
+    """A rectangle in every sample: its size, and the pixels it covers as `(N, channels, height * width)` indices."""
+
+    height: int
+    width: int
+    pixels: Tensor
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Samples as `(N, channels, height, width)`; inputs that are no images are a single row of pixels."""
+
+    x: Images
+    channels: int
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, x: Images) -> Canvas:
+        """Images as they are, `(N, C, L)` as C rows, anything else flattened."""
+        match x.shape[1:]:
+            case (channels, height, width):
+                return cls(x, channels, height, width)
+            case (channels, length):
+                return cls(x, channels, 1, length)
+        return cls(x, 1, 1, x[0].numel())
+
+    def flat(self, image: Tensor) -> Tensor:
+        """A view as `(N, channels, height * width)`."""
+        return image.view(len(image), self.channels, self.height * self.width)
+
+    def size(self, share: float, least: int) -> tuple[int, int]:
+        """Height and width of a square of this share of the pixels; a piece of the strip where it does not fit."""
+        odd = int(least > 1)
+        area = share * self.height * self.width
+        side = max(round(math.sqrt(area)), least) | odd
+        if side <= min(self.height, self.width):
+            return side, side
+        if self.height <= self.width:
+            return self.height, min(max(round(area / self.height), least) | odd, self.width)
+        return min(max(round(area / self.width), least) | odd, self.height), self.width
+
+    def window(self, size: tuple[int, int], rng: Rng) -> Window:
+        """A rectangle of this size somewhere in every sample."""
+        height, width = size
+        device = self.x.device
+        corner = rng.integers(self.height - height + 1) * self.width + rng.integers(self.width - width + 1)
+        rows = torch.arange(height, device=device)[:, None] * self.width
+        inside = (rows + torch.arange(width, device=device)).view(-1)
+        pixels = (corner[:, None] + inside)[:, None, :].expand(-1, self.channels, -1)
+        return Window(height, width, pixels)
+
+
+class Stripes:
+    """linf: vertical stripes of plus and minus eps, then squares of one sign per channel."""
+
+    def __init__(self, canvas: Canvas, threat: Threat, rng: Rng) -> None:
+        self._canvas, self._eps, self._rng = canvas, threat.eps, rng
+        signs = rng.signs(canvas.channels, 1, canvas.width).expand(-1, -1, canvas.height, -1)
+        self.image = (canvas.x + signs.reshape(canvas.x.shape) * threat.eps).clamp_(0.0, 1.0)
+
+    def paint(self, share: float) -> None:
+        """Repaint one square of every sample, of this share of the pixels."""
+        canvas = self._canvas
+        pixels = self._pixels = canvas.window(canvas.size(share, 1), self._rng).pixels
+        image = canvas.flat(self.image)
+        self._old = image.gather(2, pixels)
+        signs = self._rng.signs(canvas.channels, 1)
+        self._new = (canvas.flat(canvas.x).gather(2, pixels) + signs * self._eps).clamp_(0.0, 1.0)
+        image.scatter_(2, pixels, self._new)
+
+    def settle(self, better: Tensor) -> None:
+        """Keep what was painted on these samples, `(N,)`; undo it on the others."""
+        kept = torch.where(per_sample(better, self._new), self._new, self._old)
+        self._canvas.flat(self.image).scatter_(2, self._pixels, kept)
+
+
+class Spikes:
+    """l2 and l1: a grid of bumps, then the budget of one window is moved into a fresh bump in another."""
+
+    def __init__(self, canvas: Canvas, threat: Threat, rng: Rng) -> None:
+        self._canvas, self._threat, self._rng = canvas, threat, rng
+        self._power = 1 if threat.norm is Norm.L1 else 2
+        self.image = self._best = self._within(self._grid())
+
+    def paint(self, share: float) -> None:
+        """Move budget between two windows of every sample, each of this share of the pixels."""
+        canvas = self._canvas
+        delta = canvas.flat(self._best - canvas.x)
+        size = canvas.size(share, 3)
+        here, there = canvas.window(size, self._rng), canvas.window(size, self._rng)
+        before = self._sums(delta)
+        old = delta.gather(2, here.pixels)
+        delta.scatter_(2, there.pixels, 0.0).scatter_(2, here.pixels, 0.0)
+        freed = (before - self._sums(delta)).clamp_min_(0.0)
+        unspent = (self._threat.eps**self._power - before.sum(1, keepdim=True)).clamp_min_(0.0)
+        bump = self._bumps(here) + old / (self._length(old) + _TINY)
+        bump *= (unspent / canvas.channels + freed).pow(1.0 / self._power) / (self._length(bump) + _TINY)
+        if self._power == 1:
+            # The projection takes back what is too much, from all pixels alike.
+            bump *= canvas.channels
+        self.image = self._within(delta.scatter_(2, here.pixels, bump))
+
+    def settle(self, better: Tensor) -> None:
+        """Keep what was painted on these samples, `(N,)`; undo it on the others."""
+        self.image = self._best = torch.where(per_sample(better, self.image), self.image, self._best)
+
+    def _within(self, delta: Tensor) -> Images:
+        """The sample changed by `delta`, which is scaled (l2) to use the whole budget or projected (l1)."""
+        x = self._canvas.x
+        if self._power == 2:
+            delta = delta * (self._threat.eps / (delta.flatten(1).norm(dim=1)[:, None, None] + _TINY))
+        return self._threat.project(x + delta.view(x.shape), x)
+
+    def _grid(self) -> Tensor:
+        """Bumps of random sign on five by five tiles, `(N, channels, height * width)`."""
+        canvas, n = self._canvas, len(self._canvas.x)
+        height, width = max(canvas.height // 5, 1), max(canvas.width // 5, 1)
+        down, across = canvas.height // height, canvas.width // width
+        signs = self._rng.signs(canvas.channels, down, 1, across, 1)
+        tiles = (signs * _bump(height, width, canvas.x)[None, :, None, :]).reshape(n, -1, down * height, across * width)
+        delta = canvas.x.new_zeros(n, canvas.channels, canvas.height, canvas.width)
+        top, left = (canvas.height - down * height) // 2, (canvas.width - across * width) // 2
+        delta[:, :, top : top + down * height, left : left + across * width] = tiles
+        return canvas.flat(delta)
+
+    def _bumps(self, window: Window) -> Tensor:
+        """Bumps of random sign and direction for a window of every sample, `(N, channels, height * width)`."""
+        like, height, width = self._canvas.x, window.height, window.width
+        lying, standing = _bump(height, width, like).reshape(-1), _bump(width, height, like).T.reshape(-1)
+        turned = self._rng.integers(2)[:, None, None] > 0
+        return torch.where(turned, lying, standing) * self._rng.signs(self._canvas.channels, 1)
+
+    def _sums(self, delta: Tensor) -> Tensor:
+        """Budget spent in each channel, `(N, channels, 1)`, to the power of the norm."""
+        return delta.abs().pow_(self._power).sum(2, keepdim=True)
+
+    def _length(self, delta: Tensor) -> Tensor:
+        return torch.linalg.vector_norm(delta, self._power, dim=2, keepdim=True)
+
+
+def _bump(height: int, width: int, like: Tensor) -> Tensor:
+    """Two pyramids side by side, one up and one down, `(height, width)`; split along the height where it has two."""
+    if height < 2:
+        return _bump(width, height, like).T if width > 1 else like.new_ones(1, 1)
+    return torch.cat([_pyramid(height // 2, width, like), -_pyramid(height - height // 2, width, like)])
+
+
+def _pyramid(height: int, width: int, like: Tensor) -> Tensor:
+    """Falls from the middle as the sum of 1/r^2 over the rings outside; of l2 length 1."""
+    down = (torch.arange(height, device=like.device) - height // 2).abs()
+    across = (torch.arange(width, device=like.device) - width // 2).abs()
+    ring = torch.maximum(down[:, None], across)
+    terms = torch.arange(1, max(height, width) // 2 + 2, device=like.device, dtype=like.dtype).pow(-2.0)
+    pyramid = terms.flip(0).cumsum(0).flip(0)[ring]
+    return pyramid / torch.linalg.vector_norm(pyramid)

@@ -1,0 +1,112 @@
+"""Steps that attacks share: the ball with its bounds made once, random starts, directions of steepest ascent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from auditor.norms import per_sample, project
+from auditor.types import Norm
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from auditor.rng import Rng
+
+_SMALLEST = torch.finfo(torch.float32).tiny
+
+
+class Ball:
+    """All points within `eps` of `x`, `(N, …)`, that lie in the box `[0, 1]`."""
+
+    def __init__(self, x: Tensor, norm: Norm, eps: float) -> None:
+        self.x, self.norm, self.eps = x, norm, eps
+        if norm is Norm.LINF:
+            self._low, self._high = (x - eps).clamp_(0.0, 1.0), (x + eps).clamp_(0.0, 1.0)
+
+    def project(self, candidate: Tensor) -> Tensor:
+        """The nearest point of the ball (for l2 the scaled and clipped one). Overwrites `candidate` where it can."""
+        if self.norm is Norm.LINF:
+            return candidate.clamp_(self._low, self._high)
+        return project(candidate, self.x, self.norm, self.eps)
+
+    def uniform(self, rng: Rng) -> Tensor:
+        """A point drawn uniformly from the norm ball, then clipped to the box."""
+        shape = self.x.shape[1:]
+        match self.norm:
+            case Norm.LINF:
+                delta = rng.uniform(*shape, low=-self.eps, high=self.eps)
+            case Norm.L2:
+                delta = unit_l2(rng.normal(*shape)) * self._radii(rng)
+            case _:
+                # Exponential sizes with random signs, scaled to length 1, are uniform on the l1 sphere.
+                sizes = -torch.log1p(-rng.uniform(*shape))
+                sizes *= rng.signs(*shape)
+                delta = sizes / per_sample(sizes.flatten(1).abs().sum(1), sizes) * self._radii(rng)
+        return self.project(delta.add_(self.x))
+
+    def gaussian(self, rng: Rng) -> Tensor:
+        """Gaussian noise: of standard deviation `eps` and clipped for linf, as long as `eps` for l2 and l1."""
+        delta = rng.normal(*self.x.shape[1:])
+        if self.norm is Norm.L2:
+            delta = unit_l2(delta)
+        if self.norm is Norm.L1:
+            delta = delta / per_sample(delta.flatten(1).abs().sum(1), delta)
+        return self.project(delta.mul_(self.eps).add_(self.x))
+
+    def surface(self, rng: Rng) -> Tensor:
+        """Auto-PGD's random start, as far from `x` as the ball allows."""
+        shape = self.x.shape[1:]
+        match self.norm:
+            case Norm.LINF:
+                delta = rng.uniform(*shape, low=-1.0, high=1.0)
+                delta /= per_sample(delta.flatten(1).abs().amax(1), delta)
+            case Norm.L2:
+                delta = unit_l2(rng.normal(*shape))
+            case _:
+                return self.project(rng.normal(*shape).add_(self.x))
+        return self.project(delta.mul_(self.eps).add_(self.x))
+
+    def _radii(self, rng: Rng) -> Tensor:
+        """Lengths of points spread evenly over the volume of a ball, shaped to multiply samples."""
+        dimensions = self.x[0].numel()
+        return per_sample(rng.uniform().pow(1.0 / dimensions) * self.eps, self.x)
+
+
+def unit_l2(gradient: Tensor) -> Tensor:
+    """Each sample scaled to length 1, however small it is; zero stays zero."""
+    flat = gradient.flatten(1)
+    # Dividing by the largest entry first keeps tiny gradients from vanishing when they are squared.
+    flat = flat / flat.abs().amax(1, keepdim=True).clamp_min(_SMALLEST)
+    flat /= torch.linalg.vector_norm(flat, dim=1, keepdim=True).clamp_min(_SMALLEST)
+    return flat.view_as(gradient)
+
+
+def largest(gradient: Tensor, count: Tensor) -> Tensor:
+    """Signs of the `count` largest entries per sample, `(N,)`, scaled to l1 length 1; ties go in together."""
+    flat = gradient.flatten(1)
+    size = flat.abs()
+    index = (flat.shape[1] - count).clamp(0, flat.shape[1] - 1)
+    least = size.sort(1).values.gather(1, index[:, None])
+    signs = flat.sign().mul_(size >= least)
+    signs /= signs.abs().sum(1, keepdim=True).clamp_min(1.0)
+    return signs.view_as(gradient)
+
+
+def steepest(gradient: Tensor, ball: Ball) -> Tensor:
+    """The point of the ball that raises the linear function with this gradient most (for l2 up to clipping)."""
+    match ball.norm:
+        case Norm.LINF:
+            return ball.project(gradient.sign().mul_(ball.eps).add_(ball.x))
+        case Norm.L2:
+            return ball.project(unit_l2(gradient).mul_(ball.eps).add_(ball.x))
+    # l1: spend the budget on the largest entries, each as far as the box lets it go.
+    flat, x = gradient.flatten(1), ball.x.flatten(1)
+    room = torch.where(flat > 0, 1.0 - x, x)
+    order = flat.abs().argsort(1, descending=True)
+    sorted_room = room.gather(1, order)
+    spent = sorted_room.cumsum(1) - sorted_room
+    spend = torch.minimum((ball.eps - spent).clamp_min_(0.0), sorted_room)
+    delta = torch.zeros_like(flat).scatter_(1, order, spend).mul_(flat.sign())
+    return (x + delta).view_as(gradient)
