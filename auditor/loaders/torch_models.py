@@ -15,14 +15,13 @@ import torch
 
 from auditor.errors import ModelError, UsageError
 from auditor.loaders import archive, factory, torch_pt2, torch_weights
-from auditor.loaders.torch_batching import batched
 from auditor.loaders.torch_module import frozen, network
 from auditor.target.base import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from auditor.target.base import ModelOptions, Network
+    from auditor.target.base import ModelOptions
 
 _SUFFIXES = frozenset({".pt", ".pth", ".pt2", ".ts", ".ckpt", ".safetensors", ".torchscript"})
 
@@ -73,9 +72,12 @@ def _from_file(path: Path, options: ModelOptions, device: torch.device) -> Targe
 
 def _from_pt2(path: Path, options: ModelOptions, device: torch.device) -> Target:
     program = torch_pt2.load(path, device, trust=options.trust)
-    shape = torch_pt2.input_shape(program, path)
+    given = torch_pt2.input_of(program, path)
+    # Its guards hold the batch to the size of the example input; whoever binds the target tries out what it takes.
     module = program.module(check_guards=False)
-    return _target(path.stem, str(path), "pt2", module, _file_digest(path), options, device, shape=shape)
+    shape = tuple(size if isinstance(size, int) else None for size in given.shape)
+    sha256 = _file_digest(path)
+    return _target(path.stem, str(path), "pt2", module, sha256, options, device, shape=shape, dtype=given.dtype)
 
 
 def _from_torchscript(path: Path, options: ModelOptions, device: torch.device) -> Target:
@@ -126,14 +128,12 @@ def _target(
     device: torch.device,
     *,
     shape: tuple[int | None, ...] | None = None,
+    dtype: torch.dtype | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Target:
     module = module.to(device)
-    run: Network = network(module, name, options.output)
-    batching = "native"
-    if shape is not None and shape[0] is not None:
-        with frozen(module):
-            run, batching = batched(run, shape, device)
+    dtype = dtype or next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+    run = network(module, name, dtype, options.output)
     return Target(
         name=name,
         source=source,
@@ -143,9 +143,9 @@ def _target(
         twin=run,
         gradients="native",
         input_shape=shape,
+        input_dtype=dtype,
         options=options,
         device=device,
-        batching=batching,
         classes=options.classes,
         details=details or {},
         frozen_mode=partial(frozen, module),

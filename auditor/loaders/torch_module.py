@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 
 from auditor.errors import ModelError
@@ -14,12 +15,16 @@ from auditor.target.base import Network
 _TRAINING_ARGUMENTS = ("train", "training")
 
 
-def network(module: nn.Module, name: str, output: str | None = None) -> Network:
-    """The module as a function of `(N, …)` to one tensor; inputs are cast to the precision of its parameters."""
-    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+def network(module: nn.Module, name: str, dtype: torch.dtype, output: str | None = None) -> Network:
+    """The module as a function of `(N, …)` to one tensor, its inputs cast to `dtype`; at rest in every call.
+
+    Inside `frozen` that costs nothing. Outside, a call in training mode would change the statistics of BatchNorm.
+    """
 
     def run(x: Tensor) -> Tensor:
-        return select(module(x if dtype is None else x.to(dtype)), name, output)
+        resting = not any(part.training for part in module.modules())
+        with nullcontext() if resting else frozen(module):
+            return select(module(x.to(dtype)), name, output)
 
     return run
 
@@ -57,7 +62,7 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
     Graphs of `torch.export` have no modes: what their training operators were told is set to eval instead.
     """
-    modes = [(part, part.training) for part in module.modules() if hasattr(part, "training")]
+    modes = [(part, part.training) for part in module.modules()]
     gradients = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
     graphs = [part for part in module.modules() if isinstance(part, fx.GraphModule)]
     switched = [(graph, _training_arguments(graph)) for graph in graphs]

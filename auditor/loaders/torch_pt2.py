@@ -62,17 +62,17 @@ def load(path: Path, device: torch.device, *, trust: bool) -> ExportedProgram:
             ) from error
 
 
-def input_shape(program: ExportedProgram, path: Path) -> tuple[int | None, ...]:
-    """The shape of its one input as it was exported, None where it takes any size.
+def input_of(program: ExportedProgram, path: Path) -> torch.Tensor:
+    """Shape and type of its one input as it was exported, without values; sizes that may vary are symbols.
 
     Raises:
-        ModelError: it has several inputs, or one that is no float tensor with a batch.
+        ModelError: it has several inputs, or one that is no tensor with a batch.
     """
     inputs = [node.meta["val"] for node in program.graph.nodes if node.name in program.graph_signature.user_inputs]
     if len(inputs) != 1 or not isinstance(inputs[0], torch.Tensor) or not inputs[0].dim():
         kinds = ", ".join(type(value).__name__ for value in inputs) or "none"
         raise ModelError(f"{path} takes {len(inputs)} inputs ({kinds}); auditor audits networks of one tensor.")
-    return tuple(size if isinstance(size, int) else None for size in inputs[0].shape)
+    return inputs[0]
 
 
 def _rebuilt(path: Path, device: torch.device) -> bytes:
