@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import torch
 
 from auditor.errors import ModelError
+from auditor.target.batching import as_rows
 from auditor.target.head import Head
 from auditor.target.preprocessing import Preprocessing
 
@@ -64,8 +65,11 @@ class Target:
         deployed: the truth. For ONNX what ONNX Runtime answers.
         twin: a differentiable form of the same function; for PyTorch models the same object as `deployed`.
         input_shape: what the network wants, batch first, None where it takes any size; None if it does not say.
-        head, twin_head: what the raw outputs of `deployed` and `twin` are.
-        batching: how batches run, for the record, e.g. `"native"`, `"vmap"`, `"loop"`.
+        input_dtype: what the network takes; the deployed form casts, inputs of integer networks are rounded before.
+        ending: what a graph ends with (`softmax`, `sigmoid`, `log_softmax`, `logits`); empty where unknown.
+        stripped: whether the twin answers with what comes before that ending.
+        head, twin_head: what the raw outputs of `deployed` and `twin` are; measured when the target is bound.
+        batching: how batches run, for the record, e.g. `"native"`, `"loop; twin vmap"`.
         findings: what loading has to say to the user.
         details: further facts for `doctor` and the report.
         frozen_mode: context in which the model is in eval mode and its own mode is restored afterwards.
@@ -81,6 +85,9 @@ class Target:
     input_shape: tuple[int | None, ...] | None
     options: ModelOptions
     device: torch.device
+    input_dtype: torch.dtype = torch.float32
+    ending: str = ""
+    stripped: bool = False
     head: Head = Head.LOGITS
     twin_head: Head = Head.LOGITS
     batching: str = "native"
@@ -117,13 +124,32 @@ class Target:
         with torch.no_grad():
             return self.deployed(self.preprocessing(x.to(self.device)))
 
+    def image_size(self) -> tuple[int, int] | None:
+        """The `(H, W)` that the user, the file's metadata or the network's input shape asks for, if any does."""
+        if self.options.input_size is not None or self.input_shape is None or len(self.input_shape) != 4:
+            return self.options.input_size
+        _, first, second, last = self.input_shape
+        channels_last = self.options.layout == "nhwc" or (
+            self.options.layout == "auto" and last in (1, 3) and first not in (1, 3)
+        )
+        height, width = (first, second) if channels_last else (second, last)
+        return (height, width) if height is not None and width is not None and min(height, width) > 1 else None
+
+    def drop_twin(self, finding: Finding | None = None) -> None:
+        """Follow no gradients from here on; `finding` says why."""
+        self.twin, self.gradients = None, "none"
+        self.batching = self.batching.partition(";")[0]
+        if finding is not None:
+            self.findings.append(finding)
+
     def _checked(self, raw: torch.Tensor, n: int) -> torch.Tensor:
-        raw = raw.float().flatten(1) if raw.dim() > 1 else raw.float().view(-1, 1)
-        if len(raw) != n:
+        rows = as_rows(raw, n)
+        if self.num_classes and rows.shape[1] != (1 if self.head.binary else self.num_classes):
             raise ModelError(
-                f"{self.name} answered {n} samples with {len(raw)} rows; a classifier answers one row each."
+                f"{self.name} answered with {rows.shape[1]} scores, and before with one for each of "
+                f"{self.num_classes} classes."
             )
-        return raw
+        return rows
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

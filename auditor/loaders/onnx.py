@@ -1,0 +1,120 @@
+"""ONNX files: the answer is ONNX Runtime's, gradients come from a differentiable twin of the graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from auditor.errors import ModelError
+from auditor.loaders.onnx_files import digest, model_files
+from auditor.loaders.onnx_signature import choose_input, choose_output, without_zipmap
+from auditor.onnx import inspect_graph, load_twin
+from auditor.onnx.files import read_model
+from auditor.target import notices
+from auditor.target.base import Target
+from auditor.target.metadata import fill
+from auditor.target.runtime import Runtime, open_session
+
+if TYPE_CHECKING:
+    import onnx
+
+    from auditor.onnx import GraphInfo, Twin
+    from auditor.target.base import ModelOptions, Network
+
+
+def load(path: str, options: ModelOptions, device: torch.device) -> Target | None:
+    """The target for an ONNX file, or None where `path` names something else.
+
+    Raises:
+        ModelError: the file is missing, damaged, asks for what ONNX Runtime lacks, or is no classifier of one input.
+        UsageError: an execution provider was asked for that is not there.
+    """
+    file = Path(path)
+    if file.is_dir():
+        _refuse_folder(file)
+    if file.suffix.lower() != ".onnx":
+        return None
+    try:
+        return _load(file, path, options, device)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _load(file: Path, source: str, options: ModelOptions, device: torch.device) -> Target:
+    model = read_model(file, weights=False)
+    files = model_files(file, model)
+    info = inspect_graph(model)
+    options = fill(options, file, info.metadata)
+    rewritten = without_zipmap(model)
+    try:
+        session = open_session(rewritten.SerializeToString() if rewritten else file, device, options.providers)
+        port = choose_input(session)
+        output, others = choose_output(session, options)
+        runtime = Runtime(session, port.name, output, device)
+    except ModelError as error:
+        raise ModelError(f"{source}: {error}") from error
+    target = Target(
+        name=file.stem,
+        source=source,
+        sha256=digest(files),
+        format="onnx",
+        deployed=runtime,
+        twin=None,
+        gradients="none",
+        input_shape=port.shape,
+        options=options,
+        device=device,
+        input_dtype=runtime.dtype,
+        details=_details(info, files) | {"input": port.name, "output": output, "providers": session.get_providers()},
+    )
+    if others:
+        target.findings.append(notices.output_chosen(output, others))
+    if device.type != runtime.device.type:
+        target.findings.append(notices.runtime_elsewhere(str(device), session.get_providers()))
+    _add_twin(target, rewritten or file, output)
+    return target
+
+
+def _refuse_folder(folder: Path) -> None:
+    """A folder is not ours, unless it holds models: then the user is one name short."""
+    inside = sorted(file.name for file in folder.glob("*.onnx"))
+    if inside:
+        raise ModelError(f"{folder} is a folder; name the model file in it, for example {folder / inside[0]}.")
+
+
+def _add_twin(target: Target, source: Path | onnx.ModelProto, output: str) -> None:
+    try:
+        twin = load_twin(source, output=output).to(target.device)
+    except Exception as error:  # whatever a graph does to the executor, black-box attacks can go on
+        reason = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}."
+        target.findings.append(notices.no_twin(reason))
+        return
+    target.twin, target.gradients = _casting(twin), "twin"
+    target.ending, target.stripped = twin.head, twin.stripped
+
+
+def _casting(twin: Twin) -> Network:
+    """The twin for float32 inputs; one that takes integers gets whole numbers as floats, which have gradients."""
+    dtype = twin.input_dtype if twin.input_dtype.is_floating_point else torch.float32
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = twin(x.to(dtype))
+        return answer
+
+    return run
+
+
+def _details(info: GraphInfo, files: list[Path]) -> dict[str, Any]:
+    return {
+        "opset": info.opset,
+        "producer": info.producer,
+        "ir_version": info.ir_version,
+        "operators": dict(info.operators.most_common()),
+        "unsupported": list(info.unsupported),
+        "parameters": info.parameters,
+        "quantised": info.quantised,
+        "bytes": sum(file.stat().st_size for file in files),
+        "files": [file.name for file in files],
+    }

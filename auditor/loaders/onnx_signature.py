@@ -1,0 +1,101 @@
+"""Which input of a graph gets the samples, and which output holds the scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import onnx
+
+from auditor.errors import ModelError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+    from auditor.target.base import ModelOptions
+
+_FLOATS = ("tensor(float)", "tensor(float16)", "tensor(bfloat16)", "tensor(double)")
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a session: its name, ONNX Runtime's word for its type, its shape (None: any size)."""
+
+    name: str
+    kind: str
+    shape: tuple[int | None, ...] | None
+
+
+def choose_input(session: onnxruntime.InferenceSession) -> Port:
+    """The one input that has to be given.
+
+    Raises:
+        ModelError: there is none, or there are several.
+    """
+    inputs = _ports(session.get_inputs())
+    if not inputs:
+        raise ModelError("The model has no input, so there is nothing to attack.")
+    if len(inputs) > 1:
+        names = ", ".join(f"{port.name} ({port.kind})" for port in inputs)
+        raise ModelError(
+            f"The model has {len(inputs)} inputs ({names}); auditor feeds one. "
+            "Export it with the others as constants (initialisers)."
+        )
+    return inputs[0]
+
+
+def choose_output(session: onnxruntime.InferenceSession, options: ModelOptions) -> tuple[str, list[str]]:
+    """The output with the scores, and the names of others that could be meant.
+
+    Without a word from the user: the first tensor of floats that is a row for each sample, and among those rather one
+    with as many scores as there are class names.
+
+    Raises:
+        ModelError: no such output.
+    """
+    outputs = _ports(session.get_outputs())
+    words = ", ".join(f"{port.name} ({port.kind})" for port in outputs)
+    if options.output is not None and options.output not in {port.name for port in outputs}:
+        raise ModelError(f"The model has no output {options.output!r}; it has {words}.")
+    considered = [port for port in outputs if options.output in (None, port.name)]
+    floats = [port for port in considered if port.kind in _FLOATS]
+    if not floats:
+        raise ModelError(
+            f"The model answers with {words}, which are labels without scores; export it with its scores "
+            "or probabilities as well."
+        )
+    rows = [port for port in floats if _looks_like_rows(port.shape)] or floats
+    if options.classes is not None:
+        rows.sort(key=lambda port: port.shape is None or len(options.classes or ()) not in port.shape)
+    return rows[0].name, [port.name for port in rows[1:]]
+
+
+def without_zipmap(model: onnx.ModelProto) -> onnx.ModelProto | None:
+    """The model answering with the tensor of probabilities where scikit-learn's converter put dictionaries.
+
+    None where there is none. The numbers are the same: ZipMap only gives them names.
+    """
+    outputs = {value.name for value in model.graph.output}
+    if not any(node.op_type == "ZipMap" and outputs.intersection(node.output) for node in model.graph.node):
+        return None
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    for node in changed.graph.node:
+        if node.op_type == "ZipMap" and outputs.intersection(node.output):
+            node.CopyFrom(onnx.helper.make_node("Identity", list(node.input), list(node.output), name=node.name))
+            value = next(v for v in changed.graph.output if v.name == node.output[0])
+            value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, None))
+    return changed
+
+
+def _ports(arguments: list[onnxruntime.NodeArg]) -> list[Port]:
+    return [Port(a.name, a.type, _shape(a.shape)) for a in arguments]
+
+
+def _shape(shape: list[int | str | None] | None) -> tuple[int | None, ...] | None:
+    """Sizes that are names, unknown or not positive are free; no shape at all is None."""
+    return tuple(size if isinstance(size, int) and size > 0 else None for size in shape) if shape else None
+
+
+def _looks_like_rows(shape: tuple[int | None, ...] | None) -> bool:
+    return shape is None or len(shape) == 1 or (len(shape) >= 2 and sum(size != 1 for size in shape[1:]) <= 1)

@@ -1,0 +1,82 @@
+"""What loading and binding have to say to the reader of a report."""
+
+from __future__ import annotations
+
+from auditor.check import Finding, Severity
+from auditor.target.layout import shape_text
+
+TWIN = "AUD114"
+SCALED = "AUD120"
+REPEATED = "AUD121"
+ROUNDED = "AUD122"
+RUNTIME = "AUD123"
+OUTPUT = "AUD124"
+
+
+def no_twin(reason: str) -> Finding:
+    """The graph has no differentiable form."""
+    return Finding(
+        code=TWIN,
+        severity=Severity.WARN,
+        title="No gradients: black-box attacks only",
+        detail=f"The model has no differentiable form: {reason} "
+        "Attacks that only ask the deployed model go on; they are weaker, so the robust accuracy is a looser bound.",
+        remedy="Audit the PyTorch model that the file was exported from as well, or register the operator "
+        "(auditor.onnx.operator).",
+    )
+
+
+def scaled(sample: tuple[int, ...], size: tuple[int, int]) -> Finding:
+    """Samples have another size than the network's input."""
+    return Finding(
+        code=SCALED,
+        severity=Severity.INFO,
+        title="Samples are scaled to the model's size",
+        detail=f"Samples of shape {shape_text(sample)} are scaled to {size[0]}x{size[1]} (bilinear, antialiased) on "
+        "their way into the model; budgets are in the samples' own pixels.",
+        remedy="Give samples in the model's size if that is what it sees when deployed.",
+    )
+
+
+def repeated(channels: int) -> Finding:
+    """Samples are gray, the network looks at colour."""
+    return Finding(
+        code=REPEATED,
+        severity=Severity.INFO,
+        title="Gray samples are repeated to colour",
+        detail=f"The model takes {channels} channels and the samples have one, which is given to each of them; "
+        "an attacker changes them together.",
+    )
+
+
+def rounded(dtype: str) -> Finding:
+    """The network takes integers."""
+    return Finding(
+        code=ROUNDED,
+        severity=Severity.INFO,
+        title="Inputs are rounded to whole numbers",
+        detail=f"The model takes {dtype}, so what it sees is rounded; gradients pass as if it were not.",
+    )
+
+
+def runtime_elsewhere(wanted: str, providers: list[str]) -> Finding:
+    """ONNX Runtime could not have the device that was asked for."""
+    return Finding(
+        code=RUNTIME,
+        severity=Severity.WARN,
+        title="ONNX Runtime does not run on the device",
+        detail=f"The audit runs on {wanted}, but ONNX Runtime runs on {', '.join(providers)}, which is slower; "
+        "the answers are the same to within rounding.",
+        remedy="Install onnxruntime-gpu and remove onnxruntime, which hides it; `auditor doctor` shows both.",
+    )
+
+
+def output_chosen(name: str, others: list[str]) -> Finding:
+    """Several outputs look like scores of classes."""
+    return Finding(
+        code=OUTPUT,
+        severity=Severity.INFO,
+        title=f"Judged by its output {name!r}",
+        detail=f"The graph has other outputs that could be scores as well: {', '.join(others)}.",
+        remedy="Name another with --output.",
+    )
