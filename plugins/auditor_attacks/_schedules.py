@@ -85,7 +85,8 @@ class Sparse:
         self._length = torch.full_like(value, self._ball.eps)
 
     def propose(self, point: Tensor, gradient: Tensor) -> Tensor:
-        direction = largest(gradient, (self._changed / 1.5).ceil().long())
+        # Rounded down, where the authors' code rounds up and so never goes from two entries to one.
+        direction = largest(gradient, (self._changed / 1.5).long().clamp_min_(1))
         return self._ball.project(direction.mul_(per_sample(self._length, direction)).add_(point))
 
     def adapt(self, value: Tensor, best: Tensor, best_value: Tensor) -> Tensor | None:
