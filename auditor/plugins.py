@@ -14,6 +14,7 @@ import importlib.metadata
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
@@ -54,6 +55,11 @@ class Plugin:
     def __str__(self) -> str:
         return f"{self.name} ({self.distribution} {self.version})"
 
+    @property
+    def key(self) -> str:
+        """What pluggy knows it by: two distributions may well choose one entry-point name."""
+        return f"{self.distribution}/{self.name}"
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -76,11 +82,11 @@ class Plugins:
     def register(self, module: object, plugin: Plugin) -> None:
         """Add a plugin, or list it as failed and leave no trace of it."""
         try:
-            self._manager.register(module, name=plugin.name)
+            self._manager.register(module, name=plugin.key)
             self._manager.check_pending()
         except _CONTAINED as error:
-            if self._manager.get_plugin(plugin.name) is not None:
-                self._manager.unregister(name=plugin.name)
+            if self._manager.get_plugin(plugin.key) is not None:
+                self._manager.unregister(name=plugin.key)
             self._fail(plugin, "register", error)
             return
         hooks = tuple(sorted(c.name for c in self._manager.get_hookcallers(module) or ()))
@@ -88,29 +94,36 @@ class Plugins:
 
     def attacks(self) -> dict[str, type[Attack]]:
         """Attack classes by name. Raises PluginError where two plugins offer one name."""
-        return self._collect("auditor_attacks", lambda attack: attack.name)
+        from auditor.attack import Attack
+
+        return self._collect("auditor_attacks", "name", partial(_class_problem, Attack, ("name", "norms", "access")))
 
     def defenses(self) -> dict[str, type[Defense]]:
         """Defense classes by name. Raises PluginError where two plugins offer one name."""
-        return self._collect("auditor_defenses", lambda defense: defense.name)
+        from auditor.defense import Defense
+
+        return self._collect("auditor_defenses", "name", partial(_class_problem, Defense, ("name",)))
 
     def checks(self) -> dict[str, type[Check]]:
         """Check classes by code. Raises PluginError where two plugins offer one code."""
-        return self._collect("auditor_checks", lambda check: check.code)
+        from auditor.check import Check
+
+        return self._collect("auditor_checks", "code", partial(_class_problem, Check, ("code", "title", "stage")))
 
     def formats(self) -> dict[str, Format]:
         """Formats by name. Raises PluginError where two plugins offer one name."""
-        return self._collect("auditor_formats", lambda form: form.name)
+        return self._collect("auditor_formats", "name", partial(_lacking, ("name", "filename", "help", "render")))
 
     def templates(self) -> tuple[str, ...]:
         """Import names of the packages whose templates override ours."""
-        return tuple(answer for _, answer in self._ask("auditor_templates") if answer)
+        return tuple(answer for _, answer in self._ask("auditor_templates", str))
 
     def load_model(self, path: str, options: ModelOptions, device: torch.device) -> Target:
         """The first target that a plugin makes of `path`. Raises ModelError where none can."""
-        for _, target in self._ask("auditor_load_model", path=path, options=options, device=device):
-            if target is not None:
-                return target  # type: ignore[no-any-return]
+        from auditor.target.base import Target
+
+        for _, target in self._ask("auditor_load_model", Target, path=path, options=options, device=device):
+            return target
         raise ModelError(
             f"Nothing here knows how to load {path!r}. Give an ONNX file, a .pt2 archive, or the name of a factory "
             f"such as package.module:factory with --weights FILE.{self._failed('auditor_load_model')}"
@@ -118,9 +131,11 @@ class Plugins:
 
     def load_samples(self, source: str, options: SampleOptions) -> Samples:
         """The first samples that a plugin makes of `source`. Raises DataError where none can."""
-        for _, samples in self._ask("auditor_load_samples", source=source, options=options):
-            if samples is not None:
-                return samples  # type: ignore[no-any-return]
+        from auditor.samples.base import Samples
+
+        kind: type[Samples] = Samples  # type: ignore[type-abstract]
+        for _, samples in self._ask("auditor_load_samples", kind, source=source, options=options):
+            return samples
         raise DataError(
             f"Nothing here knows how to read {source!r}. Give a folder of class folders, an .npz with x and y, a CSV "
             f"of path and label, or a Parquet file.{self._failed('auditor_load_samples')}"
@@ -128,44 +143,45 @@ class Plugins:
 
     def notify(self, event: Event) -> None:
         """Tell every plugin that listens."""
-        for _ in self._ask("auditor_event", event=event):
+        for _ in self._ask("auditor_event", object, event=event):
             pass
 
-    def _ask(self, hook: str, **arguments: Any) -> Iterator[tuple[Plugin, Any]]:
-        """Each plugin's own answer. Sentences for the user pass through; any other failure is listed."""
+    def _ask(self, hook: str, kind: type[T], **arguments: Any) -> Iterator[tuple[Plugin, T]]:
+        """Each plugin's own answer, where it has one; what breaks, or is not of the kind due, is listed."""
         everyone = [module for _, module in self._manager.list_name_plugin() if module is not None]
         for plugin in [p for p in self.loaded if hook in p.hooks]:
-            module = self._manager.get_plugin(plugin.name)
+            module = self._manager.get_plugin(plugin.key)
             others = [other for other in everyone if other is not module]
             try:
                 answer = self._manager.subset_hook_caller(hook, others)(**arguments)
                 if hook not in _FIRST_RESULT:
                     answer = answer[0] if answer else None
-                if hook in _COLLECTING:
+                if hook in _COLLECTING and answer is not None:
                     # Drained here, where a generator's failure can still be told from the tool's own.
-                    answer = list(answer or ())
-            except AuditorError:
-                raise
+                    answer = list(answer)
+                if answer is not None and not isinstance(answer, kind):
+                    raise PluginError(f"{hook} answered with {type(answer).__name__}, not {kind.__name__}")
             except _CONTAINED as error:
+                # A loader's sentence is for the user: the file is its business, and it says what is wrong with it.
+                if hook in _FIRST_RESULT and isinstance(error, AuditorError) and not isinstance(error, PluginError):
+                    raise
                 self._fail(plugin, hook, error)
             else:
-                yield plugin, answer
+                if answer is not None:
+                    yield plugin, answer
 
-    def _collect(self, hook: str, key: Callable[[T], str]) -> dict[str, T]:
-        found: dict[str, T] = {}
+    def _collect(self, hook: str, key: str, problem: Callable[[Any], str]) -> dict[str, Any]:
+        """What all plugins offer, by the attribute `key`; an item with a `problem` is listed, the others stay."""
+        found: dict[str, Any] = {}
         owner: dict[str, Plugin] = {}
-        for plugin, items in self._ask(hook):
+        for plugin, items in self._ask(hook, list):
             for item in items:
-                try:
-                    name = key(item)
-                except AttributeError as error:
-                    self._fail(plugin, hook, error)
+                if complaint := problem(item):
+                    self._fail(plugin, hook, PluginError(complaint))
                     continue
+                name = getattr(item, key)
                 if name in found and found[name] is not item:
-                    raise PluginError(
-                        f"Both {owner[name]} and {plugin} offer {name!r}. "
-                        f"Leave one out with --without {plugin.name} or --without {owner[name].name}."
-                    )
+                    raise PluginError(_clash(name, owner[name], plugin))
                 found[name], owner[name] = item, plugin
         return found
 
@@ -211,6 +227,24 @@ def load_plugins(without: Iterable[str] = (), environ: Mapping[str, str] = os.en
     return plugins
 
 
+def _class_problem(base: type, needed: tuple[str, ...], item: object) -> str:
+    """Why `item` is no usable subclass of `base`, or an empty text."""
+    if not (isinstance(item, type) and issubclass(item, base)):
+        return f"{item!r} is no subclass of auditor.{base.__name__}"
+    return _lacking(needed, item)
+
+
+def _lacking(needed: tuple[str, ...], item: object) -> str:
+    missing = [name for name in needed if not hasattr(item, name)]
+    return f"{item!r} lacks {', '.join(missing)}" if missing else ""
+
+
+def _clash(name: str, first: Plugin, second: Plugin) -> str:
+    same = first.name == second.name
+    out = [plugin.distribution if same else plugin.name for plugin in (second, first)]
+    return f"Both {first} and {second} offer {name!r}. Leave one out with --without {out[0]} or --without {out[1]}."
+
+
 def _entry_points() -> list[importlib.metadata.EntryPoint]:
     """Ours first, then by distribution and name: the order must not depend on the file system."""
     entries = importlib.metadata.entry_points(group=GROUP)
@@ -219,6 +253,8 @@ def _entry_points() -> list[importlib.metadata.EntryPoint]:
 
 
 def _provenance(entry: importlib.metadata.EntryPoint) -> Plugin:
-    distribution = entry.dist
-    name = distribution.name if distribution else "unknown distribution"
-    return Plugin(entry.name, name, distribution.version if distribution else "?")
+    try:
+        name, version = (entry.dist.name, entry.dist.version) if entry.dist else (None, None)
+    except Exception:  # metadata that is damaged or missing raises whatever its parser does
+        name, version = None, None
+    return Plugin(entry.name, name or "unknown distribution", version or "?")
