@@ -1,0 +1,56 @@
+"""First-party trust checks, offered through the same door as anyone's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from auditor.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from auditor.check import Check
+
+
+@hookimpl
+def auditor_checks() -> list[type[Check]]:
+    """Every check of this package, in the order of their codes."""
+    from auditor_checks.batch import BatchInvariance
+    from auditor_checks.budget import Budget
+    from auditor_checks.classes import ClassCount
+    from auditor_checks.clean_accuracy import CleanAccuracy
+    from auditor_checks.complete import SuiteComplete
+    from auditor_checks.data import SampleQuality
+    from auditor_checks.determinism import Determinism
+    from auditor_checks.dynamic import DynamicModel
+    from auditor_checks.finite import FiniteAnswers
+    from auditor_checks.gradients import Differentiable, UsefulGradients
+    from auditor_checks.labels import LabelOrder
+    from auditor_checks.masking import BlackBoxBeatsWhiteBox
+    from auditor_checks.mode import EvalMode
+    from auditor_checks.pixels import PixelRange, PixelScale
+    from auditor_checks.probabilities import ProbabilityHead
+    from auditor_checks.refuted import RefutedExamples
+    from auditor_checks.twin import TwinAgreement
+    from auditor_checks.wiring import ModelWiring
+
+    return [
+        PixelRange,
+        PixelScale,
+        CleanAccuracy,
+        ModelWiring,
+        LabelOrder,
+        EvalMode,
+        BatchInvariance,
+        Determinism,
+        ProbabilityHead,
+        ClassCount,
+        DynamicModel,
+        Differentiable,
+        UsefulGradients,
+        TwinAgreement,
+        Budget,
+        SampleQuality,
+        FiniteAnswers,
+        BlackBoxBeatsWhiteBox,
+        RefutedExamples,
+        SuiteComplete,
+    ]

@@ -1,0 +1,75 @@
+"""What the model says of the preflight samples, asked once and shared by all checks of a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from auditor.engine.scene import Scene
+    from auditor.types import Images, Logits
+
+T = TypeVar("T")
+
+# Values in one batch (28 images of 3x224x224), and in all samples that a repeated pass is spent on.
+_BATCH_VALUES = 2**22
+_REPEATED_VALUES = 2**20
+
+
+def once(question: Callable[[Scene], T]) -> Callable[[Scene], T]:
+    """Ask a question of a scene only once; the answer is kept on the scene, and goes with it."""
+
+    @wraps(question)
+    def asked(scene: Scene) -> T:
+        # The way of functools.cached_property: around the frozen fields, which stay as they are.
+        kept = vars(scene).setdefault("_answers", {})
+        if question not in kept:
+            kept[question] = question(scene)
+        answer: T = kept[question]
+        return answer
+
+    return asked
+
+
+def in_batches(function: Callable[..., Tensor], x: Images, *others: Tensor) -> Tensor:
+    """`function` over `x` and what goes with it, in batches that fit a small memory; the answer is on the CPU."""
+    size = max(1, _BATCH_VALUES // max(1, x[0].numel()))
+    parts = zip(*(torch.split(tensor, size) for tensor in (x, *others)), strict=True)
+    return torch.cat([function(*part).cpu() for part in parts])
+
+
+@once
+def clean_logits(scene: Scene) -> Logits:
+    """The deployed model's logits for `scene.x`, `(N, K)` on the CPU."""
+    return in_batches(scene.target.answer, scene.x)
+
+
+@once
+def right(scene: Scene) -> Tensor:
+    """Which of `scene.x` the deployed model classifies as labelled, `(N,)` bool; an answer of NaN is wrong."""
+    return correct(clean_logits(scene), scene)
+
+
+def correct(logits: Logits, scene: Scene) -> Tensor:
+    """Which rows of `logits` name the label of `scene.y`, `(N,)` bool."""
+    return (logits.argmax(1) == scene.y) & ~logits.isnan().any(1)
+
+
+def guessing(num_classes: int) -> float:
+    """The accuracy up to which a model is taken to guess: 1.5/classes, and never more than 5 points above chance."""
+    return min(1.5 / num_classes, 1.0 / num_classes + 0.05)
+
+
+def spread(n: int, most: int) -> Tensor:
+    """At most `most` of the positions `0 … n - 1`, evenly over them, so that sorted samples show all classes."""
+    return torch.arange(n) if n <= most else torch.arange(most) * n // most
+
+
+def affordable(scene: Scene) -> Tensor:
+    """Positions of the samples that passes may be repeated on: all small ones, at least 32 large ones."""
+    return spread(len(scene.x), max(32, _REPEATED_VALUES // max(1, scene.x[0].numel())))

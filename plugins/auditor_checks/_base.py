@@ -1,0 +1,27 @@
+"""What the checks of this package have in common."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from auditor.check import Check, Finding, Severity, Stage
+
+
+class TrustCheck(Check):
+    """A check whose findings carry its own code, and its title unless they say it better."""
+
+    stage: ClassVar[Stage] = Stage.PREFLIGHT
+
+    def finding(self, severity: Severity, detail: str, remedy: str = "", *, title: str | None = None) -> Finding:
+        """A finding of this check."""
+        return Finding(code=self.code, severity=severity, title=title or self.title, detail=detail, remedy=remedy)
+
+
+def share(k: int, n: int) -> str:
+    """`"12 of 256 (4.7 %)"`."""
+    return f"{k} of {n} ({k / n:.1%})".replace("%", " %")
+
+
+def percent(value: float) -> str:
+    """A share as a person reads it: `"97.3 %"`."""
+    return f"{100.0 * value:.1f} %"

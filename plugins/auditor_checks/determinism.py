@@ -1,0 +1,54 @@
+"""Does the model answer the same question the same way?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from auditor.check import Finding, Severity
+from auditor_checks._answers import affordable, in_batches
+from auditor_checks._base import TrustCheck, share
+
+if TYPE_CHECKING:
+    from auditor.engine.scene import Scene
+
+_PASSES, _DIFFERENCE = 5, 1e-4
+
+
+class Determinism(TrustCheck):
+    """The model gives the same answer to the same sample, every time.
+
+    Seen: repeated passes over the same samples that differ.
+    Means: an example that fools one draw may not fool the next, and one lucky draw ends an attack too early
+        (auto-attack pull 105). Such models need attacks that average over many draws (EOT, Athalye et al.,
+        arXiv:1802.00420), and a judgement over many draws; this audit does neither.
+    Measured: five passes over the same samples: the number classified correctly, the answers, and the largest L2
+        difference between logits of norm 1.
+    Threshold: any change in the number of correct answers, or a difference above 1e-4 (AutoAttack's own check, Croce
+        & Hein, arXiv:2003.01690). Where answers change, the audit is inconclusive.
+    Do: switch the randomness off if it is not deployed: dropout called as a function needs `training=self.training`.
+    """
+
+    code: ClassVar[str] = "AUD108"
+    title: ClassVar[str] = "The model answers at random"
+
+    def inspect(self, scene: Scene) -> Iterator[Finding]:
+        some = affordable(scene)
+        x, y = scene.x[some], scene.y[some]
+        passes = torch.stack([in_batches(scene.target.answer, x) for _ in range(_PASSES)])
+        answers = passes.argmax(2)
+        unit = passes / (passes.norm(dim=2, keepdim=True) + 1e-10)
+        difference = max(float((unit[i] - unit[j]).norm(dim=1).max()) for i in range(_PASSES) for j in range(i))
+        correct = (answers == y).sum(1)
+        changed = int((answers != answers[0]).any(0).sum())
+        if changed == 0 and not difference > _DIFFERENCE:
+            return
+        yield self.finding(
+            Severity.INCONCLUSIVE if changed else Severity.WARN,
+            f"In {_PASSES} passes over the same samples, {share(changed, len(x))} answers changed class, the number of "
+            f"correct ones ranged from {int(correct.min())} to {int(correct.max())}, and normalised logits differed by "
+            f"up to {difference:.2g}.",
+            "Switch the randomness off if it is not deployed; no attack of this audit averages over it.",
+        )

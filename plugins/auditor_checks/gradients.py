@@ -1,0 +1,131 @@
+"""Do gradients exist, and do they point anywhere?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch.nn import functional
+
+from auditor.check import Finding, Severity
+from auditor.engine.view import margins
+from auditor.errors import ModelError
+from auditor.target.notices import TWIN
+from auditor_checks._answers import affordable, clean_logits, in_batches, right
+from auditor_checks._base import TrustCheck, share
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from auditor.engine.scene import Scene
+    from auditor.engine.view import Loss
+
+_FEW = 0.05
+
+
+class Differentiable(TrustCheck):
+    """The model, or a twin of it, can be differentiated.
+
+    Seen: there are no gradients: no differentiable form of the model, or one whose graph is broken.
+    Means: white-box attacks cannot run, and black-box attacks find less. The robust accuracy is an upper bound that
+        is further from the truth than usual (the failure "non-differentiable model" of Pintor et al.,
+        arXiv:2106.09947).
+    Measured: the gradient of the logits of two samples with respect to their pixels.
+    Threshold: it does not exist, or computing it raises (Pintor et al.).
+    Do: give the PyTorch model that the file was exported from; for a step that cannot be differentiated, a
+        differentiable stand-in for it (BPDA, Athalye et al., arXiv:1802.00420).
+    """
+
+    code: ClassVar[str] = "AUD112"
+    title: ClassVar[str] = "The model gives no gradients"
+
+    def inspect(self, scene: Scene) -> Iterator[Finding]:
+        if scene.target.twin is None and any(finding.code == TWIN for finding in scene.target.findings):
+            # The loader has said so already, and why.
+            return
+        trouble = _trouble(scene)
+        if trouble:
+            yield self.finding(
+                Severity.WARN,
+                f"{trouble} Only black-box attacks can judge this model, so its robustness is overestimated.",
+                "Audit the float PyTorch model that it was made from as well.",
+            )
+
+
+def _trouble(scene: Scene) -> str:
+    target = scene.target
+    if target.twin is None:
+        return "There is no differentiable form of it."
+    x = scene.x[:2].clone().to(target.device).requires_grad_()
+    try:
+        logits = target.differentiable(x)
+        if logits.requires_grad and torch.autograd.grad(logits.sum(), x, allow_unused=True)[0] is not None:
+            return ""
+    except (RuntimeError, TypeError, ValueError, ModelError) as error:
+        return f"Its gradient cannot be computed: {type(error).__name__}: {str(error).strip()[:200]}."
+    return "Its answer is cut off from its input: something inside detaches, rounds or leaves PyTorch."
+
+
+class UsefulGradients(TrustCheck):
+    """The gradients that attacks follow are finite, and not zero.
+
+    Seen: samples on which the gradient of the cross-entropy or of the margin with respect to the pixels is zero, NaN
+        or infinite.
+    Means: attacks have no direction there, and the model looks robust because of arithmetic. Cross-entropy
+        underflows where the model is very sure (cleverhans #350: 45 % of images unchanged by FGSM); if the margin's
+        gradient is zero too, something inside swallows it (auto-attack #43).
+    Measured: both gradients at the correctly classified preflight samples.
+    Threshold: any NaN or infinity stops the audit; any zero row warns (AutoAttack); zero rows of the margin on more
+        than 5 % make it inconclusive (proposed).
+    Do: trust attacks with margin losses (`apgd:loss=dlr`) and black-box attacks more; give the model in float32,
+        without its softmax.
+    """
+
+    code: ClassVar[str] = "AUD113"
+    title: ClassVar[str] = "Gradients are zero"
+
+    def inspect(self, scene: Scene) -> Iterator[Finding]:
+        some = affordable(scene)
+        some = some[right(scene)[some]]
+        if not len(some) or _trouble(scene) or not clean_logits(scene).isfinite().all():
+            return
+        slopes = {"cross-entropy": _largest(scene, some, _cross_entropy), "margin": _largest(scene, some, margins)}
+        n = len(some)
+        for name, slope in slopes.items():
+            if not slope.isfinite().all():
+                yield self.finding(
+                    Severity.BLOCK,
+                    f"The gradient of the {name} is NaN or infinite on {share(int((~slope.isfinite()).sum()), n)} "
+                    "correctly classified samples, though the answers are finite.",
+                    "Look for a square root, a logarithm or a division at zero in the model, or give it in float32.",
+                    title="Gradients are NaN or infinite",
+                )
+                return
+        zero = {name: int((slope == 0.0).sum()) for name, slope in slopes.items()}
+        if any(zero.values()):
+            lost = zero["margin"] > _FEW * n
+            yield self.finding(
+                Severity.INCONCLUSIVE if lost else Severity.WARN,
+                f"On correctly classified samples the gradient is exactly zero for {share(zero['cross-entropy'], n)} "
+                f"with cross-entropy and for {share(zero['margin'], n)} with the margin.",
+                "Gradient attacks are blind here: look for rounding, hard thresholds or saturation in the model."
+                if lost
+                else "Attacks with margin losses (apgd:loss=dlr) see where cross-entropy does not.",
+            )
+
+
+def _cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    return functional.cross_entropy(logits, y, reduction="none")
+
+
+def _largest(scene: Scene, some: Tensor, loss: Loss) -> Tensor:
+    """The largest entry of each sample's gradient, `(n,)`; NaN or infinite where any entry is."""
+    target = scene.target
+
+    def slope(x: Tensor, y: Tensor) -> Tensor:
+        x = x.to(target.device).requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(target.differentiable(x), y.to(target.device)).sum(), x)
+        return gradient.abs().flatten(1).amax(1)
+
+    return in_batches(slope, scene.x[some], scene.y[some])

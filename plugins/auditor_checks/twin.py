@@ -1,0 +1,41 @@
+"""Does the differentiable twin compute what the deployed model computes?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from auditor.check import Finding
+from auditor.target.agreement import agreement, distrust
+from auditor.target.notices import TWIN
+from auditor_checks._answers import affordable
+from auditor_checks._base import TrustCheck
+
+if TYPE_CHECKING:
+    from auditor.engine.scene import Scene
+
+
+class TwinAgreement(TrustCheck):
+    """The twin that gradients come from answers like the deployed model.
+
+    Seen: ONNX Runtime and the PyTorch twin of the graph give different answers to clean samples.
+    Means: attacks would follow the gradients of another function, and what they find would not carry over, so the
+        model would look more robust than it is. The twin is dropped, and black-box attacks judge the model.
+    Measured: logits of both on the preflight samples: the largest difference against the range of the logits, and
+        answers that name another class.
+    Threshold: a difference above 1e-3 of the range (of quantised models two steps of the output, or 0.05 of the
+        range), or another class where the model's margin is above that (proposed).
+    Do: report the file, since it shows an operator that the twin computes differently; meanwhile audit the PyTorch
+        model that it was exported from as well.
+    """
+
+    code: ClassVar[str] = TWIN
+    title: ClassVar[str] = "The differentiable twin disagrees with the deployed model"
+
+    def inspect(self, scene: Scene) -> Iterator[Finding]:
+        target = scene.target
+        if target.twin is None or target.twin is target.deployed:
+            return
+        measured = agreement(target, scene.x[affordable(scene)])
+        if not measured.holds:
+            yield distrust(measured)
