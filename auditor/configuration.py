@@ -101,8 +101,10 @@ def _converted(merged: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("min_robust_accuracy", "min_clean_accuracy", "expected_clean_accuracy", "max_drop"):
         if merged.get(key) is not None:
             values[key] = _share(merged[key], key)
-    if (values.get("batch_size") or merged.get("samples") or 1) < 1 or (merged.get("samples") or 1) < 1:
-        raise UsageError("--samples and --batch-size are at least 1.")
+    for key in ("samples", "batch_size"):
+        count = values.get(key, merged.get(key))
+        if isinstance(count, int) and count < 1:
+            raise UsageError(f"--{key.replace('_', '-')} is at least 1, not {count}.")
     return values
 
 

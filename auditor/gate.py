@@ -9,12 +9,14 @@ and can never pass one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from auditor.result.record import GateOutcome as Outcome
 from auditor.result.record import GateResult, ModelResult, ThreatResult, Verdict
 from auditor.result.statistics import Interval, clopper_pearson, samples_to_decide
 
 if TYPE_CHECKING:
+    from auditor.result.comparison import Pair
     from auditor.settings import Settings
 
 EXIT_CODES: dict[Verdict, int] = {"pass": 0, "fail": 1, "inconclusive": 3, "error": 4}
@@ -71,7 +73,36 @@ def _robust_gate(
     return _explained(gate, n, confidence)
 
 
-def _side(interval: Interval, threshold: float) -> Literal["pass", "fail", "inconclusive"]:
+def drop_gates(pairs: Iterable[Pair], max_drop: float, confidence: float) -> tuple[GateResult, ...]:
+    """The rule that robust accuracy falls by at most `max_drop` since the baseline, on the same samples.
+
+    Decided on an interval for the paired difference that never undercovers: exact intervals for the share of samples
+    lost and the share gained, each at half the error.
+    """
+    gates = []
+    half = 1.0 - (1.0 - confidence) / 2.0
+    for pair in pairs:
+        lost, gained = clopper_pearson(pair.lost, pair.n, half), clopper_pearson(pair.gained, pair.n, half)
+        low, high = lost[0] - gained[1], lost[1] - gained[0]
+        outcome: Outcome = "pass" if high <= max_drop else "fail" if low > max_drop else "inconclusive"
+        gates.append(
+            GateResult(
+                rule="max_drop",
+                value=pair.before - pair.after,
+                threshold=max_drop,
+                outcome=outcome,
+                interval=(low, high),
+                detail=f"{pair.lost} samples lost and {pair.gained} gained of {pair.n}; "
+                f"the {confidence:.0%} interval of the drop is {low:+.1%} to {high:+.1%}",
+                model=pair.model,
+                norm=pair.norm,
+                eps=pair.eps if pair.norm else None,
+            )
+        )
+    return tuple(gates)
+
+
+def _side(interval: Interval, threshold: float) -> Outcome:
     if interval[0] >= threshold:
         return "pass"
     return "fail" if interval[1] < threshold else "inconclusive"
@@ -121,8 +152,11 @@ def _verdict(models: Sequence[ModelResult], gates: Sequence[GateResult]) -> tupl
 
 
 def _sentence(gate: GateResult, count: int, total: int) -> str:
-    what = "clean accuracy" if gate.rule == "min_clean_accuracy" else "robust accuracy"
     where = f" under {gate.norm} {gate.eps:.4g}" if gate.eps is not None else ""
+    if gate.rule == "max_drop":
+        fell = f"{gate.model}: robust accuracy{where} fell by {gate.value:.1%}, and {gate.threshold:.1%} is allowed"
+        return f"{fell}: {gate.detail}."
+    what = "clean accuracy" if gate.rule == "min_clean_accuracy" else "robust accuracy"
     value = "is not known" if gate.value is None else f"is {gate.value:.1%}"
     many = f" ({count} of {total} gates like this)" if count > 1 else ""
     return f"{gate.model}: {what}{where} {value}, and {gate.threshold:.1%} is required: {gate.detail}{many}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,21 +77,17 @@ def check_parameters(plugin: Any) -> None:
             raise UsageError(f"{name}: {item.name}={value} lies outside {item.bounds}.")
 
 
-def parse_parameters(cls: type, text: str) -> dict[str, Any]:
-    """Read `"steps=100,loss=dlr"` into the keyword arguments of a plugin class.
+def coerced(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments for a plugin class, from values that may still be text, as flags give them.
 
     Raises:
-        UsageError: for an unknown name (with the nearest known one) or a value that is no number where one is due.
+        UsageError: for an unknown name (with the nearest known one) or a text that is no number where one is due.
     """
     known = {item.name: item for item in parameters_of(cls)}
-    values: dict[str, Any] = {}
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
-        key, equals, raw = part.partition("=")
-        key = key.strip().replace("-", "_")
-        if not equals or key not in known:
+    for key in values:
+        if key not in known:
             raise UsageError(_unknown(getattr(cls, "name", cls.__name__), key, tuple(known)))
-        values[key] = _convert(known[key], raw.strip())
-    return values
+    return {key: _convert(known[key], value) if isinstance(value, str) else value for key, value in values.items()}
 
 
 def _unknown(name: str, key: str, known: tuple[str, ...]) -> str:
@@ -105,4 +102,5 @@ def _convert(item: Parameter, raw: str) -> Any:
             return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[raw.lower()]
         return item.type(raw)
     except (KeyError, ValueError):
-        raise UsageError(f"{item.name} is a {item.type.__name__}, and {raw!r} is none.") from None
+        kind = {int: "a whole number", float: "a number", bool: "true or false"}.get(item.type, item.type.__name__)
+        raise UsageError(f"{item.name} is {kind}, and {raw!r} is none.") from None

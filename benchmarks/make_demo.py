@@ -48,12 +48,13 @@ def attack(model: nn.Module, x: Tensor, y: Tensor, eps: float, steps: int) -> Te
 def train(x: Tensor, y: Tensor, epochs: int, eps: float) -> nn.Module:
     torch.manual_seed(0)
     model = Network()
-    optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=epochs * (len(x) // 50))
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=epochs * (len(x) // 50))
     for epoch in range(epochs):
         budget = eps * min(1.0, (epoch + 1) / max(1, epochs // 3))
         for batch in torch.randperm(len(x)).split(50)[: len(x) // 50]:
-            inputs = attack(model, x[batch], y[batch], budget, 7) if eps else x[batch]
+            moved = x[batch].roll(tuple(torch.randint(-2, 3, (2,)).tolist()), (2, 3))
+            inputs = attack(model, moved, y[batch], budget, 7) if eps else moved
             optimiser.zero_grad()
             functional.cross_entropy(model(inputs), y[batch]).backward()
             optimiser.step()
@@ -71,7 +72,7 @@ def main() -> None:
     x, y = torch.from_numpy(images).float() / 255, torch.from_numpy(labels)
     HERE.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(HERE / "digits.npz", x=images[4000:4500], y=labels[4000:4500])
-    for name, epochs, eps in (("plain", 8, 0.0), ("hardened", arguments.epochs, 0.3)):
+    for name, epochs, eps in (("plain", 20, 0.0), ("hardened", arguments.epochs, 0.3)):
         model = train(x[:4000], y[:4000], epochs, eps)
         clean = (model(x[4000:]).argmax(1) == y[4000:]).float().mean()
         robust = (model(attack(model, x[4000:], y[4000:], 0.3, 40)).argmax(1) == y[4000:]).float().mean()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from typing import Annotated, Any
 
 import typer
@@ -36,7 +37,7 @@ def _lines(name: str, thing: Any) -> list[str]:
 
     cls = thing if isinstance(thing, type) else type(thing)
     lines = [f"{name}: {getattr(cls, 'title', '')}".rstrip(": "), ""]
-    lines += [inspect.cleandoc(cls.__doc__ or getattr(cls, "help", "")), ""]
+    lines += [reflowed(str(cls.__doc__ or getattr(cls, "help", ""))), ""]
     for label, value in _facts(cls):
         lines.append(f"{label + ':':<12} {value}")
     parameters = parameters_of(cls) if hasattr(cls, "__dataclass_fields__") else ()
@@ -46,6 +47,18 @@ def _lines(name: str, thing: Any) -> list[str]:
             limits = f" ({item.bounds})" if item.bounds else ""
             lines.append(f"  {item.name} = {item.default!r}{limits}: {item.help}")
     return lines
+
+
+def reflowed(doc: str) -> str:
+    """A docstring as paragraphs that the terminal may wrap; `Heading:` lines and lists keep their own lines."""
+    lines: list[str] = []
+    for line in inspect.cleandoc(doc).splitlines():
+        starts = not line.strip() or not lines or not lines[-1] or re.match(r"\s*([A-Z][a-z ]+:|[-*] )", line)
+        if starts:
+            lines.append(line.strip())
+        else:
+            lines[-1] += " " + line.strip()
+    return "\n".join(lines)
 
 
 def _facts(cls: type) -> list[tuple[str, str]]:

@@ -10,14 +10,16 @@ import typer
 from auditor.cli import options
 
 if TYPE_CHECKING:
+    from auditor.events import Event
     from auditor.plugins import Plugins
     from auditor.result.record import Result
+    from auditor.result.run import Run
     from auditor.settings import Settings
 
 
 def scan(
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="MODEL...", help="Model files, or names such as package.module:factory.")
+        list[str] | None, typer.Argument(metavar="MODEL...", help="Model files, or names such as package.module:fn.")
     ] = None,
     data: Annotated[
         str | None,
@@ -123,6 +125,27 @@ def check_formats(text: str, plugins: Plugins) -> tuple[str, ...]:
     return names
 
 
+def write_report(name: str, run: Run, plugins: Plugins) -> Path:
+    """Render one format into the run directory.
+
+    Raises:
+        RunError: the format breaks, or its file cannot be written.
+    """
+    from auditor.errors import AuditorError, RunError
+
+    form = plugins.formats()[name]
+    path = run.path / form.filename
+    try:
+        path.write_text(form.render(run, plugins.templates()), encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}.") from error
+    except AuditorError:
+        raise
+    except Exception as error:  # a plugin border: a broken format hurts only itself
+        raise RunError(f"The format {name!r} broke: {type(error).__name__}: {error}.") from error
+    return path
+
+
 def default_folder(settings: Settings) -> Path:
     """`auditor-runs/MODEL-TIME`, a folder that is not there yet."""
     from datetime import datetime
@@ -141,25 +164,30 @@ def run(
 
     from auditor.cli.progress import progress
     from auditor.engine.audit import Audit
-    from auditor.errors import RunError
+    from auditor.errors import AuditorError
     from auditor.result.run import Run
 
     errors, output = Console(stderr=True), Console()
     try:
         with progress(errors, quiet=quiet) as listen:
             audit = Audit(settings, plugins, out, resume=resume)
-            audit.listen = lambda event: (listen(event), plugins.notify(event))[0]
+
+
+            def tell(event: Event) -> None:
+                listen(event)
+                plugins.notify(event)
+
+            audit.listen = tell
             result = audit.execute()
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; what is done is safe in {out}: continue with --out {out} --resume") from None
     finished = Run(out)
-    available = plugins.formats()
     for name in formats:
-        text = available[name].render(finished, plugins.templates())
+        # The audit is done and stands, whatever becomes of a report: a format never changes the exit code.
         try:
-            (out / available[name].filename).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise RunError(f"{out / available[name].filename} cannot be written: {error.strerror}.") from error
+            write_report(name, finished, plugins)
+        except AuditorError as error:
+            errors.print(f"auditor: {error}", highlight=False, markup=False, soft_wrap=True)
     if quiet:
         output.print(f"{result.verdict}: {result.summary}", soft_wrap=True, highlight=False, markup=False)
     else:

@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +15,14 @@ from auditor.engine.environment import choose_device, environment, versions
 from auditor.engine.model_audit import ModelAudit, blocked
 from auditor.engine.plan import chosen_attacks
 from auditor.engine.store import Store
-from auditor.errors import AuditorError, DataError, RunError
+from auditor.errors import AuditorError, DataError, RunError, UsageError
 from auditor.events import Event, ScanFinished, ScanStarted
-from auditor.gate import gates_of, judge
-from auditor.result.evidence import atomic_write
-from auditor.result.record import Data, ModelResult, Result
+from auditor.gate import drop_gates, gates_of, judge
+from auditor.result.comparison import compare_runs
+from auditor.result.evidence import atomic_write, slug
+from auditor.result.record import Data, GateResult, ModelResult, Result
 from auditor.result.record import Skipped as SkippedRecord
+from auditor.result.run import Run
 from auditor.result.samples_csv import Row, write_rows
 from auditor.samples.base import SampleOptions
 from auditor.target.base import ModelOptions
@@ -58,6 +60,7 @@ class Audit:
     run: Path
     listen: Callable[[Event], None] = lambda event: None
     resume: bool = False
+    baseline: Run | None = None
     _rows: list[Iterable[Row]] = field(default_factory=list)
 
     def execute(self) -> Result:
@@ -71,6 +74,9 @@ class Audit:
         device = choose_device(self.settings.device)
         attacks = chosen_attacks(self.settings, self.plugins.attacks())
         checks = tuple(self.plugins.checks().values())
+        if self.settings.max_drop is not None and self.settings.baseline is None:
+            raise UsageError("--max-drop needs a run to compare with: name it with --baseline RUN.")
+        self.baseline = Run(Path(self.settings.baseline)) if self.settings.baseline else None
         self._open()
         deadline = clock + self.settings.time_limit if self.settings.time_limit else float("inf")
         store, samples, models = None, None, []
@@ -122,21 +128,36 @@ class Audit:
         samples = samples or self._samples(target)
         self.listen(ScanStarted(models=self.settings.models, samples=len(samples), run=str(self.run)))
         try:
-            bind(target, samples)
+            with target.frozen():
+                bind(target, samples)
         except AuditorError as error:
             return None, samples, error
         return target, samples, None
 
     def _samples(self, target: Target | None) -> Samples:
+        """The data in the size in which it is attacked: its own where that is at most what the model wants.
+
+        Larger images are brought to the model's size first, as pipelines do; smaller ones are scaled inside the
+        target, so that budgets stay in pixels of the data.
+        """
         s = self.settings
-        size = s.input_size or (target.image_size() if target else None)
-        options = SampleOptions(
-            limit=s.samples, seed=s.seed, size=size, classes=s.classes, root=s.root
-        )
-        samples = self.plugins.load_samples(s.data, options)
+        own = SampleOptions(limit=s.samples, seed=s.seed, classes=s.classes, root=s.root)
+        wanted = s.input_size or (target.image_size() if target else None)
+        samples = self._fitting(own, wanted) if wanted else self.plugins.load_samples(s.data, own)
         if not len(samples):
             raise DataError(f"{s.data} holds no samples.")
         return samples
+
+    def _fitting(self, own: SampleOptions, wanted: tuple[int, int]) -> Samples:
+        """The data in its own size if that is one, and at most `wanted`; a few samples tell the latter cheaply."""
+        source = self.settings.data
+        try:
+            shape = self.plugins.load_samples(source, replace(own, limit=8)).shape
+            if len(shape) != 3 or (shape[1] <= wanted[0] and shape[2] <= wanted[1]):
+                return self.plugins.load_samples(source, own)
+        except DataError:
+            pass  # The same data in the wanted size says what is wrong with it, if anything still is.
+        return self.plugins.load_samples(source, replace(own, size=wanted))
 
     def _model_options(self) -> ModelOptions:
         s = self.settings
@@ -163,13 +184,9 @@ class Audit:
     def _finish(
         self, models: list[ModelResult], samples: Samples, device: torch.device, started: datetime, seconds: float
     ) -> Result:
-        gates = gates_of(self.settings, models, len(samples))
-        verdict, exit_code, summary = judge(models, gates)
         result = Result(
-            verdict=verdict,
-            exit_code=exit_code,
-            summary=summary,
-            gates=gates,
+            verdict="error",
+            exit_code=4,
             data=_data_record(self.settings.data, samples),
             settings=self.settings.model_dump(mode="json"),
             environment=environment(device),
@@ -185,6 +202,10 @@ class Audit:
             partial = self.run / "samples.csv.tmp"
             write_rows(partial, (row for rows in self._rows for row in rows))
             partial.replace(self.run / "samples.csv")
+            gates = gates_of(self.settings, models, len(samples)) + self._drop_gates(result)
+            verdict, exit_code, summary = judge(models, gates)
+            decided = {"verdict": verdict, "exit_code": exit_code, "summary": summary, "gates": gates}
+            result = result.model_copy(update=decided)
             atomic_write(self.run / "result.json", result.to_json().encode())
         except OSError as error:
             raise RunError(
@@ -192,6 +213,14 @@ class Audit:
             ) from error
         self.listen(ScanFinished(result=result))
         return result
+
+
+    def _drop_gates(self, result: Result) -> tuple[GateResult, ...]:
+        """Gates against the baseline, where there is one."""
+        if self.baseline is None or self.settings.max_drop is None:
+            return ()
+        pairs = compare_runs(self.baseline, Run(self.run, result)).pairs
+        return drop_gates([pair for pair in pairs if pair.norm], self.settings.max_drop, self.settings.confidence)
 
 
 def _data_record(source: str, samples: Samples) -> Data:
@@ -207,8 +236,9 @@ def _data_record(source: str, samples: Samples) -> Data:
 
 
 def _unique(name: str, taken: list[str]) -> str:
-    if name not in taken:
+    """A name that differs from those taken, also as a file name."""
+    used = {slug(other) for other in taken}
+    if slug(name) not in used:
         return name
-    number = next(i for i in range(2, len(taken) + 3) if f"{name}#{i}" not in taken)
-    return f"{name}#{number}"
+    return next(f"{name}-{i}" for i in range(2, len(taken) + 3) if slug(f"{name}-{i}") not in used)
 

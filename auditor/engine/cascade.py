@@ -89,13 +89,14 @@ class Cascade:
             if time.monotonic() > self.ring.deadline:
                 self._cut(tally, standing, todo, done)
                 break
+            begun = done
             tick = partial(self._tick, done * total // len(todo), total, tally)
             self._batch(step, chunk, standing, tally, tick)
             done += len(chunk)
             self._progress(done * total // len(todo), total, tally, now=True)
             if tally.status != "ran":
                 if tally.status == "timed out":
-                    self._cut(tally, standing, todo, done)
+                    self._cut(tally, standing, todo, begun)
                 break
         self.store.flush()
         return tally
@@ -107,9 +108,7 @@ class Cascade:
     def _cut(self, tally: Tally, standing: Standing, todo: np.ndarray, done: int) -> None:
         tally.status = "timed out"
         tally.reason = f"the time limit was reached after {done} of {len(todo)} samples"
-        # The batch in which the time ran out was not finished either.
-        first = max(0, done - self.batch_size) if done else 0
-        standing.cut.update(int(i) for i in todo[first:] if int(i) not in standing.broken_by)
+        standing.cut.update(int(i) for i in todo[done:] if int(i) not in standing.broken_by)
 
     def _batch(
         self, step: Step, chunk: np.ndarray, standing: Standing, tally: Tally, tick: Callable[[int], None]

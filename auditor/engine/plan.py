@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from auditor.engine.suites import recipe
 from auditor.errors import UsageError
+from auditor.parameters import coerced
 from auditor.types import Access
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def chosen_attacks(settings: Settings, available: Mapping[str, type[Attack]]) ->
     Raises:
         UsageError: an attack that is not installed, or parameters that it does not take.
     """
-    wanted = [(a.name, a.parameters) for a in settings.attacks] or list(recipe(settings.suite))
+    suite = recipe(settings.suite)
+    wanted = [(a.name, a.parameters) for a in settings.attacks] or list(suite)
     attacks = []
     for name, parameters in wanted:
         cls = available.get(name)
@@ -44,10 +46,7 @@ def chosen_attacks(settings: Settings, available: Mapping[str, type[Attack]]) ->
                 f"No installed attack is called {name!r}.{hint} `auditor plugins --all` lists what is there; "
                 f"attacks come in distributions with an entry point in the group 'auditor'."
             )
-        try:
-            attacks.append(cls(**parameters))
-        except TypeError as error:
-            raise UsageError(f"The attack {name!r} cannot be set up so: {error}.") from error
+        attacks.append(cls(**coerced(cls, parameters)))
     return tuple(attacks)
 
 

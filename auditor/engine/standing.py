@@ -21,7 +21,8 @@ class Clean:
     @property
     def correct(self) -> np.ndarray:
         """Which samples are classified correctly, `(n,)` bool."""
-        return np.equal(self.prediction, self.labels)
+        same: np.ndarray = np.equal(self.prediction, self.labels)
+        return same
 
 
 @dataclass(frozen=True)

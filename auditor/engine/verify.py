@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,12 +13,16 @@ from auditor.engine.referee import judge
 from auditor.errors import ModelError, RunError
 from auditor.settings import Settings
 from auditor.target.base import ModelOptions
+from auditor.target.binding import bind_to
 from auditor.types import Norm, Threat
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from auditor.plugins import Plugins
     from auditor.result.record import ModelResult, ThreatResult
     from auditor.result.run import Run
+    from auditor.result.samples_csv import Row
     from auditor.target.base import Target
 
 _BATCH = 128
@@ -59,8 +65,10 @@ def verify_run(
         if record.clean_accuracy is None:
             continue
         source = moved[number] if number < len(moved) else record.path
-        target = _load(source, record, settings, plugins, device, run, trust=trust)
+        target = _load(source, record, settings, plugins, device, trust=trust)
         with target.frozen():
+            if originals := _originals(run, record):
+                bind_to(target, torch.from_numpy(originals[0]))
             done += [_verify(run, target, record, threat) for threat in record.threats]
     return tuple(done)
 
@@ -71,7 +79,6 @@ def _load(
     settings: Settings,
     plugins: Plugins,
     device: torch.device,
-    run: Run,
     *,
     trust: bool,
 ) -> Target:
@@ -97,9 +104,16 @@ def _load(
     return target
 
 
+def _originals(run: Run, record: ModelResult) -> list[np.ndarray]:
+    """Some clean samples of the run, for the model to be bound to; empty where nothing was broken."""
+    shards = (shard for t in record.threats for shard in run.evidence(record.name, t.norm, t.eps))
+    return [shard.original for shard in islice(shards, 1)]
+
+
 def _verify(run: Run, target: Target, record: ModelResult, threat: ThreatResult) -> Verification:
     bounds = Threat(norm=Norm(threat.norm), eps=threat.eps)
-    broken = {row.index: row.label for row in run.rows_of(record.name, threat.norm, threat.eps) if row.outcome == "broken"}
+    rows = run.rows_of(record.name, threat.norm, threat.eps)
+    broken = {row.index: row.label for row in rows if row.outcome == "broken"}
     held: set[int] = set()
     for shard in run.evidence(record.name, threat.norm, threat.eps):
         for start in range(0, len(shard.index), _BATCH):
@@ -111,17 +125,19 @@ def _verify(run: Run, target: Target, record: ModelResult, threat: ThreatResult)
             verdict = judge(target, x, candidates, y, bounds)
             right = target.answer(x).argmax(1) == y
             good = (verdict.counts & right).cpu().numpy()
-            held |= {int(i) for i, ok, label in zip(shard.index[part], good, shard.label[part], strict=True)
-                     if ok and broken.get(int(i)) == int(label)}
-    problem = _problem(run, record, threat, broken, held)
+            held |= {
+                int(i)
+                for i, ok, label in zip(shard.index[part], good, shard.label[part], strict=True)
+                if ok and broken.get(int(i)) == int(label)
+            }
+    problem = _problem(rows, threat, broken, held)
     return Verification(record.name, threat.norm, threat.eps, len(broken), len(held), problem)
 
 
-def _problem(run: Run, record: ModelResult, threat: ThreatResult, broken: dict[int, int], held: set[int]) -> str:
+def _problem(rows: Sequence[Row], threat: ThreatResult, broken: dict[int, int], held: set[int]) -> str:
     if missing := sorted(broken.keys() - held):
         shown = ", ".join(map(str, missing[:5])) + (" …" if len(missing) > 5 else "")
         return f"{len(missing)} counted examples do not hold (samples {shown})"
-    rows = run.rows_of(record.name, threat.norm, threat.eps)
     robust = sum(row.outcome == "robust" for row in rows)
     if threat.robust_accuracy is not None and rows and abs(robust / len(rows) - threat.robust_accuracy) > 1e-6:
         return "result.json states another robust accuracy than samples.csv gives"

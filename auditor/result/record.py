@@ -16,7 +16,7 @@ SCHEMA = "auditor.result/1"
 
 Interval = tuple[float, float]
 Verdict = Literal["pass", "fail", "inconclusive", "error"]
-Outcome = Literal["robust", "broken", "misclassified", "not_evaluated"]
+GateOutcome = Literal["pass", "fail", "inconclusive"]
 
 
 class _Record(BaseModel):
@@ -49,7 +49,7 @@ class GateResult(_Record):
     rule: str
     value: float | None
     threshold: float
-    outcome: Literal["pass", "fail", "inconclusive"]
+    outcome: GateOutcome
     interval: Interval | None = None
     detail: str = ""
     model: str = ""

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 class Run:
     """What a run directory says: the record, a row per sample, the evidence. Formats are pure functions of this."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises RunError where there is no `result.json`, or one of another schema."""
+    def __init__(self, path: Path, result: Result | None = None) -> None:
+        """Read a run, or take a `result` that is not written yet.
+
+        Raises:
+            RunError: there is no `result.json`, or one of another schema.
+        """
         self.path = path
-        self.result = _read_result(path / "result.json")
+        self.result = result or _read_result(path / "result.json")
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:

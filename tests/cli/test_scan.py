@@ -1,0 +1,281 @@
+"""`auditor scan` on a real model file: what it writes, what it answers, what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+FAST = ("--samples", 40, "--attack", "fgsm", "--attack", "apgd:steps=5", "--format", "json")
+
+
+def record(run: Path) -> dict[str, Any]:
+    return json.loads((run / "result.json").read_text())
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "samples.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_scan_writes_a_run_that_adds_up(auditor: Callable, plain: Path, digits: Path) -> None:
+    outcome = auditor("scan", plain, "--data", digits, "--eps", "0.1", "--eps", "0.2", "--out", "r", *FAST)
+    assert outcome.code == 0
+    result, table = record(Path("r")), rows(Path("r"))
+    (model,) = result["models"]
+    assert (model["format"], model["gradients"]) == ("onnx", "twin")
+    assert [t["eps"] for t in model["threats"]] == [0.1, 0.2]
+    for threat in model["threats"]:
+        mine = [row for row in table if float(row["eps"]) == threat["eps"]]
+        assert len(mine) == 40
+        assert sum(row["outcome"] == "robust" for row in mine) / 40 == threat["robust_accuracy"]
+        assert sum(a["broken"] for a in threat["attacks"]) == sum(row["outcome"] == "broken" for row in mine)
+        for row in mine:
+            if row["outcome"] == "broken":
+                assert row["adversarial_prediction"] != row["label"]
+                assert 0 < float(row["distance"]) <= threat["eps"] + 1e-6
+    first, second = (t["robust_accuracy"] for t in model["threats"])
+    assert 0.5 > first > second
+
+
+def test_the_same_seed_gives_the_same_samples_and_outcomes(auditor: Callable, plain: Path, digits: Path) -> None:
+    for out, batch in (("a", 40), ("b", 7)):
+        auditor("scan", plain, "--data", digits, "--eps", "0.06", "--out", out, "--batch-size", batch, *FAST)
+    assert [r["outcome"] for r in rows(Path("a"))] == [r["outcome"] for r in rows(Path("b"))]
+
+
+@pytest.mark.parametrize(
+    ("gate", "code", "verdict"),
+    [(("--min-robust-accuracy", "0.9"), 1, "fail"), (("--min-robust-accuracy", "1e-9"), 0, "pass"),
+     (("--min-clean-accuracy", "97%"), 3, "inconclusive")],
+)  # fmt: skip
+def test_gates_decide_the_exit_code_whatever_the_format(
+    auditor: Callable, plain: Path, digits: Path, gate: tuple[str, str], code: int, verdict: str
+) -> None:
+    run = ("scan", plain, "--data", digits, "--eps", "0.1", *FAST, *gate)
+    assert auditor(*run, "--out", "r", "--quiet").code == code
+    assert record(Path("r"))["verdict"] == verdict
+    assert auditor(*run, "--out", "s", "--format", "junit,markdown").code == code
+
+
+def test_verify_confirms_an_honest_run_and_refutes_a_tampered_one(
+    auditor: Callable, plain: Path, digits: Path
+) -> None:
+    from auditor.result.evidence import read_shard, write_shard
+
+    auditor("scan", plain, "--data", digits, "--eps", "0.1", "--out", "r", *FAST)
+    assert auditor("verify", "r").code == 0
+    path = next(Path("r/evidence").glob("**/*.safetensors"))
+    shard = read_shard(path)
+    shard.adversarial[0] = shard.original[0]
+    write_shard(path, shard, eight_bit=True)
+    outcome = auditor("verify", "r")
+    assert outcome.code == 1
+    assert "1 counted examples do not hold" in " ".join(outcome.out.split())
+
+
+def test_verify_refuses_another_model(auditor: Callable, demo: Path, plain: Path, digits: Path) -> None:
+    auditor("scan", plain, "--data", digits, "--eps", "0.1", "--out", "r", *FAST)
+    outcome = auditor("verify", "r", "--model", demo / "hardened.onnx")
+    assert outcome.code == 4
+    assert "not the model that was audited" in outcome.err
+
+
+def test_reports_can_be_made_again(auditor: Callable, plain: Path, digits: Path) -> None:
+    auditor("scan", plain, "--data", digits, "--eps", "0.1", "--out", "r", *FAST)
+    before = Path("r/result.json").read_bytes()
+    assert auditor("report", "r", "--format", "html,json,markdown,junit").code == 0
+    assert Path("r/result.json").read_bytes() == before
+    assert Path("r/report.html").stat().st_size > 10_000
+
+
+def test_the_configuration_file_stands_for_flags(auditor: Callable, plain: Path, digits: Path) -> None:
+    Path("auditor.toml").write_text(
+        f'models = ["{plain}"]\ndata = "{digits}"\neps = ["0.1"]\nattack = ["fgsm"]\nsamples = 20\nformat = "json"\n'
+        'out = "from-config"\n'
+    )
+    assert auditor("scan").code == 0
+    assert record(Path("from-config"))["settings"]["samples"] == 20
+    assert auditor("scan", "--samples", 10, "--out", "flag-wins").code == 0
+    assert record(Path("flag-wins"))["data"]["n"] == 10
+
+
+def test_two_models_are_audited_side_by_side(auditor: Callable, demo: Path, plain: Path, digits: Path) -> None:
+    models = (plain, demo / "hardened.onnx", plain)
+    assert auditor("scan", *models, "--data", digits, "--eps", "0.2", "--out", "r", *FAST).code == 0
+    result = record(Path("r"))
+    assert [m["name"] for m in result["models"]] == ["plain", "hardened", "plain-2"]
+    plain_one, hardened, again = (m["threats"][0]["robust_accuracy"] for m in result["models"])
+    assert hardened > plain_one + 0.3
+    assert again == plain_one
+
+
+def test_comparing_tells_a_change_from_noise(auditor: Callable, demo: Path, plain: Path, digits: Path) -> None:
+    for out, model in (("before", demo / "hardened.onnx"), ("after", plain)):
+        auditor("scan", model, "--data", digits, "--eps", "0.2", "--out", out, *FAST)
+    worse = auditor("compare", "before", "after")
+    assert (worse.code, "worse" in worse.out) == (1, True)
+    assert auditor("compare", "after", "before").code == 0
+    gate = ("--baseline", "before", "--max-drop", "0.05")
+    assert auditor("scan", plain, "--data", digits, "--eps", "0.2", "--out", "g", *FAST, *gate).code == 1
+    same = auditor("scan", demo / "hardened.onnx", "--data", digits, "--eps", "0.2", "--out", "h", *FAST, *gate)
+    assert same.code in (0, 3)
+
+
+def test_time_limits_are_kept_and_leave_nothing_called_robust(auditor: Callable, demo: Path, digits: Path) -> None:
+    started = time.monotonic()
+    run = ("scan", demo / "hardened.onnx", "--data", digits, "--samples", 60, "--eps", "0.1", "--format", "json")
+    outcome = auditor(*run, "--attack", "fgsm", "--attack", "square:queries=100000", "--time-limit", "4s", "--out", "r")
+    assert time.monotonic() - started < 20
+    assert outcome.code == 3
+    (threat,) = record(Path("r"))["models"][0]["threats"]
+    assert threat["robust_accuracy"] is None
+    assert threat["not_evaluated"] > 0
+    assert threat["attacks"][-1]["status"] == "timed out"
+    assert "robust" not in {row["outcome"] for row in rows(Path("r"))}
+
+
+BAD = [
+    (("--eps", "0"), 2, "above 0"),
+    (("--eps", "-1"), 2, "above 0"),
+    (("--eps", "8"), 2, "8/255"),
+    (("--norm", "l7"), 2, "l7"),
+    (("--norm", "spatial", "--eps", "3"), 3, "could run"),
+    (("--suite", "mega"), 2, "mega"),
+    (("--attack", "apdg"), 2, "apgd"),
+    (("--attack", "apgd:stepz=3"), 2, "steps"),
+    (("--attack", "apgd:steps=-3"), 2, "steps"),
+    (("--attack", "apgd:steps=many"), 2, "steps"),
+    (("--format", "pdf"), 2, "pdf"),
+    (("--device", "tpu"), 2, "tpu"),
+    (("--samples", "0"), 2, "at least 1"),
+    (("--without", "nothing"), 2, "nothing"),
+    (("--max-drop", "0.1"), 2, "--baseline"),
+    (("--config", "absent.toml"), 2, "absent.toml"),
+    (("--mean", "0.1,0.2,0.3"), 4, "mean"),
+    (("--min-robust-accuracy", "1.5"), 2, "share"),
+]
+
+
+@pytest.mark.parametrize(("flags", "code", "words"), BAD, ids=[" ".join(flags) for flags, _, _ in BAD])
+def test_requests_that_make_no_sense_get_a_sentence(
+    auditor: Callable, plain: Path, digits: Path, flags: tuple[str, ...], code: int, words: str
+) -> None:
+    outcome = auditor("scan", plain, "--data", digits, "--samples", 20, "--attack", "fgsm", "--out", "r", *flags)
+    assert outcome.code == code
+    said = outcome.out + outcome.err
+    assert words in said
+    assert "Traceback" not in said
+
+
+def test_models_that_are_none_get_a_sentence_and_a_record(auditor: Callable, digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    (tmp_path / "text.onnx").write_bytes(b"this is no model" * 100)
+    for name in ("absent.onnx", "empty.onnx", "text.onnx"):
+        outcome = auditor("scan", name, "--data", digits, "--samples", 20, "--out", f"run-{name}", *FAST)
+        assert outcome.code == 4, name
+        assert "Traceback" not in outcome.out + outcome.err
+        assert name in outcome.out + outcome.err
+        result = record(Path(f"run-{name}"))
+        assert (result["verdict"], result["models"][0]["clean_accuracy"]) == ("error", None)
+
+
+def test_a_truncated_model_is_told_from_a_whole_one(auditor: Callable, plain: Path, digits: Path) -> None:
+    Path("cut.onnx").write_bytes(plain.read_bytes()[:-5000])
+    outcome = auditor("scan", "cut.onnx", "--data", digits, "--samples", 20, "--out", "r", *FAST)
+    assert outcome.code == 4
+    assert "Traceback" not in outcome.out + outcome.err
+
+
+def test_data_that_is_none_gets_a_sentence(auditor: Callable, plain: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "nan.npz", x=np.full((20, 28, 28), np.nan, np.float32), y=np.zeros(20, np.int64))
+    np.savez(tmp_path / "labels.npz", x=np.zeros((20, 28, 28), np.uint8), y=np.full(20, 12))
+    np.savez(tmp_path / "shape.npz", x=np.zeros((20, 3, 30, 32), np.uint8), y=np.zeros(20, np.int64))
+    for name in ("absent/", "nan.npz", "labels.npz", "shape.npz"):
+        outcome = auditor("scan", plain, "--data", name, "--out", f"run-{name.strip('/')}", *FAST)
+        assert outcome.code == 4, (name, outcome.out, outcome.err)
+        assert "Traceback" not in outcome.out + outcome.err
+
+
+def test_labels_outside_the_models_classes_are_named(auditor: Callable, plain: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "labels.npz", x=np.random.default_rng(0).integers(0, 255, (20, 28, 28)).astype(np.uint8),
+             y=np.r_[np.arange(10), np.arange(10) + 3])  # fmt: skip
+    outcome = auditor("scan", plain, "--data", "labels.npz", "--out", "r", *FAST)
+    assert outcome.code == 4
+    assert "12" in outcome.out + outcome.err
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_sample_is_enough_to_try(auditor: Callable, plain: Path, digits: Path, count: int) -> None:
+    outcome = auditor("scan", plain, "--data", digits, "--out", "r", *FAST, "--samples", count, "--eps", "0.1")
+    assert outcome.code in (0, 3, 4)
+    assert "Traceback" not in outcome.out + outcome.err
+    assert record(Path("r"))["data"]["n"] == count
+
+
+def test_an_output_directory_that_exists_is_left_alone(auditor: Callable, plain: Path, digits: Path) -> None:
+    Path("r").mkdir()
+    Path("r/mine.txt").write_text("precious")
+    outcome = auditor("scan", plain, "--data", digits, "--out", "r", *FAST)
+    assert (outcome.code, "exists already" in outcome.err) == (2, True)
+    assert [p.name for p in Path("r").iterdir()] == ["mine.txt"]
+
+
+def test_there_must_be_something_to_resume(auditor: Callable, plain: Path, digits: Path) -> None:
+    outcome = auditor("scan", plain, "--data", digits, "--out", "r", "--resume", *FAST)
+    assert (outcome.code, "nothing to resume" in outcome.err) == (2, True)
+
+
+def test_a_run_is_resumed_only_as_it_was_begun(auditor: Callable, plain: Path, digits: Path) -> None:
+    auditor("scan", plain, "--data", digits, "--out", "r", "--eps", "0.1", *FAST)
+    outcome = auditor("scan", plain, "--data", digits, "--out", "r", "--eps", "0.1", "--seed", 1, "--resume", *FAST)
+    assert (outcome.code, "seed" in outcome.err) == (2, True)
+
+
+def comparable(run: Path) -> Any:
+    """A record without what the clock decides."""
+    result = record(run)
+    for model in result["models"]:
+        for threat in model["threats"]:
+            for attack in threat["attacks"]:
+                attack.pop("seconds")
+        model.pop("seconds")
+    return result["models"], rows(run)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_resumes_to_what_an_uninterrupted_one_gives(
+    auditor: Callable, demo: Path, digits: Path, how: signal.Signals
+) -> None:
+    run = ["scan", str(demo / "hardened.onnx"), "--data", str(digits), "--samples", "60", "--eps", "0.1", "--eps", "0.3",
+           "--attack", "fgsm", "--attack", "apgd:steps=20", "--attack", "square:queries=150", "--batch-size", "8",
+           "--format", "json"]  # fmt: skip
+    assert auditor(*run, "--out", "whole").code == 0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "auditor", *run, "--out", "cut"], stderr=subprocess.PIPE, text=True
+    )
+    manifest, deadline = Path("cut/state/manifest.sqlite"), time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if manifest.exists() and any(Path("cut").glob("evidence/**/*.safetensors")):
+            break
+        time.sleep(0.02)
+    assert process.poll() is None, "the run ended before it could be stopped"
+    os.kill(process.pid, how)
+    _, said = process.communicate()
+    assert not Path("cut/result.json").exists()
+    if how is signal.SIGINT:
+        assert process.returncode == 130
+        assert "--resume" in said
+        assert "Traceback" not in said
+    assert auditor(*run, "--out", "cut", "--resume").code == 0
+    assert comparable(Path("cut")) == comparable(Path("whole"))

@@ -1,0 +1,157 @@
+"""Attacks see a target through a view, which counts, remembers, spares and stops."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from auditor import Access, Norm, PluginError, Threat, View, margins
+from auditor.engine.view import Finished, Ledger, OutOfTime
+
+LINF = Threat(norm=Norm.LINF, eps=0.1)
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    return functional.cross_entropy(logits, y, reduction="none")
+
+
+def opened(x: Tensor, y: Tensor, threat: Threat = LINF, margin: float = 0.0, deadline: float = float("inf")) -> Ledger:
+    return Ledger.open(x, y, threat, 2, margin, deadline)
+
+
+def test_margin_is_the_best_wrong_logit_less_the_true_one() -> None:
+    logits = torch.tensor([[1.0, 3.0, 2.0], [5.0, 1.0, 0.0]])
+    assert margins(logits, torch.tensor([1, 1])).tolist() == [-1.0, 4.0]
+
+
+def test_the_gradient_is_the_networks_own(target, images) -> None:
+    x, y = images([0.45, 0.7]), torch.tensor([0, 1])
+    loss, gradient, logits = View(target, opened(x, y), Access.GRADIENTS).gradient(x, y, cross_entropy)
+    leaf = x.clone().requires_grad_(True)
+    expected = cross_entropy(target.differentiable(leaf), y)
+    expected.sum().backward()
+    assert torch.allclose(loss, expected)
+    assert torch.allclose(gradient, leaf.grad)
+    assert torch.allclose(logits, target.answer(x))
+
+
+def test_passes_are_counted_in_samples(target, images) -> None:
+    x, y = images([0.3, 0.7, 0.9]), torch.tensor([0, 1, 1])
+    ledger = opened(x, y)
+    view = View(target, ledger, Access.GRADIENTS)
+    view.logits(x)
+    view.gradient(x, y, cross_entropy)
+    assert (ledger.forwards, ledger.backwards) == (6, 3)
+
+
+def test_an_example_seen_on_the_way_is_kept_even_if_the_attack_forgets_it(target, images) -> None:
+    x, y = images([0.45, 0.7]), torch.tensor([0, 1])
+    ledger = opened(x, y)
+    View(target, ledger, Access.SCORES).logits(images([0.54, 0.69]))
+    assert ledger.found.tolist() == [True, False]
+    assert torch.equal(ledger.best[0], images([0.54])[0])
+
+
+def test_a_candidate_outside_the_ball_or_the_box_is_no_example(target, images) -> None:
+    x, y = images([0.45, 0.05]), torch.tensor([0, 0])
+    ledger = opened(x, y)
+    View(target, ledger, Access.SCORES).logits(images([0.56, 0.9]))
+    assert ledger.found.tolist() == [False, False]
+
+
+def test_samples_that_fell_cost_no_further_pass(target, network, images) -> None:
+    x, y = images([0.45, 0.7, 0.9]), torch.tensor([0, 1, 1])
+    view = View(target, opened(x, y), Access.SCORES)
+    view.logits(images([0.54, 0.7, 0.9]))
+    view.logits(images([0.45, 0.7, 0.9]))
+    assert network.calls == [3, 2]
+
+
+def test_a_fallen_row_repeats_its_last_answer_with_no_gradient(target, images) -> None:
+    x, y = images([0.45, 0.7]), torch.tensor([0, 1])
+    view = View(target, opened(x, y), Access.GRADIENTS)
+    fell = view.logits(images([0.54, 0.7]))
+    again = view.gradient(x, y, cross_entropy)
+    assert torch.equal(again.logits[0], fell[0])
+    assert again.gradient[0].abs().sum() == 0
+    assert again.gradient[1].abs().sum() > 0
+
+
+def test_losses_may_hold_tensors_of_the_whole_batch(target, images) -> None:
+    x, y = images([0.45, 0.7, 0.8]), torch.tensor([0, 1, 1])
+    view = View(target, opened(x, y), Access.GRADIENTS)
+    view.logits(images([0.54, 0.7, 0.8]))
+    goals = 1 - y
+    answer = view.gradient(x, y, lambda logits, _: logits.gather(1, goals[:, None]).squeeze(1))
+    assert answer.loss.shape == (3,)
+
+
+def test_the_attack_ends_when_every_sample_fell(target, images) -> None:
+    x, y = images([0.45]), torch.tensor([0])
+    view = View(target, opened(x, y), Access.SCORES)
+    view.logits(images([0.54]))
+    with pytest.raises(Finished):
+        view.logits(x)
+
+
+def test_the_attack_ends_when_the_time_is_up(target, images) -> None:
+    x, y = images([0.45]), torch.tensor([0])
+    view = View(target, opened(x, y, deadline=time.monotonic() - 1), Access.SCORES)
+    with pytest.raises(OutOfTime):
+        view.logits(x)
+
+
+def test_a_twin_must_be_fooled_by_more_than_the_margin(target, images) -> None:
+    x, y = images([0.45]), torch.tensor([0])
+    ledger = opened(x, y, margin=0.5)
+    view = View(target, ledger, Access.SCORES)
+    view.logits(images([0.51]))
+    assert not ledger.found.any()
+    view.logits(images([0.54]))
+    assert ledger.found.all()
+
+
+@pytest.mark.parametrize("access", [Access.SCORES, Access.LABELS])
+def test_gradients_are_for_attacks_that_declare_them(target, images, access: Access) -> None:
+    x, y = images([0.45]), torch.tensor([0])
+    with pytest.raises(PluginError):
+        View(target, opened(x, y), access).gradient(x, y, cross_entropy)
+
+
+def test_scores_are_not_for_attacks_that_see_labels(target, images) -> None:
+    x, y = images([0.45]), torch.tensor([0])
+    view = View(target, opened(x, y), Access.LABELS)
+    with pytest.raises(PluginError):
+        view.logits(x)
+    assert view.labels(x).tolist() == [0]
+
+
+def test_a_part_of_the_rows_can_be_asked_alone(target, network, images) -> None:
+    x, y = images([0.3, 0.7, 0.9]), torch.tensor([0, 1, 1])
+    ledger = opened(x, y)
+    part = View(target, ledger, Access.SCORES).select(torch.tensor([0, 2]))
+    assert part.labels(x[[0, 2]]).tolist() == [0, 1]
+    assert network.calls == [2]
+    part.logits(images([0.3, 0.9]))
+    assert not ledger.found.any()
+
+
+def test_nan_answers_are_no_examples(build, images) -> None:
+    target = build(lambda x: torch.full((len(x), 2), torch.nan))
+    x, y = images([0.45]), torch.tensor([0])
+    ledger = opened(x, y)
+    View(target, ledger, Access.SCORES).logits(x)
+    assert not ledger.found.any()
+
+
+@pytest.mark.parametrize(("norm", "eps"), [(Norm.L2, 0.2), (Norm.L1, 0.4)])
+def test_other_norms_have_their_own_ball(target, images, norm: Norm, eps: float) -> None:
+    """Four pixels moved by d have size 2d in l2 and 4d in l1: d = 0.1 is the radius of both."""
+    x, y = images([0.41, 0.39]), torch.tensor([0, 0])
+    ledger = opened(x, y, Threat(norm=norm, eps=eps))
+    View(target, ledger, Access.SCORES).logits(images([0.505, 0.505]))
+    assert ledger.found.tolist() == [True, False]
