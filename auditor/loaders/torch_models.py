@@ -114,7 +114,7 @@ def _from_pickle(path: Path, options: ModelOptions, device: torch.device) -> Tar
 def _weights_only(path: Path, state: Mapping[str, torch.Tensor]) -> str:
     return (
         f"{path} is weights without the network they belong to: {torch_weights.summary(dict(state))}. Name the code "
-        f"that builds it: package.module:factory --weights {path}, or torchvision:NAME --weights {path}."
+        f"that builds it, package.module:factory or torchvision:NAME, and the file: --weights {path}."
     )
 
 

@@ -14,6 +14,8 @@ StateDict: TypeAlias = dict[str, torch.Tensor]
 
 _NESTS = ("state_dict", "model_state_dict", "model")
 _WRAPPERS = ("module.", "_orig_mod.")
+_STEPS = "num_batches_tracked"
+"""Only counts training steps, and files of old PyTorch versions do not have it."""
 _SHOWN = 3
 
 
@@ -131,25 +133,25 @@ def fill(module: torch.nn.Module, state: StateDict, source: str) -> None:
         left = module.load_state_dict(state, strict=False)
     except Exception as error:
         raise ModelError(f"{source} does not fit the network: {type(error).__name__}: {error}.") from error
-    # Only counts training steps, and files of old PyTorch versions do not have it.
-    missing = [name for name in left.missing_keys if not name.endswith("num_batches_tracked")]
+    missing = [name for name in left.missing_keys if not name.endswith(_STEPS)]
     if missing or left.unexpected_keys:
-        raise ModelError(_misfit(source, missing, left.unexpected_keys, total=len(own)))
+        needed = sum(not name.endswith(_STEPS) for name in own)
+        raise ModelError(_misfit(source, missing, left.unexpected_keys, nothing_fits=len(missing) == needed))
 
 
 def summary(state: StateDict) -> str:
-    """In words: `62 tensors such as conv1.weight (64x3x7x7)`."""
-    name = next(iter(state))
-    return f"{len(state)} tensors such as {name} ({_shape(state[name])})"
+    """In words: `62 tensors such as conv1.weight (64x3x7x7), bn1.weight (64), …`."""
+    shown = [f"{name} ({_shape(value)})" for name, value in sorted(state.items()) if value.dim()]
+    return f"{len(state)} tensors such as {', '.join(shown[:_SHOWN])}"
 
 
-def _misfit(source: str, missing: list[str], unexpected: list[str], total: int) -> str:
+def _misfit(source: str, missing: list[str], unexpected: list[str], *, nothing_fits: bool) -> str:
     parts = []
     if missing:
         parts.append(f"it lacks {_few(missing)}")
     if unexpected:
         parts.append(f"it has {_few(unexpected)}, which the network does not know")
-    if missing and unexpected and len(missing) == total:
+    if nothing_fits and unexpected:
         reason = "the names differ throughout, as by a prefix or in a file of another architecture"
     elif not unexpected:
         reason = "the file is only a part of the network, such as a backbone or an adapter"
