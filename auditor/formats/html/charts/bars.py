@@ -1,0 +1,77 @@
+"""Clean against robust accuracy: a bar for each, with its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from auditor.formats import words
+from auditor.formats.html.fields import told
+from auditor.result.record import ModelResult
+from auditor.result.statistics import Interval
+
+Kind = Literal["clean", "robust", "open"]
+
+ROW = 46
+"""Height of a bar with its line of text, in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """One accuracy."""
+
+    label: str = told("What was measured: `clean`, or the threat.")
+    value: str = told("The share as text.")
+    kind: Kind = told("`open` where some samples were not evaluated.")
+    width: float = told("Share of all samples, in percent of the chart's width.")
+    low: float = told("Lower end of the interval, in percent of the width.")
+    high: float = told("Upper end of the interval, in percent of the width.")
+    certified: float | None = told("What is proven, in percent of the width; None where nothing was.")
+    y: int = told("Top of the row, in pixels.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BarChart:
+    """All accuracies of one model."""
+
+    title: str = told("What the chart shows, in a line.")
+    description: str = told("The same as sentences with the numbers, for people who hear the page.")
+    bars: tuple[Bar, ...] = told("From top to bottom.")
+    height: int = told("Height in pixels.")
+
+
+def bar_chart(model: ModelResult) -> BarChart | None:
+    """The chart of one model; None where it was not audited."""
+    if model.clean_accuracy is None:
+        return None
+    bars = [_bar(0, "clean", "clean", model.clean_accuracy, model.clean_interval)]
+    for threat in model.threats:
+        kind: Kind = "open" if threat.robust_accuracy is None else "robust"
+        label = f"under {words.threat(threat.norm, threat.eps)}"
+        share, proven = threat.robust_upper_bound, threat.certified_accuracy
+        bars.append(_bar(len(bars), label, kind, share, threat.robust_interval, proven))
+    spoken = "; ".join(f"{bar.label} {bar.value}" for bar in bars)
+    title = f"Accuracy of {model.name}"
+    return BarChart(title=title, description=f"{title}: {spoken}.", bars=tuple(bars), height=ROW * len(bars) + 18)
+
+
+def _bar(
+    number: int,
+    label: str,
+    kind: Kind,
+    share: float,
+    interval: Interval | None,
+    certified: float | None = None,
+) -> Bar:
+    low, high = interval or (share, share)
+    text = words.percent(share) if kind != "open" else f"{words.NOT_EVALUATED}, at most {words.percent(share)}"
+    return Bar(
+        label=label,
+        value=f"{text} ({words.interval(interval)})" if interval else text,
+        kind=kind,
+        width=100 * share,
+        low=100 * low,
+        high=100 * high,
+        certified=None if certified is None else 100 * certified,
+        y=ROW * number,
+    )

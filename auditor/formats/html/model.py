@@ -1,0 +1,80 @@
+"""The context of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from auditor.formats import words
+from auditor.formats.html import context
+from auditor.formats.html.charts.bars import bar_chart
+from auditor.formats.html.charts.curve import curve_chart
+from auditor.formats.html.pictures import pictures
+from auditor.formats.html.threat import threat_context
+from auditor.formats.views.curve import curves
+
+if TYPE_CHECKING:
+    from auditor.result.record import ModelResult
+    from auditor.result.run import Run
+    from auditor.result.samples_csv import Row
+
+Rows = Mapping[tuple[str, float], Sequence["Row"]]
+
+_GRADIENTS = {
+    "native": "from the model itself",
+    "twin": "from a differentiable twin that agreed with the deployed model",
+    "none": "none: black-box attacks only",
+}
+
+
+def model_context(run: Run, model: ModelResult, rows: Rows, number: int, confidence: float) -> context.Model:
+    """Everything that the report says of one model; `rows` by norm and eps."""
+    n, anchor = run.result.data.n, f"model-{number}"
+    shown, why_not = pictures(run, model, [row for part in rows.values() for row in part])
+    drawn = [
+        curve_chart([(model.name, curve)], f"Accuracy of {model.name} over the {curve.norm} budget")
+        for curve in curves(model, rows, n, confidence)
+    ]
+    threats = [
+        threat_context(model, threat, rows.get((threat.norm, threat.eps), ()), n, confidence, f"{anchor}-threat-{i}")
+        for i, threat in enumerate(model.threats)
+    ]
+    return context.Model(
+        anchor=anchor,
+        name=model.name,
+        audited=model.clean_accuracy is not None,
+        facts=_facts(model),
+        bars=bar_chart(model),
+        findings=findings(model),
+        curves=tuple(drawn),
+        threats=tuple(threats),
+        pictures=shown,
+        no_pictures=why_not,
+    )
+
+
+def findings(model: ModelResult) -> tuple[context.Finding, ...]:
+    """The findings about one model, the gravest first."""
+    order = ("block", "inconclusive", "warn", "info")
+    return tuple(
+        context.Finding(**finding.model_dump(), model=model.name)
+        for finding in sorted(model.findings, key=lambda f: order.index(f.severity))
+    )
+
+
+def _facts(model: ModelResult) -> context.Pairs:
+    shape = " × ".join("any" if side is None else str(side) for side in model.input_shape or ())
+    spent = ", ".join(f"{stage} {words.seconds(value)}" for stage, value in model.seconds.items())
+    facts = [
+        ("File", model.path),
+        ("Format", model.format),
+        ("SHA-256", model.sha256),
+        ("Gradients", _GRADIENTS[model.gradients]),
+        ("Input", shape),
+        ("Classes", words.count(model.num_classes) if model.num_classes else ""),
+        ("Preprocessing", model.preprocessing),
+        ("Batches", model.batching),
+        ("Time", spent),
+        *((key, str(value)) for key, value in model.details.items()),
+    ]
+    return tuple((key, value) for key, value in facts if value)

@@ -1,0 +1,129 @@
+"""The context of one threat: cascade, attack table, mistakes, classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from auditor.formats import words
+from auditor.formats.html import context
+from auditor.formats.html.charts.cascade import attack_title, cascade_chart
+from auditor.formats.views.cascade import Step, cascade
+from auditor.formats.views.classes import ClassLine, ClassTable, per_class
+from auditor.formats.views.mistakes import OTHER, mistakes
+from auditor.formats.views.numbers import robust_samples, robust_text, samples
+
+if TYPE_CHECKING:
+    from auditor.result.record import ModelResult, ThreatResult
+    from auditor.result.samples_csv import Row
+
+ALARMING_GAP = 0.15
+"""A class further below the mean than this is pointed out."""
+_SHOWN, _FOLDED = 20, 180
+_LEVELS = 5
+
+
+def threat_context(
+    model: ModelResult, threat: ThreatResult, rows: Sequence[Row], n: int, confidence: float, anchor: str
+) -> context.Threat:
+    """Everything that the report says of one threat."""
+    right = samples(model.clean_accuracy or 0.0, n)
+    steps = cascade(threat.attacks, right)
+    name = words.threat(threat.norm, threat.eps)
+    chart = cascade_chart(steps, right, n, f"What stood after each attack, {name}") if n else None
+    table = per_class(rows, confidence)
+    return context.Threat(
+        anchor=anchor,
+        name=name,
+        exact=f"{threat.eps:.10g}",
+        main=threat.eps == max(t.eps for t in model.threats if t.norm == threat.norm),
+        value=robust_text(threat),
+        samples=robust_samples(threat, n),
+        cascade=chart,
+        attacks=tuple(map(_attack, steps)),
+        mistakes=_mistakes(rows, model.classes),
+        classes=_classes(table, model.classes) if table else None,
+    )
+
+
+def _attack(step: Step) -> context.AttackLine:
+    run = step.run
+    share = f" ({words.percent(step.share_broken)})" if step.share_broken is not None else ""
+    facts = (("attack", run.attack), ("access", run.access), ("paper", run.paper))
+    return context.AttackLine(
+        name=attack_title(run.name),
+        status=run.status,
+        reason=run.reason,
+        attacked=words.count(run.attacked),
+        broken=f"{words.count(run.broken)}{share}",
+        standing=words.count(step.after),
+        passes=f"{words.count(run.forwards)} + {words.count(run.backwards)}" if step.passes else "none",
+        per_break=words.count(round(step.passes_per_break)) if step.passes_per_break else "",
+        seconds=words.seconds(run.seconds),
+        refuted=words.count(run.refuted),
+        facts=tuple((key, value) for key, value in facts if value),
+        parameters=tuple((key, str(value)) for key, value in run.parameters.items()),
+    )
+
+
+def _mistakes(rows: Sequence[Row], names: tuple[str, ...] | None) -> context.Mistakes | None:
+    matrix = mistakes(rows)
+    if matrix is None:
+        return None
+    titles = tuple("all others" if label == OTHER else words.class_name(label, names) for label in matrix.labels)
+
+    def cell(i: int, j: int) -> context.Cell:
+        value = matrix.counts[i][j]
+        own = OTHER not in (matrix.labels[i], matrix.labels[j])
+        level = -(-_LEVELS * value // matrix.largest) if own and matrix.largest else 0
+        return context.Cell(text=words.count(value) if value else "·", level=level)
+
+    span = range(len(matrix.labels))
+    return context.Mistakes(
+        heads=titles,
+        rows=tuple((titles[i], tuple(cell(i, j) for j in span)) for i in span),
+        top=tuple(
+            (words.class_name(true, names), words.class_name(taken, names), words.count(number))
+            for true, taken, number in matrix.top
+        ),
+        total=words.count(matrix.total, "broken sample"),
+    )
+
+
+def _classes(table: ClassTable, names: tuple[str, ...] | None) -> context.Classes:
+    lines = tuple(_class(line, table, names) for line in table.lines)
+    left = len(lines) - _SHOWN - _FOLDED
+    return context.Classes(
+        worst=_worst(table, names),
+        alarming=table.gap > ALARMING_GAP,
+        shown=lines[:_SHOWN],
+        folded=lines[_SHOWN : _SHOWN + _FOLDED],
+        left_out=words.count(left, "class") if left > 0 else "",
+    )
+
+
+def _class(line: ClassLine, table: ClassTable, names: tuple[str, ...] | None) -> context.ClassLine:
+    gap = line.upper - table.mean
+    return context.ClassLine(
+        name=words.class_name(line.label, names),
+        n=words.count(line.n),
+        clean=words.percent(line.clean),
+        robust=f"≤ {words.percent(line.upper)}" if line.not_evaluated else words.percent(line.upper),
+        interval=words.interval(line.interval),
+        gap=f"{100 * gap:+.1f}".replace("-", "−"),
+        width=100 * line.upper,
+        weak=-gap > ALARMING_GAP,
+    )
+
+
+def _worst(table: ClassTable, names: tuple[str, ...] | None) -> str:
+    worst = table.worst
+    name, n = words.class_name(worst.label, names), words.count(worst.n, "sample")
+    if len(table.lines) == 1:
+        return f"All samples are of one class, {name}."
+    if table.gap <= 0.0:
+        return "All classes are equally robust."
+    kept = "At most" if worst.not_evaluated else "Only" if table.gap > ALARMING_GAP else "Weakest class:"
+    doubt = " With so few samples that may be chance." if table.gap_may_be_chance else ""
+    share = words.percent(worst.upper)
+    return f"{kept} {share} of class {name} hold ({n}): {words.points(table.gap)} below the mean.{doubt}"

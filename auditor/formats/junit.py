@@ -1,0 +1,102 @@
+"""`junit.xml`: a test case for each gate, each finding and each threat, as CI systems read them.
+
+A gate that failed is a failure. What could not be decided is an error, because it is no pass either: gates that are
+inconclusive, findings that block or cast doubt, threats with samples that were not evaluated.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from auditor.formats import words
+from auditor.formats.base import Format
+
+if TYPE_CHECKING:
+    from auditor.result.record import Finding, GateResult, ModelResult, Result, ThreatResult
+    from auditor.result.run import Run
+
+# What XML 1.0 cannot hold, not even escaped.
+_FORBIDDEN = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class Junit(Format):
+    """JUnit's XML; a suite for the gates and one for each model."""
+
+    name = "junit"
+    filename = "junit.xml"
+    help = "JUnit XML for CI systems: a test case per gate, finding and threat."
+
+    def render(self, run: Run, templates: tuple[str, ...] = ()) -> str:
+        """The document, in UTF-8, indented."""
+        result = run.result
+        root = ET.Element("testsuites", name="auditor", time=f"{result.seconds:.3f}")
+        if result.gates:
+            gates = _suite(root, "gates")
+            for gate in result.gates:
+                _gate(gates, gate)
+        for model in result.models:
+            suite = _suite(root, model.name, result.started)
+            for finding in model.findings:
+                _finding(suite, model, finding)
+            for threat in model.threats:
+                _threat(suite, model, threat, result)
+        for suite in [*root, root]:
+            _count(suite)
+        ET.indent(root)
+        return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _suite(root: ET.Element, name: str, started: str = "") -> ET.Element:
+    attributes = {"name": f"auditor.{_clean(name)}"}
+    if started:
+        attributes["timestamp"] = started.partition("+")[0]
+    return ET.SubElement(root, "testsuite", attributes)
+
+
+def _count(suite: ET.Element) -> None:
+    for name, path in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(name, str(sum(1 for _ in suite.iter(path))))
+
+
+def _case(suite: ET.Element, group: str, name: str, time: float = 0.0) -> ET.Element:
+    return ET.SubElement(suite, "testcase", {"classname": _clean(group), "name": _clean(name), "time": f"{time:.3f}"})
+
+
+def _say(case: ET.Element, kind: str, message: str, text: str = "") -> None:
+    attributes = {} if kind == "system-out" else {"message": _clean(message)}
+    ET.SubElement(case, kind, attributes).text = _clean(text or message)
+
+
+def _gate(suite: ET.Element, gate: GateResult) -> None:
+    where = "" if gate.eps is None else f" {words.threat(gate.norm, gate.eps)}"
+    case = _case(suite, f"auditor.gates.{gate.model}", f"{gate.rule}{where} >= {words.percent(gate.threshold)}")
+    value = words.NOT_EVALUATED if gate.value is None else words.percent(gate.value)
+    kind = {"pass": "system-out", "fail": "failure", "inconclusive": "error"}[gate.outcome]
+    _say(case, kind, f"{gate.outcome}: {value}; {gate.detail}")
+
+
+def _finding(suite: ET.Element, model: ModelResult, finding: Finding) -> None:
+    case = _case(suite, f"auditor.{model.name}.findings", f"{finding.code} {finding.title}")
+    kind = "error" if finding.severity in ("block", "inconclusive") else "system-out"
+    text = "\n".join(line for line in (finding.detail, finding.remedy) if line)
+    _say(case, kind, f"{finding.severity}: {finding.title}", text)
+
+
+def _threat(suite: ET.Element, model: ModelResult, threat: ThreatResult, result: Result) -> None:
+    from auditor.formats.views.cascade import cascade
+    from auditor.formats.views.numbers import robust_samples, robust_text, samples
+
+    time = sum(run.seconds for run in threat.attacks)
+    case = _case(suite, f"auditor.{model.name}.threats", words.threat(threat.norm, threat.eps), time)
+    lines = [f"robust accuracy {robust_text(threat)}, {robust_samples(threat, result.data.n)}"]
+    for step in cascade(threat.attacks, samples(model.clean_accuracy or 0.0, result.data.n)):
+        run = step.run
+        done = f"broke {run.broken} of {run.attacked}, {step.passes} passes, {words.seconds(run.seconds)}"
+        lines.append(f"{run.name}: {done if run.status == 'ran' else f'{run.status}: {run.reason}'}")
+    _say(case, "error" if threat.not_evaluated else "system-out", lines[0], "\n".join(lines))
+
+
+def _clean(text: str) -> str:
+    return _FORBIDDEN.sub("�", text)

@@ -1,0 +1,116 @@
+"""`summary.md`: the result in short, for a pull request or a release note."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from auditor.formats import words
+from auditor.formats.base import Format
+
+if TYPE_CHECKING:
+    from auditor.result.record import Finding, GateResult, ModelResult, Result
+    from auditor.result.run import Run
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&])")
+
+
+class Markdown(Format):
+    """GitHub-flavoured Markdown with tables; whatever a name holds is shown as text."""
+
+    name = "markdown"
+    filename = "summary.md"
+    help = "A short summary for pull requests and release notes."
+
+    def render(self, run: Run, templates: tuple[str, ...] = ()) -> str:
+        """Verdict, gates, accuracies, attacks, findings, and how to repeat the run."""
+        return "\n".join(_lines(run.result)) + "\n"
+
+
+def _lines(result: Result) -> Iterator[str]:
+    from auditor.formats.views.numbers import UPPER_BOUND
+
+    yield from (f"# auditor: {result.verdict}", "", _text(result.summary), "")
+    if result.gates:
+        yield from _table(("gate", "measured", "required", "outcome", "why"), map(_gate, result.gates))
+    yield from ("## Accuracy", "", *_accuracies(result))
+    if any(model.threats for model in result.models):
+        yield from (UPPER_BOUND, "", "## Attacks", "")
+    for model in result.models:
+        yield from _attacks(model, result.data.n)
+    findings = [(model.name, finding) for model in result.models for finding in model.findings]
+    if findings:
+        yield from ("## Findings", "")
+        for name, finding in findings:
+            yield _finding(name, finding)
+        yield ""
+    yield from _repeat(result)
+
+
+def _accuracies(result: Result) -> Iterator[str]:
+    from auditor.formats.views import numbers
+
+    n = result.data.n
+    rows = []
+    for model in result.models:
+        of = ""
+        if model.clean_accuracy is not None:
+            of = f"{words.count(numbers.samples(model.clean_accuracy, n))} of {words.count(n, 'sample')}"
+        rows.append((model.name, "clean", numbers.clean_text(model), words.interval(model.clean_interval), of))
+        for threat in model.threats:
+            known = (numbers.robust_text(threat), words.interval(threat.robust_interval))
+            name = words.threat(threat.norm, threat.eps)
+            rows.append((model.name, name, *known, numbers.robust_samples(threat, n)))
+            if threat.certified_accuracy is not None:
+                proven = (words.percent(threat.certified_accuracy), words.interval(threat.certified_interval))
+                rows.append((model.name, f"{name}, certified", *proven, "at least"))
+    yield from _table(("model", "under", "accuracy", f"{numbers.confidence(result):.0%} interval", "samples"), rows)
+
+
+def _attacks(model: ModelResult, n: int) -> Iterator[str]:
+    from auditor.formats.views.cascade import cascade
+    from auditor.formats.views.numbers import samples
+
+    for threat in model.threats:
+        rows = []
+        for step in cascade(threat.attacks, samples(model.clean_accuracy or 0.0, n)):
+            run = step.run
+            status = run.status if run.status == "ran" else f"{run.status}: {run.reason}"
+            counts = [words.count(value) for value in (run.attacked, run.broken, step.after, step.passes)]
+            rows.append((run.name, status, *counts, words.seconds(run.seconds)))
+        yield from (f"### {_text(model.name)}, {_text(words.threat(threat.norm, threat.eps))}", "")
+        yield from _table(("attack", "status", "attacked", "broke", "left standing", "passes", "time"), rows)
+
+
+def _gate(gate: GateResult) -> tuple[str, ...]:
+    where = "" if gate.eps is None else f", {words.threat(gate.norm, gate.eps)}"
+    value = words.NOT_EVALUATED if gate.value is None else words.percent(gate.value)
+    return (f"{gate.rule}: {gate.model}{where}", value, words.percent(gate.threshold), gate.outcome, gate.detail)
+
+
+def _finding(model: str, finding: Finding) -> str:
+    remedy = f" What to do: {finding.remedy}" if finding.remedy else ""
+    head = f"- **{finding.severity} {_text(finding.code)}** ({_text(model)}): {_text(finding.title)}."
+    return f"{head} {_text(finding.detail)}{_text(remedy)}".rstrip()
+
+
+def _repeat(result: Result) -> Iterator[str]:
+    from auditor.formats.views.numbers import facts
+
+    yield from ("## To repeat this", "")
+    for name, value in facts(result):
+        yield f"- {name}: {_text(value)}"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(map(_text, row))} |"
+    yield ""
+
+
+def _text(value: str) -> str:
+    """`value` as text that no renderer reads as markup, on one line."""
+    return _SPECIAL.sub(r"\\\1", words.printable(value.replace("\n", " ")))

@@ -1,0 +1,120 @@
+"""What `auditor scan` prints when it is done: the verdict first, then what it rests on; fits 80 columns, no colour
+needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from auditor.formats import words
+from auditor.formats.views.cascade import Step, cascade
+from auditor.formats.views.numbers import UPPER_BOUND, clean_text, confidence, robust_samples, robust_text, samples
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from auditor.result.record import Finding, ModelResult, Result
+    from auditor.result.run import Run
+
+_STYLES = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow", "error": "bold red"}
+_SEVERITIES = {"info": "dim", "warn": "yellow", "inconclusive": "yellow", "block": "red"}
+_REPORTS = ("report.html", "summary.md", "junit.xml")
+
+
+def render_terminal(run: Run, console: Console) -> None:
+    """Print the result of `run`. Names from files are printed as text: they cannot format or drive the terminal."""
+    result = run.result
+    console.print(Text.assemble((result.verdict.upper(), _STYLES[result.verdict]), "  ", _plain(result.summary)))
+    for model in result.models:
+        console.print()
+        console.print(_headline(model))
+        if model.clean_accuracy is not None:
+            console.print(Padding(_accuracies(model, result), (0, 0, 0, 2)))
+            console.print()
+            console.print(Padding(_attacks(model, result.data.n), (0, 0, 0, 2)))
+        for finding in model.findings:
+            console.print(Padding(_finding(finding), (1, 0, 0, 2)))
+    if any(model.threats for model in result.models):
+        console.print()
+        console.print(Text(UPPER_BOUND, style="dim"))
+    console.print()
+    for line in _places(run):
+        console.print(line, soft_wrap=True)
+
+
+def _plain(text: str) -> str:
+    return words.printable(text)
+
+
+def _headline(model: ModelResult) -> Text:
+    facts = [model.format]
+    if model.clean_accuracy is None:
+        facts.append("not audited")
+    else:
+        facts.append("black-box attacks only" if model.gradients == "none" else f"gradients: {model.gradients}")
+    return Text.assemble((_plain(model.name), "bold"), (f"  {', '.join(map(_plain, facts))}", "dim"))
+
+
+def _accuracies(model: ModelResult, result: Result) -> Table:
+    n = result.data.n
+    table = Table("", "accuracy", f"{confidence(result):.0%} interval", "", box=None, pad_edge=False)
+    right = samples(model.clean_accuracy or 0.0, n)
+    of = f"{words.count(right)} of {words.count(n, 'sample')}"
+    table.add_row("clean", clean_text(model), words.interval(model.clean_interval), of)
+    for threat in model.threats:
+        name = f"under {words.threat(threat.norm, threat.eps)}"
+        bounds = words.interval(threat.robust_interval)
+        table.add_row(name, Text(robust_text(threat), style="bold"), bounds, robust_samples(threat, n))
+        if threat.robust_accuracy_8bit is not None and threat.robust_accuracy_8bit != threat.robust_accuracy:
+            table.add_row("", Text(words.percent(threat.robust_accuracy_8bit), style="dim"), "", "after 8-bit rounding")
+        if threat.certified_accuracy is not None:
+            bounds = words.interval(threat.certified_interval)
+            table.add_row("", Text(words.percent(threat.certified_accuracy), style="dim"), bounds, "proven: at least")
+    return table
+
+
+def _attacks(model: ModelResult, n: int) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("attack", overflow="fold")
+    for title in ("attacked", "broke", "passes", "time"):
+        table.add_column(title, justify="right")
+    for threat in model.threats:
+        table.add_row(Text(words.threat(threat.norm, threat.eps), style="dim"))
+        for step in cascade(threat.attacks, samples(model.clean_accuracy or 0.0, n)):
+            table.add_row(*_cells(step))
+    return table
+
+
+def _cells(step: Step) -> Iterator[Text]:
+    run = step.run
+    if run.status == "ran":
+        yield Text(f"  {_plain(run.name)}")
+    else:
+        yield Text(f"  {_plain(run.name)} {run.status}: {_plain(run.reason)}", style="yellow")
+    if not run.attacked:
+        return
+    yield Text(words.count(run.attacked))
+    yield Text(words.count(run.broken), style="bold" if run.broken else "")
+    yield Text(words.count(step.passes))
+    yield Text(words.seconds(run.seconds))
+
+
+def _finding(finding: Finding) -> Text:
+    text = Text()
+    text.append(f"{finding.severity} {_plain(finding.code)}", style=_SEVERITIES[finding.severity])
+    text.append(f"  {_plain(finding.title)}", style="bold")
+    for line in (finding.detail, finding.remedy and f"What to do: {finding.remedy}"):
+        if line:
+            text.append(f"\n{_plain(line)}")
+    return text
+
+
+def _places(run: Run) -> Iterator[Text]:
+    for name in _REPORTS:
+        if (run.path / name).is_file():
+            yield Text(f"report  {_plain(str(run.path / name))}")
+    yield Text(f"run     {_plain(str(run.path))}")

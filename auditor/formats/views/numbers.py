@@ -1,0 +1,56 @@
+"""The few numbers that every format states, with their denominators."""
+
+from __future__ import annotations
+
+from auditor.formats import words
+from auditor.result.record import ModelResult, Result, ThreatResult
+
+INHERITED = "smaller-budget"
+"""The name under which the engine records what a smaller budget had broken already."""
+
+UPPER_BOUND = (
+    "Robust accuracy is an upper bound: it counts what these attacks could not break, "
+    "and a stronger attack may break more."
+)
+
+
+def confidence(result: Result) -> float:
+    """The confidence of every interval in the record."""
+    value = result.settings.get("confidence", 0.95)
+    return float(value) if isinstance(value, int | float) and 0.0 < value < 1.0 else 0.95
+
+
+def samples(share: float, n: int) -> int:
+    """How many of `n` samples a share of the record stands for."""
+    return round(share * n)
+
+
+def clean_text(model: ModelResult) -> str:
+    """`93.2%`, or that it is not known."""
+    return words.NOT_EVALUATED if model.clean_accuracy is None else words.percent(model.clean_accuracy)
+
+
+def robust_text(threat: ThreatResult) -> str:
+    """`42.1%`; where some samples were not evaluated, what is known: `not evaluated (at most 50.0%)`."""
+    if threat.robust_accuracy is not None:
+        return words.percent(threat.robust_accuracy)
+    return f"{words.NOT_EVALUATED} (at most {words.percent(threat.robust_upper_bound)})"
+
+
+def robust_samples(threat: ThreatResult, n: int) -> str:
+    """`421 of 1,000 samples`, with what is missing."""
+    if threat.robust_accuracy is not None:
+        return f"{words.count(samples(threat.robust_accuracy, n))} of {words.count(n, 'sample')}"
+    return f"{words.count(threat.not_evaluated)} of {words.count(n, 'sample')} not evaluated"
+
+
+def facts(result: Result) -> tuple[tuple[str, str], ...]:
+    """What another person needs to repeat the run, as names and values."""
+    settings = result.settings
+    given = [("command", result.command), ("started", result.started), ("took", words.seconds(result.seconds))]
+    given += [("seed", str(settings.get("seed", ""))), ("suite", str(settings.get("suite", "")))]
+    given += [("data", result.data.source), ("data sha256", result.data.sha256)]
+    for model in result.models:
+        given += [("model", model.path), ("model sha256", model.sha256)]
+    given += [(name, value) for name, value in result.environment.items()]
+    return tuple((name, value) for name, value in given if value)

@@ -1,0 +1,91 @@
+"""How numbers and names are written for people, in every format alike."""
+
+from __future__ import annotations
+
+import unicodedata
+
+NOT_EVALUATED = "not evaluated"
+
+_LEVELS = 255
+_NEAR_A_LEVEL = 1e-4
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """`0.4213` as `42.1%`. Only all is `100.0%` and only none is `0.0%`: rounding never flatters a model."""
+    text = f"{share:.{digits}%}"
+    least = f"{10.0 ** -(digits + 2):.{digits}%}"
+    if text == f"{1:.{digits}%}" and share < 1.0:
+        return f">{1.0 - 10.0 ** -(digits + 2):.{digits}%}"
+    if text == f"{0:.{digits}%}" and share > 0.0:
+        return f"<{least}"
+    return text
+
+
+def interval(bounds: tuple[float, float] | None) -> str:
+    """`38.0–46.5%`, or nothing."""
+    return "" if bounds is None else f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}%"
+
+
+def points(share: float) -> str:
+    """A difference between two shares: `12.4 points`."""
+    return f"{100 * share:.1f} points"
+
+
+def budget(norm: str, eps: float) -> str:
+    """`8/255` where a linf budget is a whole number (or half) of 8-bit levels, else four digits."""
+    levels = eps * _LEVELS
+    if norm == "linf" and levels >= 0.5 and abs(2 * levels - round(2 * levels)) < _NEAR_A_LEVEL:
+        return f"{round(2 * levels) / 2:g}/{_LEVELS}"
+    return f"{eps:.4g}"
+
+
+def threat(norm: str, eps: float) -> str:
+    """`linf 8/255`."""
+    return f"{norm} {budget(norm, eps)}"
+
+
+def count(number: int, noun: str = "") -> str:
+    """`1,234`, or `1,234 samples`, `1 pass`, `2 passes` with a noun in the singular."""
+    if not noun:
+        return f"{number:,}"
+    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{ending}"
+
+
+def seconds(value: float) -> str:
+    """`0.8 s`, `42 s`, `3 min 20 s`, `1 h 12 min`."""
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def short(text: str, most: int = 28) -> str:
+    """`text`, with its middle left out where it is longer than `most` characters."""
+    if len(text) <= most:
+        return text
+    head = (most - 1) * 2 // 3
+    return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
+
+
+def printable(text: str) -> str:
+    """One line that cannot drive a terminal: control and direction characters become their escapes."""
+    return "".join(
+        char if unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} else _escape(char) for char in text
+    )
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def class_name(label: int | None, names: tuple[str, ...] | None) -> str:
+    """The name of a class, or its number where it has none."""
+    if label is None:
+        return ""
+    return names[label] if names is not None and 0 <= label < len(names) else str(label)
