@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import sys
 
-INTERRUPTED = 130
-
-
 def main() -> None:
     """Run `auditor`; the process's exit code is the contract of the design, 130 after Ctrl-C."""
     from auditor.cli import app
@@ -19,7 +16,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("auditor: stopped.\n")
-        sys.exit(INTERRUPTED)
+        sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)

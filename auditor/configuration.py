@@ -19,6 +19,8 @@ from auditor.types import Norm
 
 # The budgets that the literature uses most, for images in [0, 1].
 DEFAULT_EPS = {Norm.LINF: "8/255", Norm.L2: "0.5", Norm.L1: "12"}
+# Flags whose name in the settings differs.
+_ALIASES = {"model": "models", "provider": "providers"}
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
@@ -53,7 +55,7 @@ def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Setti
     Raises:
         UsageError: an unknown key, a value of the wrong kind, or values that make no sense together.
     """
-    merged = {key.replace("-", "_"): value for key, value in config.items()}
+    merged = {_ALIASES.get(key, key).replace("-", "_"): value for key, value in config.items()}
     merged.update({key: value for key, value in flags.items() if value not in (None, (), [])})
     known = (set(Settings.model_fields) - {"threats", "attacks"}) | {"norm", "eps", "attack"}
     for key in merged:
@@ -64,6 +66,9 @@ def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Setti
     merged["threats"] = parse_threats(_listed(merged.pop("norm", ())), _listed(merged.pop("eps", ())))
     merged["attacks"] = tuple(parse_attack(text) for text in _listed(merged.pop("attack", ())))
     merged |= _converted(merged)
+    for key in ("models", "providers", "without"):
+        if isinstance(merged.get(key), str):
+            merged[key] = (merged[key],)
     for needed, flag in (("models", "a MODEL"), ("data", "--data")):
         if not merged.get(needed):
             raise UsageError(f"A scan needs {flag}.")

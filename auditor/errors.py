@@ -5,7 +5,8 @@
     ├── ModelError        the model file cannot be loaded or cannot be audited             exit 4
     ├── DataError         the samples cannot be loaded or do not fit the model             exit 4
     ├── PluginError       a plugin broke its contract, or two plugins claim one name       exit 2
-    └── RunError          a run directory cannot be written, read or resumed               exit 2
+    ├── RunError          a run directory cannot be written, read or resumed               exit 2
+    └── Stopped           the user pressed Ctrl-C; what was done is safe                   exit 130
 
 Each carries one sentence for the user: what is wrong, where, what to do next.
 """
@@ -43,3 +44,9 @@ class RunError(AuditorError):
     """A run directory cannot be written, read, verified or resumed."""
 
     exit_code = 2
+
+
+class Stopped(AuditorError):
+    """The user stopped the command; the text says how to go on."""
+
+    exit_code = 130

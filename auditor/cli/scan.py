@@ -105,8 +105,11 @@ def scan(
     from auditor.plugins import load_plugins
 
     file = read_config(config)
-    chosen = formats or file.pop("format", "html")
-    where = out or (Path(file.pop("out")) if "out" in file else None)
+    # These three decide where the result goes, not what it is, so they are no part of the settings.
+    from_file = {key: file.pop(key, None) for key in ("format", "out", "quiet")}
+    chosen = formats or from_file["format"] or "html"
+    where = out or (Path(from_file["out"]) if from_file["out"] else None)
+    quiet = quiet or bool(from_file["quiet"])
     settings = build_settings(flags, file)
     plugins = load_plugins(settings.without)
     wanted = check_formats(str(chosen), plugins)
@@ -164,7 +167,7 @@ def run(
 
     from auditor.cli.progress import progress
     from auditor.engine.audit import Audit
-    from auditor.errors import AuditorError
+    from auditor.errors import AuditorError, Stopped
     from auditor.result.run import Run
 
     errors, output = Console(stderr=True), Console()
@@ -180,7 +183,7 @@ def run(
             audit.listen = tell
             result = audit.execute()
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"stopped; what is done is safe in {out}: continue with --out {out} --resume") from None
+        raise Stopped(f"stopped. What is done is safe; continue with the same flags, --out {out} and --resume.") from None
     finished = Run(out)
     for name in formats:
         # The audit is done and stands, whatever becomes of a report: a format never changes the exit code.

@@ -120,8 +120,8 @@ def _rows(path: Path, archive: zipfile.ZipFile, member: _Member) -> RowFile:
     """The array of a member: in place where it is stored as it is, else from a temporary file."""
     name = f"{member.info.filename} in {path}"
     if member.info.compress_type == zipfile.ZIP_STORED:
-        file, start = path.open("rb"), member.start
-        start += _offset(file, member.info)
+        start = member.start + _offset(path, member.info)
+        file: IO[bytes] = path.open("rb")
     else:
         file, start = _unpacked(archive, member, name), 0
     if not member.fortran:
@@ -148,10 +148,11 @@ def _unpacked(archive: zipfile.ZipFile, member: _Member, name: str) -> IO[bytes]
     return spool.file()
 
 
-def _offset(file: IO[bytes], info: zipfile.ZipInfo) -> int:
+def _offset(path: Path, info: zipfile.ZipInfo) -> int:
     """Where the bytes of a stored member begin: after its local header, whose length only it knows."""
-    file.seek(info.header_offset)
-    header = file.read(30)
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        header = file.read(30)
     if len(header) != 30 or header[:4] != b"PK\x03\x04":
         raise zipfile.BadZipFile(f"no header at {info.header_offset}")
     name, extra = struct.unpack("<HH", header[26:])

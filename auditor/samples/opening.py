@@ -50,7 +50,8 @@ def _open_path(path: Path, source: str, options: SampleOptions) -> Samples | Non
             raise DataError(f"There is no data at {path}; check the path.")
         return None
     if reader is None:
-        return _refuse_image(path)
+        _refuse_image(path)
+        return None
     if not path.is_file():
         raise DataError(f"{path} is neither a file nor a folder; give one of these.")
     if path.stat().st_size == 0:

@@ -120,8 +120,7 @@ def _settle_batching(target: Target, inputs: Tensor, pair: Tensor, negatives: Te
     except (RuntimeError, ValueError, TypeError, IndexError) as error:  # whatever a PyTorch module makes of shapes
         shape = "x".join(map(str, inputs.shape))
         raise ModelError(f"{target.name} does not run on inputs of shape {shape}: {_first_line(error)}") from error
-    if way != "native":
-        target.batching = way
+    target.batching = way
     if own_twin:
         target.twin = target.deployed
     elif target.twin is not None:

@@ -115,23 +115,17 @@ def _converted(
     base: Preprocessing, sample: tuple[int, ...], wanted: Dims, layout: Layout | Literal["auto"]
 ) -> Preprocessing | None:
     """Scaled to the size that the network insists on, and gray repeated where it insists on colour."""
-    if layout == "flat" or len(wanted) not in (2, 3):
+    if layout == "flat" or len(wanted) != 3:
         return None
-    found: list[tuple[Layout, int | None, Dims]]
-    if len(wanted) == 2:
-        found = [("nchw", 1, wanted)] if sample[0] == 1 and None not in wanted else []
-    else:
-        found = [("nchw", wanted[0], wanted[1:]), ("nhwc", wanted[2], wanted[:2])]
+    readings: list[tuple[Layout, int | None, Dims]] = [("nchw", wanted[0], wanted[1:]), ("nhwc", wanted[2], wanted[:2])]
     fits = []
-    for name, channels, size in found:
+    for name, channels, free in readings:
         repeated = 3 if channels == 3 and sample[0] == 1 else None
-        height, width = (want or have for want, have in zip(size, sample[1:], strict=True))
+        height, width = (want or have for want, have in zip(free, sample[1:], strict=True))
         plausible = min(height, width) > 1 or min(sample[1:]) == 1
         if layout in ("auto", name) and (channels in (None, sample[0]) or repeated) and plausible:
-            to = None if (height, width) == sample[1:] else (height, width)
-            shape = _fixed(wanted) if len(wanted) == 2 else None
-            step = replace(base, channels=repeated, size=to or base.size, shape=shape)
-            fits.append(replace(step, layout=name))
+            size = base.size if (height, width) == sample[1:] else (height, width)
+            fits.append(replace(base, layout=name, channels=repeated, size=size))
     # A dimension that is free says nothing about channels; one that is fixed and right does.
     certain = [step for step in fits if (wanted[0] if step.layout == "nchw" else wanted[-1]) is not None]
     chosen = certain or fits

@@ -103,19 +103,26 @@ class Runtime:
             ModelError: ONNX Runtime does not run on such inputs.
         """
         value = self._cast(x.detach()).to(self.device).contiguous()
-        binding = self._session.io_binding()
         try:
-            binding.bind_ortvalue_input(self._input, ort.OrtValue.from_dlpack(value))
-            binding.bind_output(self._output, self.device.type, self.device.index or 0)
-            if self.device.type == "cuda":
-                # The session computes on a stream of its own and does not wait for torch's.
-                torch.cuda.current_stream(self.device).synchronize()
-            self._session.run_with_iobinding(binding)
+            raw = self._run(value)
         except Exception as error:  # its classes share no base but Exception
             shape = "x".join(map(str, x.shape))
             raise ModelError(f"ONNX Runtime does not run on inputs of shape {shape}: {_sentence(error)}") from error
+        return raw.to(x.device)
+
+    def _run(self, value: torch.Tensor) -> torch.Tensor:
+        if self.device.type == "cpu" and value.dtype is not torch.bfloat16:
+            # Shares its memory with numpy as well, and costs a fifth of a binding: much where a batch is a loop.
+            return torch.from_numpy(self._session.run([self._output], {self._input: value.numpy()})[0])
+        binding = self._session.io_binding()
+        binding.bind_ortvalue_input(self._input, ort.OrtValue.from_dlpack(value))
+        binding.bind_output(self._output, self.device.type, self.device.index or 0)
+        if self.device.type == "cuda":
+            # The session computes on a stream of its own and does not wait for torch's.
+            torch.cuda.current_stream(self.device).synchronize()
+        self._session.run_with_iobinding(binding)
         # Cloned, since the session may use the memory of its outputs again; a row of scores is small.
-        return from_dlpack(binding.get_outputs()[0]).clone().to(x.device)
+        return from_dlpack(binding.get_outputs()[0]).clone()
 
     def _cast(self, x: torch.Tensor) -> torch.Tensor:
         if not self.dtype.is_floating_point and x.is_floating_point():

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from auditor.formats.html.charts.bars import BarChart
 from auditor.formats.html.charts.cascade import CascadeChart
 from auditor.formats.html.charts.curve import CurveChart
-from auditor.formats.html.fields import told
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -17,172 +16,172 @@ Pairs = tuple[tuple[str, str], ...]
 class Finding:
     """Something that a reader has to know."""
 
-    code: str = told("Stable code, such as AUD101.")
-    severity: str = told("`info`, `warn`, `inconclusive` or `block`.")
-    title: str = told("What was found, in a line.")
-    detail: str = told("What was measured.")
-    remedy: str = told("What to do; may be empty.")
-    model: str = told("The model that it concerns.")
+    code: Annotated[str, "Stable code, such as AUD101."]
+    severity: Annotated[str, "`info`, `warn`, `inconclusive` or `block`."]
+    title: Annotated[str, "What was found, in a line."]
+    detail: Annotated[str, "What was measured."]
+    remedy: Annotated[str, "What to do; may be empty."]
+    model: Annotated[str, "The model that it concerns."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
     """A rule that the user set."""
 
-    rule: str = told("The rule with model and threat.")
-    value: str = told("What was measured.")
-    threshold: str = told("What was required.")
-    outcome: str = told("`pass`, `fail` or `inconclusive`.")
-    detail: str = told("Why.")
+    rule: Annotated[str, "The rule with model and threat."]
+    value: Annotated[str, "What was measured."]
+    threshold: Annotated[str, "What was required."]
+    outcome: Annotated[str, "`pass`, `fail` or `inconclusive`."]
+    detail: Annotated[str, "Why."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
     """A line of the accuracy table."""
 
-    model: str = told("The model.")
-    under: str = told("`clean`, or the threat.")
-    value: str = told("The share as text.")
-    interval: str = told("Its interval as text; may be empty.")
-    samples: str = told("How many of how many samples.")
-    note: str = told("What else is known: after 8-bit rounding, certified; may be empty.")
+    model: Annotated[str, "The model."]
+    under: Annotated[str, "`clean`, or the threat."]
+    value: Annotated[str, "The share as text."]
+    interval: Annotated[str, "Its interval as text; may be empty."]
+    samples: Annotated[str, "How many of how many samples."]
+    note: Annotated[str, "What else is known: after 8-bit rounding, certified; may be empty."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttackLine:
     """A line of the attack table, with what is needed to run the attack again."""
 
-    name: str = told("Name within the suite.")
-    status: str = told("`ran`, `skipped`, `failed` or `timed out`.")
-    reason: str = told("Why it did not run to its end; what it is where it is no attack.")
-    attacked: str = told("How many samples it saw.")
-    broken: str = told("How many of them it broke, with the share.")
-    standing: str = told("How many samples stood afterwards.")
-    passes: str = told("Samples through the model, forwards and backwards.")
-    per_break: str = told("Passes for each broken sample.")
-    seconds: str = told("Wall clock.")
-    refuted: str = told("Candidates that the referee did not confirm.")
-    facts: Pairs = told("Attack, access and paper.")
-    parameters: Pairs = told("Every hyper-parameter with its value.")
+    name: Annotated[str, "Name within the suite."]
+    status: Annotated[str, "`ran`, `skipped`, `failed` or `timed out`."]
+    reason: Annotated[str, "Why it did not run to its end; what it is where it is no attack."]
+    attacked: Annotated[str, "How many samples it saw."]
+    broken: Annotated[str, "How many of them it broke, with the share."]
+    standing: Annotated[str, "How many samples stood afterwards."]
+    passes: Annotated[str, "Samples through the model, forwards and backwards."]
+    per_break: Annotated[str, "Passes for each broken sample."]
+    seconds: Annotated[str, "Wall clock."]
+    refuted: Annotated[str, "Candidates that the referee did not confirm."]
+    facts: Annotated[Pairs, "Attack, access and paper."]
+    parameters: Annotated[Pairs, "Every hyper-parameter with its value."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """A cell of the table of mistakes."""
 
-    text: str = told("The count; a dot where it is 0.")
-    level: int = told("0 to 5: how dark the cell is.")
+    text: Annotated[str, "The count; a dot where it is 0."]
+    level: Annotated[int, "0 to 5: how dark the cell is."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mistakes:
     """What broken samples were mistaken for."""
 
-    heads: tuple[str, ...] = told("Names of the columns.")
-    rows: tuple[tuple[str, tuple[Cell, ...]], ...] = told("Name of the true class, and its cells.")
-    top: tuple[tuple[str, str, str], ...] = told("The most frequent mistakes: true class, wrong class, count.")
-    total: str = told("How many broken samples there are.")
+    heads: Annotated[tuple[str, ...], "Names of the columns."]
+    rows: Annotated[tuple[tuple[str, tuple[Cell, ...]], ...], "Name of the true class, and its cells."]
+    top: Annotated[tuple[tuple[str, str, str], ...], "The most frequent mistakes: true class, wrong class, count."]
+    total: Annotated[str, "How many broken samples there are."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassLine:
     """A line of the per-class table."""
 
-    name: str = told("The class.")
-    n: str = told("Its samples.")
-    clean: str = told("Clean accuracy.")
-    robust: str = told("Robust accuracy; `≤` where samples were not evaluated.")
-    interval: str = told("Interval of the robust accuracy.")
-    gap: str = told("Difference from the mean, in points.")
-    width: float = told("Robust accuracy in percent, for the small bar.")
-    weak: bool = told("Whether it lies more than 15 points below the mean.")
+    name: Annotated[str, "The class."]
+    n: Annotated[str, "Its samples."]
+    clean: Annotated[str, "Clean accuracy."]
+    robust: Annotated[str, "Robust accuracy; `≤` where samples were not evaluated."]
+    interval: Annotated[str, "Interval of the robust accuracy."]
+    gap: Annotated[str, "Difference from the mean, in points."]
+    width: Annotated[float, "Robust accuracy in percent, for the small bar."]
+    weak: Annotated[bool, "Whether it lies more than 15 points below the mean."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Classes:
     """The per-class table of one threat, the weakest class first."""
 
-    worst: str = told("The sentence about the weakest class.")
-    alarming: bool = told("Whether the weakest class lies more than 15 points below the mean.")
-    shown: tuple[ClassLine, ...] = told("Lines that are always shown.")
-    folded: tuple[ClassLine, ...] = told("Further lines, folded away.")
-    left_out: str = told("How many classes are in samples.csv only; may be empty.")
+    worst: Annotated[str, "The sentence about the weakest class."]
+    alarming: Annotated[bool, "Whether the weakest class lies more than 15 points below the mean."]
+    shown: Annotated[tuple[ClassLine, ...], "Lines that are always shown."]
+    folded: Annotated[tuple[ClassLine, ...], "Further lines, folded away."]
+    left_out: Annotated[str, "How many classes are in samples.csv only; may be empty."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Threat:
     """One norm and budget."""
 
-    anchor: str = told("Identifier of the section.")
-    name: str = told("Such as `linf 8/255`.")
-    exact: str = told("The budget as a decimal number.")
-    main: bool = told("Whether it is the largest budget of its norm: its tables are shown unfolded.")
-    value: str = told("Robust accuracy as text.")
-    samples: str = told("How many of how many samples.")
-    cascade: CascadeChart | None = told("The chart; None where there is nothing to draw.")
-    attacks: tuple[AttackLine, ...] = told("The attacks in order.")
-    mistakes: Mistakes | None = told("None where nothing was broken.")
-    classes: Classes | None = told("None where there are no rows.")
+    anchor: Annotated[str, "Identifier of the section."]
+    name: Annotated[str, "Such as `linf 8/255`."]
+    exact: Annotated[str, "The budget as a decimal number."]
+    main: Annotated[bool, "Whether it is the largest budget of its norm: its tables are shown unfolded."]
+    value: Annotated[str, "Robust accuracy as text."]
+    samples: Annotated[str, "How many of how many samples."]
+    cascade: Annotated[CascadeChart | None, "The chart; None where there is nothing to draw."]
+    attacks: Annotated[tuple[AttackLine, ...], "The attacks in order."]
+    mistakes: Annotated[Mistakes | None, "None where nothing was broken."]
+    classes: Annotated[Classes | None, "None where there are no rows."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
     """An example that fooled the model."""
 
-    original: str = told("PNG as a data URI.")
-    difference: str = told("PNG as a data URI: grey where nothing changed.")
-    adversarial: str = told("PNG as a data URI.")
-    width: int = told("In pixels.")
-    height: int = told("In pixels.")
-    pixelated: bool = told("Whether it is so small that its pixels should be seen.")
-    before: str = told("What the model said of the original, with its confidence.")
-    after: str = told("What it says now, with its confidence.")
-    true: str = told("The true class.")
-    sample: str = told("Number and name of the sample.")
-    cause: str = told("Attack and threat.")
-    distance: str = told("Size of the change.")
-    magnified: str = told("How much the difference is magnified.")
+    original: Annotated[str, "PNG as a data URI."]
+    difference: Annotated[str, "PNG as a data URI: grey where nothing changed."]
+    adversarial: Annotated[str, "PNG as a data URI."]
+    width: Annotated[int, "In pixels."]
+    height: Annotated[int, "In pixels."]
+    pixelated: Annotated[bool, "Whether it is so small that its pixels should be seen."]
+    before: Annotated[str, "What the model said of the original, with its confidence."]
+    after: Annotated[str, "What it says now, with its confidence."]
+    true: Annotated[str, "The true class."]
+    sample: Annotated[str, "Number and name of the sample."]
+    cause: Annotated[str, "Attack and threat."]
+    distance: Annotated[str, "Size of the change."]
+    magnified: Annotated[str, "How much the difference is magnified."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """One model."""
 
-    anchor: str = told("Identifier of the section.")
-    name: str = told("Its name.")
-    audited: bool = told("Whether there are any numbers.")
-    facts: Pairs = told("Path, format, digest, gradients and so on.")
-    bars: BarChart | None = told("Clean against robust accuracy.")
-    findings: tuple[Finding, ...] = told("Findings about it.")
-    curves: tuple[CurveChart, ...] = told("A curve for each norm.")
-    threats: tuple[Threat, ...] = told("Each norm and budget.")
-    pictures: tuple[Picture, ...] = told("What fooled it.")
-    no_pictures: str = told("Why there are no pictures; empty where there are some.")
+    anchor: Annotated[str, "Identifier of the section."]
+    name: Annotated[str, "Its name."]
+    audited: Annotated[bool, "Whether there are any numbers."]
+    facts: Annotated[Pairs, "Path, format, digest, gradients and so on."]
+    bars: Annotated[BarChart | None, "Clean against robust accuracy."]
+    findings: Annotated[tuple[Finding, ...], "Findings about it."]
+    curves: Annotated[tuple[CurveChart, ...], "A curve for each norm."]
+    threats: Annotated[tuple[Threat, ...], "Each norm and budget."]
+    pictures: Annotated[tuple[Picture, ...], "What fooled it."]
+    no_pictures: Annotated[str, "Why there are no pictures; empty where there are some."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
     """The whole report."""
 
-    title: str = told("Title of the document.")
-    verdict: Literal["pass", "fail", "inconclusive", "error"] = told("The verdict.")
-    exit_code: int = told("What the command answered.")
-    summary: str = told("Why, in a sentence.")
-    rests_on: tuple[str, ...] = told("Sentences about what the verdict rests on.")
-    notices: tuple[str, ...] = told("What limits the result, each in a sentence.")
-    gates: tuple[Gate, ...] = told("The user's rules.")
-    confidence: str = told("Confidence of the intervals, such as `95%`.")
-    accuracies: tuple[Accuracy, ...] = told("The table behind the bars, for all models.")
-    several: bool = told("Whether there is more than one model.")
-    comparison: tuple[CurveChart, ...] = told("Models in one chart, a chart for each norm; empty for one model.")
-    findings: tuple[Finding, ...] = told("All findings, the gravest first.")
-    models: tuple[Model, ...] = told("The models in order.")
-    data: Pairs = told("Facts about the data.")
-    skipped: Pairs = told("Names of samples that could not be read, and why; at most 100.")
-    skipped_count: str = told("How many samples could not be read.")
-    command: str = told("The command line; may be empty.")
-    settings: Pairs = told("Every setting that was given or has a default.")
-    environment: Pairs = told("Versions, device, threads.")
-    digests: Pairs = told("What was audited, and its SHA-256.")
-    plugin_failures: Pairs = told("Plugins that broke, and how.")
-    made: str = told("When the scan began and which version of auditor made it.")
+    title: Annotated[str, "Title of the document."]
+    verdict: Annotated[Literal["pass", "fail", "inconclusive", "error"], "The verdict."]
+    exit_code: Annotated[int, "What the command answered."]
+    summary: Annotated[str, "Why, in a sentence."]
+    rests_on: Annotated[tuple[str, ...], "Sentences about what the verdict rests on."]
+    notices: Annotated[tuple[str, ...], "What limits the result, each in a sentence."]
+    gates: Annotated[tuple[Gate, ...], "The user's rules."]
+    confidence: Annotated[str, "Confidence of the intervals, such as `95%`."]
+    accuracies: Annotated[tuple[Accuracy, ...], "The table behind the bars, for all models."]
+    several: Annotated[bool, "Whether there is more than one model."]
+    comparison: Annotated[tuple[CurveChart, ...], "Models in one chart, a chart for each norm; empty for one model."]
+    findings: Annotated[tuple[Finding, ...], "All findings, the gravest first."]
+    models: Annotated[tuple[Model, ...], "The models in order."]
+    data: Annotated[Pairs, "Facts about the data."]
+    skipped: Annotated[Pairs, "Names of samples that could not be read, and why; at most 100."]
+    skipped_count: Annotated[str, "How many samples could not be read."]
+    command: Annotated[str, "The command line; may be empty."]
+    settings: Annotated[Pairs, "Every setting that was given or has a default."]
+    environment: Annotated[Pairs, "Versions, device, threads."]
+    digests: Annotated[Pairs, "What was audited, and its SHA-256."]
+    plugin_failures: Annotated[Pairs, "Plugins that broke, and how."]
+    made: Annotated[str, "When the scan began and which version of auditor made it."]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from auditor.formats import words
@@ -154,7 +154,7 @@ def _note(threat: ThreatResult) -> str:
     return "; ".join(notes)
 
 
-def _comparison(result: Result, rows: dict[str, Rows], confidence: float) -> tuple[CurveChart, ...]:
+def _comparison(result: Result, rows: Mapping[str, Rows], confidence: float) -> tuple[CurveChart, ...]:
     if len(result.models) < 2:
         return ()
     by_norm: dict[str, list[tuple[str, Curve]]] = {}

@@ -115,8 +115,9 @@ def _flattened(kernel: Kernel, axis: int) -> Kernel:
     """Before opset 13 these took all dimensions from `axis` on as one."""
 
     def run(x: Tensor) -> Tensor:
-        first = axis % x.dim() if x.dim() else 0
-        return kernel(x.flatten(first)).reshape(x.shape) if first < x.dim() - 1 else kernel(x)
+        first = axis % x.dim()
+        y: Tensor = kernel(x.flatten(first))
+        return y.reshape(x.shape)
 
     return run
 

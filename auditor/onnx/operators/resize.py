@@ -126,7 +126,8 @@ class Sampler:
             rounded = np.ceil(place - half) if self.nearest.endswith("floor") else np.floor(place + half)
         else:
             rounded = np.floor(place) if self.nearest == "floor" else np.ceil(place)
-        return rounded.astype(np.int64)
+        places: NDArray[np.int64] = rounded.astype(np.int64)
+        return places
 
     def _spread(self, place: Floats, scale: float) -> tuple[NDArray[np.int64], Floats]:
         """Indices and weights of the inputs that take part in each output; the kernel widens to antialias."""

@@ -77,7 +77,8 @@ def _dft(node: Node, x: Tensor, length: int | list[int] | None, axis: int | list
     z = _as_complex(x)
     if inverse and one_sided:
         # The inverse of a one-sided transform is real: ONNX gives it with one channel.
-        return torch.fft.irfft(z, size, dim).unsqueeze(-1)
+        real: Tensor = torch.fft.irfft(z, size, dim)
+        return real.unsqueeze(-1)
     return torch.view_as_real(_fourier(z, size, dim, one_sided, inverse))
 
 
@@ -87,11 +88,9 @@ def _as_complex(x: Tensor) -> Tensor:
 
 
 def _fourier(x: Tensor, size: int | None, dim: int, one_sided: bool, inverse: bool) -> Tensor:
-    if inverse:
-        return torch.fft.ifft(x, size, dim)
-    if one_sided and not x.is_complex():
-        return torch.fft.rfft(x, size, dim)
-    z = torch.fft.fft(x, size, dim)
+    """The transform along `dim`; the halves of a real signal's mirror each other, so one may be left out."""
+    transform = torch.fft.ifft if inverse else torch.fft.fft
+    z: Tensor = transform(x, size, dim)
     return z.narrow(dim, 0, z.shape[dim] // 2 + 1) if one_sided else z
 
 

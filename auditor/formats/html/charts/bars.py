@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from auditor.formats import words
-from auditor.formats.html.fields import told
 from auditor.result.record import ModelResult
 from auditor.result.statistics import Interval
 
@@ -20,24 +19,24 @@ ROW = 46
 class Bar:
     """One accuracy."""
 
-    label: str = told("What was measured: `clean`, or the threat.")
-    value: str = told("The share as text.")
-    kind: Kind = told("`open` where some samples were not evaluated.")
-    width: float = told("Share of all samples, in percent of the chart's width.")
-    low: float = told("Lower end of the interval, in percent of the width.")
-    high: float = told("Upper end of the interval, in percent of the width.")
-    certified: float | None = told("What is proven, in percent of the width; None where nothing was.")
-    y: int = told("Top of the row, in pixels.")
+    label: Annotated[str, "What was measured: `clean`, or the threat."]
+    value: Annotated[str, "The share as text."]
+    kind: Annotated[Kind, "`open` where some samples were not evaluated."]
+    width: Annotated[float, "Share of all samples, in percent of the chart's width."]
+    low: Annotated[float, "Lower end of the interval, in percent of the width."]
+    high: Annotated[float, "Upper end of the interval, in percent of the width."]
+    certified: Annotated[float | None, "What is proven, in percent of the width; None where nothing was."]
+    y: Annotated[int, "Top of the row, in pixels."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BarChart:
     """All accuracies of one model."""
 
-    title: str = told("What the chart shows, in a line.")
-    description: str = told("The same as sentences with the numbers, for people who hear the page.")
-    bars: tuple[Bar, ...] = told("From top to bottom.")
-    height: int = told("Height in pixels.")
+    title: Annotated[str, "What the chart shows, in a line."]
+    description: Annotated[str, "The same as sentences with the numbers, for people who hear the page."]
+    bars: Annotated[tuple[Bar, ...], "From top to bottom."]
+    height: Annotated[int, "Height in pixels."]
 
 
 def bar_chart(model: ModelResult) -> BarChart | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from auditor.formats import words
-from auditor.formats.html.fields import told
 from auditor.formats.views.cascade import Step
 from auditor.formats.views.numbers import INHERITED
 
@@ -18,23 +18,23 @@ _LONGEST_NAME = 24
 class Fall:
     """One attack: a bar of who stands after it, and beside it who fell."""
 
-    y: int = told("Top of the row, in pixels.")
-    name: str = told("The attack, shortened where it is long.")
-    result: str = told("What it did, in few words.")
-    cost: str = told("What it cost, or why it did not run to its end.")
-    standing: float = told("Who stands after it, in percent of all samples.")
-    fallen: float = told("Who fell to it, in percent of all samples.")
-    complete: bool = told("Whether it ran to its end.")
+    y: Annotated[int, "Top of the row, in pixels."]
+    name: Annotated[str, "The attack, shortened where it is long."]
+    result: Annotated[str, "What it did, in few words."]
+    cost: Annotated[str, "What it cost, or why it did not run to its end."]
+    standing: Annotated[float, "Who stands after it, in percent of all samples."]
+    fallen: Annotated[float, "Who fell to it, in percent of all samples."]
+    complete: Annotated[bool, "Whether it ran to its end."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CascadeChart:
     """One threat."""
 
-    title: str = told("What the chart shows, in a line.")
-    description: str = told("The same as sentences with the numbers.")
-    falls: tuple[Fall, ...] = told("The attacks in order; the first row is the clean pass.")
-    height: int = told("Height in pixels.")
+    title: Annotated[str, "What the chart shows, in a line."]
+    description: Annotated[str, "The same as sentences with the numbers."]
+    falls: Annotated[tuple[Fall, ...], "The attacks in order; the first row is the clean pass."]
+    height: Annotated[int, "Height in pixels."]
 
 
 def cascade_chart(steps: Sequence[Step], correct: int, n: int, title: str) -> CascadeChart:

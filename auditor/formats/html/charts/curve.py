@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from auditor.formats import words
-from auditor.formats.html.fields import told
 from auditor.formats.views.curve import Curve, Point
 
 HEIGHT = 240
@@ -20,48 +20,48 @@ _ROOM = 14.0
 class Mark:
     """A budget that was attacked."""
 
-    x: float = told("In percent of the width.")
-    y: float = told("In pixels.")
-    top: float = told("Upper end of the interval, in pixels.")
-    bottom: float = told("Lower end of the interval, in pixels.")
-    label: str = told("The accuracy as text; empty where there is no room for it.")
-    anchor: str = told("How the label is anchored: `start`, `middle` or `end`.")
-    label_y: float = told("Where the label stands, in pixels.")
-    open: bool = told("Whether some samples were not evaluated.")
-    row: tuple[str, str, str] = told("Budget, accuracy and interval, for the table.")
+    x: Annotated[float, "In percent of the width."]
+    y: Annotated[float, "In pixels."]
+    top: Annotated[float, "Upper end of the interval, in pixels."]
+    bottom: Annotated[float, "Lower end of the interval, in pixels."]
+    label: Annotated[str, "The accuracy as text; empty where there is no room for it."]
+    anchor: Annotated[str, "How the label is anchored: `start`, `middle` or `end`."]
+    label_y: Annotated[float, "Where the label stands, in pixels."]
+    open: Annotated[bool, "Whether some samples were not evaluated."]
+    row: Annotated[tuple[str, str, str], "Budget, accuracy and interval, for the table."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
     """One model's curve."""
 
-    name: str = told("The model.")
-    number: int = told("From 0; decides shape, dash and colour.")
-    marks: tuple[Mark, ...] = told("Clean accuracy first, then each budget in ascending order.")
-    line: str = told("Path through the marks.")
-    band: str = told("Path around the intervals; empty where several models share the chart.")
-    bound: str = told("Path of what the sizes of the examples found allow; empty where it is not drawn.")
+    name: Annotated[str, "The model."]
+    number: Annotated[int, "From 0; decides shape, dash and colour."]
+    marks: Annotated[tuple[Mark, ...], "Clean accuracy first, then each budget in ascending order."]
+    line: Annotated[str, "Path through the marks."]
+    band: Annotated[str, "Path around the intervals; empty where several models share the chart."]
+    bound: Annotated[str, "Path of what the sizes of the examples found allow; empty where it is not drawn."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tick:
     """A budget on the axis."""
 
-    x: float = told("In percent of the width.")
-    label: str = told("The budget as text; empty where there is no room for it.")
-    anchor: str = told("How the label is anchored.")
+    x: Annotated[float, "In percent of the width."]
+    label: Annotated[str, "The budget as text; empty where there is no room for it."]
+    anchor: Annotated[str, "How the label is anchored."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurveChart:
     """One norm."""
 
-    norm: str = told("The norm.")
-    title: str = told("What the chart shows, in a line.")
-    description: str = told("The same as sentences with the numbers.")
-    series: tuple[Series, ...] = told("One or several models.")
-    ticks: tuple[Tick, ...] = told("Budgets on the axis.")
-    budgets: int = told("How many budgets were attacked.")
+    norm: Annotated[str, "The norm."]
+    title: Annotated[str, "What the chart shows, in a line."]
+    description: Annotated[str, "The same as sentences with the numbers."]
+    series: Annotated[tuple[Series, ...], "One or several models."]
+    ticks: Annotated[tuple[Tick, ...], "Budgets on the axis."]
+    budgets: Annotated[int, "How many budgets were attacked."]
 
 
 def curve_chart(named: Sequence[tuple[str, Curve]], title: str) -> CurveChart:
