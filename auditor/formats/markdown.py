@@ -113,4 +113,4 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[s
 
 def _text(value: str) -> str:
     """`value` as text that no renderer reads as markup, on one line."""
-    return _SPECIAL.sub(r"\\\1", words.printable(value.replace("\n", " ")))
+    return _SPECIAL.sub(r"\\\1", words.printable(" ".join(value.split("\n"))))

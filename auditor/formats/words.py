@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 
 NOT_EVALUATED = "not evaluated"
 
 _LEVELS = 255
 _NEAR_A_LEVEL = 1e-4
+# Control characters, line and paragraph separators, and the characters that switch the direction of writing.
+_DRIVING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -74,14 +76,8 @@ def short(text: str, most: int = 28) -> str:
 
 
 def printable(text: str) -> str:
-    """One line that cannot drive a terminal: control and direction characters become their escapes."""
-    return "".join(
-        char if unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} else _escape(char) for char in text
-    )
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+    """`text` without what drives a terminal or reorders a line: control and direction characters become escapes."""
+    return _DRIVING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def class_name(label: int | None, names: tuple[str, ...] | None) -> str:

@@ -79,6 +79,7 @@ class Mistakes:
 
     heads: Annotated[tuple[str, ...], "Names of the columns."]
     rows: Annotated[tuple[tuple[str, tuple[Cell, ...]], ...], "Name of the true class, and its cells."]
+    partial: Annotated[bool, "Whether some classes share a line."]
     top: Annotated[tuple[tuple[str, str, str], ...], "The most frequent mistakes: true class, wrong class, count."]
     total: Annotated[str, "How many broken samples there are."]
 
@@ -134,8 +135,10 @@ class Picture:
     width: Annotated[int, "In pixels."]
     height: Annotated[int, "In pixels."]
     pixelated: Annotated[bool, "Whether it is so small that its pixels should be seen."]
-    before: Annotated[str, "What the model said of the original, with its confidence."]
-    after: Annotated[str, "What it says now, with its confidence."]
+    before: Annotated[str, "What the model said of the original."]
+    before_confidence: Annotated[str, "How sure it was; may be empty."]
+    after: Annotated[str, "What it says now."]
+    after_confidence: Annotated[str, "How sure it is; may be empty."]
     true: Annotated[str, "The true class."]
     sample: Annotated[str, "Number and name of the sample."]
     cause: Annotated[str, "Attack and threat."]

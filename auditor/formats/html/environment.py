@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import jinja2
 
 from auditor.errors import PluginError
+from auditor.formats import words
 
 if TYPE_CHECKING:
     from auditor.formats.html.context import Page
@@ -42,6 +43,7 @@ def environment(packages: tuple[str, ...] = ()) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_visible,
     )
     made.filters["num"] = number
     return made
@@ -52,6 +54,12 @@ def _package(name: str) -> jinja2.PackageLoader:
         return jinja2.PackageLoader(name, "")
     except (ImportError, ValueError) as error:
         raise PluginError(f"The template package {name!r} cannot be found: {error}.") from error
+
+
+def _visible(value: object) -> object:
+    """Names come from files: characters that would reorder or hide text are shown as what they are."""
+    plain = isinstance(value, str) and not hasattr(value, "__html__")
+    return "\n".join(map(words.printable, str(value).split("\n"))) if plain else value
 
 
 def number(value: float) -> str:

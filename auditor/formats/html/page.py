@@ -80,7 +80,7 @@ def _rests_on(result: Result) -> Iterator[str]:
     passes = sum(run.forwards + run.backwards for run in runs)
     ran = sum(run.status == "ran" for run in runs)
     spent = words.seconds(sum(run.seconds for run in runs))
-    yield f"{words.count(ran, 'attack run')} to their end, {words.count(passes, 'pass')} through the model in {spent}."
+    yield f"{words.count(ran, 'attack')} ran to the end: {words.count(passes, 'pass')} through the model in {spent}."
     broken = words.count(sum(run.broken for run in runs), "adversarial example")
     yield f"{broken} counted, each checked again in the deployed model, alone and in a batch."
     yield numbers.UPPER_BOUND

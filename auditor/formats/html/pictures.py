@@ -77,19 +77,20 @@ def _picture(
         width=width,
         height=height,
         pixelated=max(width, height) <= _SMALL,
-        before=_said(row.clean_prediction, row.clean_confidence, classes),
-        after=_said(row.adversarial_prediction, row.adversarial_confidence, classes),
+        before=words.class_name(row.clean_prediction, classes),
+        before_confidence=_confidence(row.clean_confidence),
+        after=words.class_name(row.adversarial_prediction, classes),
+        after_confidence=_confidence(row.adversarial_confidence),
         true=words.class_name(row.label, classes),
         sample=f"{row.index} ({row.name})" if row.name else str(row.index),
         cause=f"{row.broken_by}, {words.threat(row.norm, row.eps)}",
-        distance=f"{row.norm} {row.distance:.4g}" if row.distance is not None else "",
+        distance="" if row.distance is None else words.threat(row.norm, row.distance),
         magnified=f"{factor:.3g}×",
     )
 
 
-def _said(label: int | None, confidence: float | None, classes: tuple[str, ...] | None) -> str:
-    name = words.class_name(label, classes)
-    return name if confidence is None else f"{name}, {words.percent(confidence)}"
+def _confidence(share: float | None) -> str:
+    return "" if share is None else words.percent(share)
 
 
 def data_uri(image: np.ndarray) -> str:

@@ -21,6 +21,7 @@ ALARMING_GAP = 0.15
 """A class further below the mean than this is pointed out."""
 _SHOWN, _FOLDED = 20, 180
 _LEVELS = 5
+_LONGEST_HEAD = 20
 
 
 def threat_context(
@@ -80,8 +81,9 @@ def _mistakes(rows: Sequence[Row], names: tuple[str, ...] | None) -> context.Mis
 
     span = range(len(matrix.labels))
     return context.Mistakes(
-        heads=titles,
+        heads=tuple(words.short(title, _LONGEST_HEAD) for title in titles),
         rows=tuple((titles[i], tuple(cell(i, j) for j in span)) for i in span),
+        partial=OTHER in matrix.labels,
         top=tuple(
             (words.class_name(true, names), words.class_name(taken, names), words.count(number))
             for true, taken, number in matrix.top
@@ -123,7 +125,7 @@ def _worst(table: ClassTable, names: tuple[str, ...] | None) -> str:
         return f"All samples are of one class, {name}."
     if table.gap <= 0.0:
         return "All classes are equally robust."
-    kept = "At most" if worst.not_evaluated else "Only" if table.gap > ALARMING_GAP else "Weakest class:"
+    most = "at most " if worst.not_evaluated else ""
     doubt = " With so few samples that may be chance." if table.gap_may_be_chance else ""
     share = words.percent(worst.upper)
-    return f"{kept} {share} of class {name} hold ({n}): {words.points(table.gap)} below the mean.{doubt}"
+    return f"Weakest class: {name}, {most}{share} robust ({n}), {words.points(table.gap)} below the mean.{doubt}"
