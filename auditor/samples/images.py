@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 _WINDOW = 1024
+_KEEP_BYTES = 1 << 26
 
 
 class Blobs(Protocol):
@@ -44,12 +46,18 @@ class _Seen:
 
 
 class ImageSamples(Drawn):
-    """Encoded images. Each one taken is decoded once at the start, which finds the damaged ones."""
+    """Encoded images. Each one taken is decoded once at the start, which finds the damaged ones.
+
+    Of the pixels decoded then, 64 MiB are kept, so that small data is not decoded again for every attack.
+    """
 
     def __init__(self, listing: Listing, blobs: Blobs, taken: NDArray[np.int64], options: SampleOptions) -> None:
         """Raises DataError where no image can be read, or sizes differ and `options.size` is not set."""
         self._blobs = blobs
         self._size, self._channels = options.size, options.channels
+        self._kept: dict[int, NDArray[Any]] = {}
+        self._room = _KEEP_BYTES
+        self._lock = threading.Lock()
         seen: dict[int, _Seen] = {}
         flaws: dict[int, str] = {}
         positions = taken.tolist()
@@ -71,21 +79,27 @@ class ImageSamples(Drawn):
 
     def fetch(self, indices: Sequence[int]) -> Images:
         images = np.empty((len(indices), *self.shape), np.float32)
+        rows = [(row, self._positions[index]) for row, index in enumerate(indices)]
+        pending = [(row, position) for row, position in rows if position not in self._kept]
+        for row, position in rows:
+            if position in self._kept:
+                _put(self._kept[position], images[row])
 
-        def fill(row: int) -> None:
-            position = self._positions[indices[row]]
-            try:
-                pixels = self._decode(position)
-            except (Unreadable, OSError) as error:
-                raise DataError(
-                    f"{self._listing.name(position)} in {self.source} could be read at first and cannot any more "
-                    f"({error}); leave the data alone and start again."
-                ) from error
-            np.divide(pixels, 255 if pixels.dtype == np.uint8 else 1, out=images[row], dtype=np.float32)
+        def fill(place: tuple[int, int]) -> None:
+            _put(self._again(place[1]), images[place[0]])
 
-        for _ in _in_threads(fill, range(len(indices))):
+        for _ in _in_threads(fill, pending):
             pass
         return torch.from_numpy(images)
+
+    def _again(self, position: int) -> NDArray[Any]:
+        try:
+            return self._decode(position)
+        except (Unreadable, OSError) as error:
+            raise DataError(
+                f"{self._listing.name(position)} in {self.source} could be read at first and cannot any more "
+                f"({error}); leave the data alone and start again."
+            ) from error
 
     def _decode(self, position: int) -> NDArray[Any]:
         return decode(self._blobs.read(position), self._channels, self._size)
@@ -99,7 +113,16 @@ class ImageSamples(Drawn):
             return f"cannot be read ({error.strerror or error})"
         digest = hashlib.sha256(repr((pixels.shape, pixels.dtype.str)).encode())
         digest.update(np.ascontiguousarray(pixels).data)
+        with self._lock:
+            if pixels.nbytes <= self._room:
+                self._room -= pixels.nbytes
+                self._kept[position] = pixels
         return _Seen(pixels.shape, pixels.dtype == np.uint8, digest.digest())
+
+
+def _put(pixels: NDArray[Any], image: NDArray[np.float32]) -> None:
+    """Write pixels into their place in a batch; a gray image fills every channel there."""
+    np.divide(pixels, 255 if pixels.dtype == np.uint8 else 1, out=image, dtype=np.float32)
 
 
 def _same_size(listing: Listing, seen: dict[int, _Seen], position: int) -> None:

@@ -70,7 +70,15 @@ def open_npz(path: Path, options: SampleOptions) -> Samples:
             numbers, classes = from_rows(_rows(path, archive, y), names, options.classes, str(path))
             listing = Listing(str(path), numbers, classes=classes)
             return ArraySamples(listing, _rows(path, archive, x), options)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        struct.error,
+        RuntimeError,
+        ValueError,
+    ) as error:
         raise DataError(f"{path} is no complete .npz ({error}); write or download it again.") from error
 
 
@@ -85,8 +93,8 @@ def _pair(path: Path, members: Mapping[str, zipfile.ZipInfo], split: str) -> tup
 
 def _header(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
     """What a member declares, after checking that it is an array of plain numbers or text of just that size."""
-    if info.flag_bits & 1:
-        raise DataError(f"{path} is encrypted; save it without a password.")
+    if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(f"{path} is encrypted or packed unusually; save it with np.savez or np.savez_compressed.")
     with archive.open(info) as file:
         try:
             version = np.lib.format.read_magic(file)
@@ -103,7 +111,7 @@ def _header(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Mem
         )
     if dtype.kind not in "buifU" or not dtype.itemsize:
         raise DataError(f"{info.filename} in {path} holds {dtype}; save numbers.")
-    if start + prod(shape) * dtype.itemsize != info.file_size or min(shape, default=0) < 0:
+    if start + prod(shape) * dtype.itemsize != info.file_size or min(shape[1:], default=1) < 1:
         raise DataError(
             f"{info.filename} in {path} declares the shape {shape} of {dtype} but holds {info.file_size - start} "
             "bytes; write or download it again."
