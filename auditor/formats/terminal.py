@@ -94,7 +94,8 @@ def _cells(step: Step) -> Iterator[Text]:
     if run.status == "ran":
         yield Text(f"  {_plain(run.name)}")
     else:
-        yield Text(f"  {_plain(run.name)} {run.status}: {_plain(run.reason)}", style="yellow")
+        style = "dim" if run.status == "skipped" else "yellow"
+        yield Text(f"  {_plain(run.name)} {run.status}: {_plain(run.reason)}", style=style)
     if not run.attacked:
         return
     yield Text(words.count(run.attacked))

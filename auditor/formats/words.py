@@ -8,6 +8,7 @@ NOT_EVALUATED = "not evaluated"
 
 _LEVELS = 255
 _NEAR_A_LEVEL = 1e-4
+_NEAR = 1e-7
 # Control characters, line and paragraph separators, and the characters that switch the direction of writing.
 _DRIVING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -34,10 +35,11 @@ def points(share: float) -> str:
 
 
 def budget(norm: str, eps: float) -> str:
-    """`8/255` where a linf budget is a whole number (or half) of 8-bit levels, else four digits."""
-    levels = eps * _LEVELS
-    if norm == "linf" and levels >= 0.5 and abs(2 * levels - round(2 * levels)) < _NEAR_A_LEVEL:
-        return f"{round(2 * levels) / 2:g}/{_LEVELS}"
+    """`8/255` where a linf budget is a number of 8-bit levels and no round decimal, else four digits: `0.1`."""
+    levels = round(eps * _LEVELS)
+    round_decimal = abs(float(f"{eps:.2g}") - eps) < _NEAR * eps
+    if norm == "linf" and levels >= 1 and not round_decimal and abs(eps * _LEVELS - levels) < _NEAR_A_LEVEL:
+        return f"{levels}/{_LEVELS}"
     return f"{eps:.4g}"
 
 

@@ -44,6 +44,7 @@ class Accuracy:
     value: Annotated[str, "The share as text."]
     interval: Annotated[str, "Its interval as text; may be empty."]
     samples: Annotated[str, "How many of how many samples."]
+    stands_out: Annotated[bool, "Whether rounding to 8 bits changes the share by more than a point."]
     note: Annotated[str, "What else is known: after 8-bit rounding, certified; may be empty."]
 
 
@@ -154,6 +155,7 @@ class Model:
     name: Annotated[str, "Its name."]
     audited: Annotated[bool, "Whether there are any numbers."]
     facts: Annotated[Pairs, "Path, format, digest, gradients and so on."]
+    details: Annotated[Pairs, "Whatever else the loader found out about it."]
     bars: Annotated[BarChart | None, "Clean against robust accuracy."]
     findings: Annotated[tuple[Finding, ...], "Findings about it."]
     curves: Annotated[tuple[CurveChart, ...], "A curve for each norm."]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auditor.formats import words
 from auditor.formats.html import context
@@ -44,6 +44,7 @@ def model_context(run: Run, model: ModelResult, rows: Rows, number: int, confide
         name=model.name,
         audited=model.clean_accuracy is not None,
         facts=_facts(model),
+        details=_details(model),
         bars=bar_chart(model),
         findings=findings(model),
         curves=tuple(drawn),
@@ -75,6 +76,24 @@ def _facts(model: ModelResult) -> context.Pairs:
         ("Preprocessing", model.preprocessing),
         ("Batches", model.batching),
         ("Time", spent),
-        *((key, str(value)) for key, value in model.details.items()),
     ]
     return tuple((key, value) for key, value in facts if value)
+
+
+def _details(model: ModelResult) -> context.Pairs:
+    written = ((key.replace("_", " "), _written(value)) for key, value in model.details.items())
+    return tuple((key, value) for key, value in written if value)
+
+
+def _written(value: Any) -> str:
+    """A value of the record as a person would write it: `Conv 2, Relu 3`, `yes`, `160,090`."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return words.count(value)
+        case dict():
+            return ", ".join(f"{key} {_written(item)}" for key, item in value.items())
+        case list() | tuple():
+            return ", ".join(map(_written, value))
+    return "" if value is None else str(value)

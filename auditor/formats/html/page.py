@@ -113,7 +113,7 @@ def _gate(gate: GateResult) -> context.Gate:
     where = "" if gate.eps is None else f", {words.threat(gate.norm, gate.eps)}"
     value = words.NOT_EVALUATED if gate.value is None else words.percent(gate.value)
     return context.Gate(
-        rule=f"{gate.rule}: {gate.model}{where}",
+        rule=f"{gate.rule.replace('_', ' ')}: {gate.model}{where}",
         value=value,
         threshold=words.percent(gate.threshold),
         outcome=gate.outcome,
@@ -132,6 +132,7 @@ def _accuracies(result: Result) -> Iterator[context.Accuracy]:
             value=numbers.clean_text(model),
             interval=words.interval(model.clean_interval),
             samples=f"{words.count(right)} of {words.count(n, 'sample')}" if known else "",
+            stands_out=False,
             note="",
         )
         for threat in model.threats:
@@ -141,8 +142,14 @@ def _accuracies(result: Result) -> Iterator[context.Accuracy]:
                 value=numbers.robust_text(threat),
                 interval=words.interval(threat.robust_interval),
                 samples=numbers.robust_samples(threat, n),
+                stands_out=_rounding_matters(threat),
                 note=_note(threat),
             )
+
+
+def _rounding_matters(threat: ThreatResult) -> bool:
+    after, before = threat.robust_accuracy_8bit, threat.robust_accuracy
+    return after is not None and before is not None and abs(after - before) > 0.01
 
 
 def _note(threat: ThreatResult) -> str:

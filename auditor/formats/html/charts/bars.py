@@ -46,7 +46,7 @@ def bar_chart(model: ModelResult) -> BarChart | None:
     bars = [_bar(0, "clean", "clean", model.clean_accuracy, model.clean_interval)]
     for threat in model.threats:
         kind: Kind = "open" if threat.robust_accuracy is None else "robust"
-        label = f"under {words.threat(threat.norm, threat.eps)}"
+        label = words.threat(threat.norm, threat.eps)
         share, proven = threat.robust_upper_bound, threat.certified_accuracy
         bars.append(_bar(len(bars), label, kind, share, threat.robust_interval, proven))
     spoken = "; ".join(f"{bar.label} {bar.value}" for bar in bars)
@@ -63,7 +63,7 @@ def _bar(
     certified: float | None = None,
 ) -> Bar:
     low, high = interval or (share, share)
-    text = words.percent(share) if kind != "open" else f"{words.NOT_EVALUATED}, at most {words.percent(share)}"
+    text = words.percent(share) if kind != "open" else f"{words.NOT_EVALUATED}, ≤ {words.percent(share)}"
     return Bar(
         label=label,
         value=f"{text} ({words.interval(interval)})" if interval else text,

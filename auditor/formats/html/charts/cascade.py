@@ -11,7 +11,7 @@ from auditor.formats.views.cascade import Step
 from auditor.formats.views.numbers import INHERITED
 
 ROW = 62
-_LONGEST_NAME = 24
+_LONGEST_NAME = 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ def _fall(step: Step, n: int, y: int) -> Fall:
     run = step.run
     cost = f"{words.count(step.passes, 'pass')}, {words.seconds(run.seconds)}" if step.passes else "no passes"
     if run.status != "ran":
-        cost = f"{run.status}: {words.short(run.reason, 52)}"
+        cost = f"{run.status} after {cost}"
     return Fall(
         y=y,
         name=words.short(attack_title(run.name), _LONGEST_NAME),

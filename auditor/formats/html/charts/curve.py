@@ -113,7 +113,7 @@ def _mark(curve: Curve, point: Point, largest: float, labelled: bool) -> Mark:
         bottom=bottom,
         label=shown if labelled else "",
         anchor=_anchor(x),
-        label_y=top - 8 if top > 22 else bottom + 18,
+        label_y=top - 8,
         open=bool(point.not_evaluated),
         row=(budget, shown, words.interval(point.interval)),
     )
