@@ -47,7 +47,8 @@ def build(source: str) -> torch.nn.Module:
             made = made()
         except Exception as error:
             raise ModelError(
-                f"{source} raised {type(error).__name__}: {error}. It is called without arguments."
+                f"{source} raised {type(error).__name__}: {error}. It is called without arguments; "
+                "write a function around it if it needs some."
             ) from error
     if not isinstance(made, torch.nn.Module):
         raise ModelError(f"{source} gave a {type(made).__name__}; it has to give a torch.nn.Module.")
