@@ -8,9 +8,10 @@ budgets that were attacked: attacks use the whole budget that they are given, an
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from auditor.result.record import ModelResult
 from auditor.result.samples_csv import Row
@@ -88,6 +89,7 @@ def bound(sizes: Sequence[float], right: int, n: int, largest: float) -> tuple[t
         return ()
     cell = largest / _COLUMNS
     # A size that is a multiple of the cell up to rounding belongs to that cell, not to the next.
-    columns = sorted({math.ceil(size / cell - 1e-6) for size in sizes})
-    counted = [(column * cell, bisect_right(sizes, column * cell * (1.0 + 1e-6))) for column in columns]
-    return tuple((radius, (right - fallen) / n) for radius, fallen in counted)
+    fallen = Counter(math.ceil(size / cell - 1e-6) for size in sizes)
+    columns = sorted(fallen)
+    totals = accumulate(fallen[column] for column in columns)
+    return tuple((column * cell, (right - total) / n) for column, total in zip(columns, totals, strict=True))
