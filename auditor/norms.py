@@ -43,7 +43,7 @@ def project(candidate: Tensor, x: Tensor, norm: Norm, eps: float) -> Tensor:
     """
     match norm:
         case Norm.LINF:
-            return torch.minimum(torch.maximum(candidate, x - eps), x + eps).clamp(0.0, 1.0)
+            return candidate.clamp((x - eps).clamp_min_(0.0), (x + eps).clamp_max_(1.0))
         case Norm.L2:
             delta = candidate - x
             size = per_sample(delta.flatten(1).norm(dim=1), delta)
@@ -60,27 +60,32 @@ def project_l1_box(delta: Tensor, low: Tensor, high: Tensor, eps: float) -> Tens
     the smallest threshold `t >= 0` that meets the budget. Its size is piecewise linear and falls with `t`, so the
     exact `t` follows from sorting the kinks: a coordinate starts to shrink at `|delta| - room` and ends at `|delta|`.
     """
-    shape = delta.shape
     d = delta.flatten(1)
     size = d.abs()
     room = torch.where(d > 0, high.flatten(1), -low.flatten(1))
-    start = (size - room).clamp_min(0.0)
+    clipped = torch.minimum(size, room)
+    total = clipped.sum(1, keepdim=True)
+    # Zeros stay zero and samples within the budget stay as they are: sparse changes, the rule for l1, cost little.
+    entries = int(((total > eps) * (size > 0)).sum(1).amax())
+    if entries:
+        threshold = _l1_threshold(size, room, total, eps, entries)
+        clipped = torch.minimum((size - threshold).clamp_min_(0.0), room)
+    return clipped.mul_(d.sign()).view(delta.shape)
+
+
+def _l1_threshold(size: Tensor, room: Tensor, total: Tensor, eps: float, entries: int) -> Tensor:
+    """By how much to shrink `(N, D)` sizes, `(N, 1)`; no sample over the budget has more than `entries` non-zeros."""
+    size, order = size.topk(entries, 1)
+    start = (size - room.gather(1, order)).clamp_min_(0.0)
     kinks, order = torch.cat([start, size], 1).sort(1)
-    n = size.shape[1]
-    slope_change = torch.where(order < n, 1.0, -1.0).to(d.dtype)
-    slope = slope_change.cumsum(1)
-    steps = kinks[:, 1:] - kinks[:, :-1]
-    # Sum of the clipped sizes at each kink: what it is at zero, less what every interval took away.
-    total = torch.minimum(size, room).sum(1, keepdim=True)
-    first = torch.zeros_like(total)
-    left = total - torch.cat([first, (slope[:, :-1] * steps).cumsum(1)], 1)
-    over = left > eps
-    at = over.sum(1, keepdim=True).clamp_min(1) - 1
-    kink, excess = kinks.gather(1, at), left.gather(1, at) - eps
-    threshold = kink + excess / slope.gather(1, at).clamp_min(1.0)
-    threshold = torch.where(total > eps, threshold, torch.zeros_like(threshold))
-    moved = torch.minimum((size - threshold).clamp_min(0.0), room) * d.sign()
-    return moved.view(shape)
+    slope = torch.where(order < entries, 1.0, -1.0).to(size.dtype).cumsum(1)
+    taken = (slope[:, :-1] * kinks.diff(dim=1)).cumsum(1)
+    # What is left of the budget spent at each kink: all of it at the first, less what every interval took away.
+    left = torch.cat([total, total - taken], 1)
+    at = (left > eps).sum(1, keepdim=True).clamp_min_(1) - 1
+    excess = left.gather(1, at) - eps
+    threshold = kinks.gather(1, at) + excess / slope.gather(1, at).clamp_min_(1.0)
+    return torch.where(total > eps, threshold, 0.0)
 
 
 def per_sample(values: Tensor, like: Tensor) -> Tensor:

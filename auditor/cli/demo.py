@@ -15,9 +15,9 @@ def demo(
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open the report in a browser.")] = True,
     quiet: options.Quiet = False,
 ) -> None:
-    """Audit two small digit classifiers on real handwritten digits: a plain one, and one hardened by training.
+    """Audit two small classifiers of real handwritten digits, a plain and a hardened one, behind a gate of 50 %.
 
-    The exit code is 0 whenever the audit itself worked.
+    The exit code is 0 when the audit itself worked, although the plain one fails the gate.
     """
     import sys
     import webbrowser
@@ -32,8 +32,10 @@ def demo(
             "models": [str(folder / "plain.onnx"), str(folder / "hardened.onnx")],
             "data": str(folder / "digits.npz"),
             "norm": ["linf"],
-            "eps": ["0.05", "0.1", "0.2", "0.3"],
+            "eps": ["0.1", "0.2", "0.3"],
             "suite": "quick",
+            "samples": 200,
+            "min_robust_accuracy": "50%",
         }
         settings = build_settings(flags, {})
         where = out or default_folder(settings).with_name(default_folder(settings).name.replace("plain", "demo"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from auditor.engine.attempt import Attempt, Ring, attempt
+from auditor.engine.referee import fools_in_8bit
 from auditor.engine.standing import Break, Standing
 from auditor.engine.store import batch_key
 from auditor.events import AttackFinished, Event, ExamplesFound, Progress, StageStarted
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from auditor.engine.plan import Step
     from auditor.engine.store import Store
     from auditor.samples.base import Samples
+    from auditor.target.base import Target
+    from auditor.types import Threat
 
 SMALLER = "smaller-budget"
 
@@ -212,3 +215,21 @@ def inherit(smaller: Standing, standing: Standing) -> AttackRun:
         forwards=0,
         backwards=0,
     )
+
+
+def round_again(standing: Standing, shards: Iterable[Shard], target: Target, threat: Threat) -> None:
+    """Ask again of inherited examples that died by rounding: a larger budget has room for 8-bit images that live."""
+    fragile = {index for index, (_, found) in standing.broken_by.items() if not found.survives_rounding}
+    for shard in shards:
+        mine = np.flatnonzero(np.isin(shard.index, list(fragile)))
+        if not len(mine):
+            continue
+        x, candidates, y = (
+            torch.from_numpy(values[mine]).to(target.device)
+            for values in (shard.original, shard.adversarial, shard.label)
+        )
+        fools = fools_in_8bit(target, x, candidates, y, threat).cpu().numpy()
+        for index in shard.index[mine[fools]].tolist():
+            by, found = standing.broken_by[index]
+            standing.broken_by[index] = (by, replace(found, survives_rounding=True))
+            fragile.discard(index)

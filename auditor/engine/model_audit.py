@@ -13,13 +13,14 @@ import torch
 from auditor.check import Check, Finding, Severity, Stage
 from auditor.engine import preflight
 from auditor.engine.attempt import Ring
-from auditor.engine.cascade import SMALLER, Cascade, inherit
+from auditor.engine.cascade import SMALLER, Cascade, inherit, round_again
 from auditor.engine.clean import clean_pass
 from auditor.engine.plan import make_plan
 from auditor.engine.scene import Scene
 from auditor.engine.standing import Clean, Standing
 from auditor.errors import AuditorError
 from auditor.events import Event, StageStarted
+from auditor.result.evidence import read_evidence
 from auditor.result.record import AttackRun, ModelResult, ThreatResult
 from auditor.result.record import Finding as FindingRecord
 from auditor.result.statistics import wilson
@@ -107,6 +108,9 @@ class ModelAudit:
             )
             standing = Standing(clean)
             runs = [inherit(smaller[threat.norm], standing)] if threat.norm in smaller else []
+            if runs and self.samples.eight_bit:
+                earlier = read_evidence(self.store.run, self.target.name, threat.norm, threat.eps)
+                round_again(standing, earlier, self.target, threat)
             plan = make_plan(self.attacks, self.target, threat, len(self.samples.shape))
             cascade = Cascade(ring, self.samples, self.samples.labels, self.store, batch_size, self.listen, identity)
             runs += cascade.run(plan, standing)

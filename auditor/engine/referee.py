@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from auditor.engine.rounding import forms
 from auditor.norms import tolerance
-from auditor.types import Norm
 
 if TYPE_CHECKING:
     from auditor.target.base import Target
@@ -42,7 +42,7 @@ class Judgement:
 def judge(target: Target, x: Images, candidates: Images, y: Labels, threat: Threat) -> Judgement:
     """Check candidates `(N, …)` against originals `x` and labels `y`; everything on the target's device.
 
-    Costs two forward passes a candidate, and one more for those that count.
+    Costs two forward passes a candidate, and one to three more for those that count.
     """
     if not len(candidates):
         empty = torch.zeros(0, device=x.device)
@@ -50,16 +50,14 @@ def judge(target: Target, x: Images, candidates: Images, y: Labels, threat: Thre
         return Judgement(none, none, empty.long(), empty, empty.double())
     sized = _within(candidates, x, threat)
     logits = target.answer(candidates)
-    fooled = _wrong(logits, y)
+    fooled = is_wrong(logits, y)
     counts = sized & fooled
     # Alone: a model whose answers depend on batch mates must not have this counted against it.
     for i in counts.nonzero().squeeze(1).tolist():
-        counts[i] = _wrong(target.answer(candidates[i : i + 1]), y[i : i + 1])[0]
+        counts[i] = is_wrong(target.answer(candidates[i : i + 1]), y[i : i + 1])[0]
     survives = torch.zeros_like(counts)
     rows = counts.nonzero().squeeze(1)
-    if len(rows):
-        rounded = to_8bit(candidates[rows], x[rows], threat)
-        survives[rows] = _wrong(target.answer(rounded), y[rows])
+    survives[rows] = fools_in_8bit(target, x[rows], candidates[rows], y[rows], threat)
     confidence, prediction = logits.softmax(1).max(1)
     return Judgement(counts, survives, prediction, confidence, threat.distance(candidates, x))
 
@@ -71,17 +69,16 @@ def _within(candidates: Images, x: Images, threat: Threat) -> Tensor:
     return finite & boxed & near
 
 
-def _wrong(logits: Logits, y: Labels) -> Tensor:
+def is_wrong(logits: Logits, y: Labels) -> Tensor:
+    """Which answers are finite and name another class than `y`, `(N,)` bool."""
     return logits.isfinite().all(1) & (logits.argmax(1) != y)
 
 
-def to_8bit(candidates: Images, x: Images, threat: Threat) -> Images:
-    """The 8-bit images nearest to the candidates; in linf none leaves the ball, elsewhere rounding may add a little."""
-    levels = torch.round(candidates * 255.0)
-    if threat.norm is Norm.LINF:
-        slack = 1e-4
-        low = torch.ceil((x - threat.eps) * 255.0 - slack)
-        high = torch.floor((x + threat.eps) * 255.0 + slack)
-        # A budget below one level leaves no 8-bit image but the original, whichever way low and high cross.
-        levels = torch.where(low > high, torch.round(x * 255.0), torch.minimum(torch.maximum(levels, low), high))
-    return levels.clamp(0.0, 255.0) / 255.0
+def fools_in_8bit(target: Target, x: Images, candidates: Images, y: Labels, threat: Threat) -> Tensor:
+    """For which counted examples an 8-bit image made from them, inside the threat, still fools the model, `(N,)`."""
+    fools = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    for form in forms(threat):
+        rows = (~fools).nonzero().squeeze(1)
+        if len(rows):
+            fools[rows] = is_wrong(target.answer(form(candidates[rows], x[rows])), y[rows])
+    return fools

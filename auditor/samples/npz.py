@@ -66,6 +66,8 @@ def open_npz(path: Path, options: SampleOptions) -> Samples:
                     f"{path} holds samples of shape {x.shape} and labels of shape {y.shape}; "
                     "their first numbers must be equal."
                 )
+            if x.dtype.kind == "U":
+                raise DataError(f"{path} holds text where pixels are expected; save numbers.")
             names = _class_names(path, archive, members)
             numbers, classes = from_rows(_rows(path, archive, y), names, options.classes, str(path))
             listing = Listing(str(path), numbers, classes=classes)
@@ -106,9 +108,7 @@ def _header(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Mem
             raise DataError(f"{info.filename} in {path} is no NumPy array ({error}); save it again.") from error
         start = file.tell()
     if dtype.hasobject:
-        raise DataError(
-            f"{info.filename} in {path} holds Python objects (a pickle), which is not opened; save numbers."
-        )
+        raise DataError(f"{info.filename} in {path} is a pickle of Python objects and not opened; save numbers.")
     if dtype.kind not in "buifU" or not dtype.itemsize:
         raise DataError(f"{info.filename} in {path} holds {dtype}; save numbers.")
     if start + prod(shape) * dtype.itemsize != info.file_size or min(shape[1:], default=1) < 1:
