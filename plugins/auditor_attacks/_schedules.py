@@ -81,12 +81,11 @@ class Sparse:
         self._ball, self._period, self._since = ball, max(int(0.04 * steps), 1), 0
 
     def begin(self, start: Tensor, value: Tensor) -> None:
-        self._changed = self._count(start)
+        self._sparsify(self._count(start))
         self._length = torch.full_like(value, self._ball.eps)
 
     def propose(self, point: Tensor, gradient: Tensor) -> Tensor:
-        # Rounded down, where the authors' code rounds up and so never goes from two entries to one.
-        direction = largest(gradient, (self._changed / 1.5).long().clamp_min_(1))
+        direction = largest(gradient, self._entries, self._most)
         return self._ball.project(direction.mul_(per_sample(self._length, direction)).add_(point))
 
     def adapt(self, value: Tensor, best: Tensor, best_value: Tensor) -> Tensor | None:
@@ -97,8 +96,15 @@ class Sparse:
         sparser = changed < 0.95 * self._changed
         eps = self._ball.eps
         self._length = torch.where(sparser, eps, (self._length / 1.5).clamp_min_(0.1 * eps))
-        self._changed, self._since = changed, 0
+        self._sparsify(changed)
+        self._since = 0
         return sparser
+
+    def _sparsify(self, changed: Tensor) -> None:
+        self._changed = changed
+        # Rounded down, where the authors' code rounds up and so never goes from two entries to one.
+        self._entries = (changed / 1.5).long().clamp_min_(1)
+        self._most = int(self._entries.amax())
 
     def _count(self, point: Tensor) -> Tensor:
         return (point != self._ball.x).flatten(1).sum(1)

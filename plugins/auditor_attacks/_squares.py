@@ -115,13 +115,15 @@ class Spikes:
         delta = canvas.flat(self._best - canvas.x)
         size = canvas.size(share, 3)
         here, there = canvas.window(size, self._rng), canvas.window(size, self._rng)
-        before = self._sums(delta)
+        spent = torch.linalg.vector_norm(delta, self._power, dim=(1, 2), keepdim=True).pow_(self._power)
+        unspent = (self._threat.eps**self._power - spent).clamp_min_(0.0)
         old = delta.gather(2, here.pixels)
-        delta.scatter_(2, there.pixels, 0.0).scatter_(2, here.pixels, 0.0)
-        freed = (before - self._sums(delta)).clamp_min_(0.0)
-        unspent = (self._threat.eps**self._power - before.sum(1, keepdim=True)).clamp_min_(0.0)
+        delta.scatter_(2, here.pixels, 0.0)
+        # Gathered after the first window is blank, so that pixels in both count once.
+        freed = self._length(old).pow(self._power) + self._length(delta.gather(2, there.pixels)).pow(self._power)
+        delta.scatter_(2, there.pixels, 0.0)
         bump = self._bumps(here) + old / (self._length(old) + _TINY)
-        bump *= (unspent / canvas.channels + freed).pow(1.0 / self._power) / (self._length(bump) + _TINY)
+        bump *= (unspent / canvas.channels + freed).pow_(1.0 / self._power) / (self._length(bump) + _TINY)
         if self._power == 1:
             # The projection takes back what is too much, from all pixels alike.
             bump *= canvas.channels
@@ -134,9 +136,10 @@ class Spikes:
     def _within(self, delta: Tensor) -> Images:
         """The sample changed by `delta`, which is scaled (l2) to use the whole budget or projected (l1)."""
         x = self._canvas.x
-        if self._power == 2:
-            delta = delta * (self._threat.eps / (delta.flatten(1).norm(dim=1)[:, None, None] + _TINY))
-        return self._threat.project(x + delta.view(x.shape), x)
+        if self._power == 1:
+            return self._threat.project(x + delta.view(x.shape), x)
+        size = torch.linalg.vector_norm(delta, dim=(1, 2), keepdim=True).add_(_TINY)
+        return (delta * (self._threat.eps / size)).view(x.shape).add_(x).clamp_(0.0, 1.0)
 
     def _grid(self) -> Tensor:
         """Bumps of random sign on five by five tiles, `(N, channels, height * width)`."""
@@ -156,10 +159,6 @@ class Spikes:
         lying, standing = _bump(height, width, like).reshape(-1), _bump(width, height, like).T.reshape(-1)
         turned = self._rng.integers(2)[:, None, None] > 0
         return torch.where(turned, lying, standing) * self._rng.signs(self._canvas.channels, 1)
-
-    def _sums(self, delta: Tensor) -> Tensor:
-        """Budget spent in each channel, `(N, channels, 1)`, to the power of the norm."""
-        return delta.abs().pow_(self._power).sum(2, keepdim=True)
 
     def _length(self, delta: Tensor) -> Tensor:
         return torch.linalg.vector_norm(delta, self._power, dim=2, keepdim=True)

@@ -83,14 +83,13 @@ def unit_l2(gradient: Tensor) -> Tensor:
     return flat.view_as(gradient)
 
 
-def largest(gradient: Tensor, count: Tensor) -> Tensor:
-    """Signs of the `count` largest entries per sample, `(N,)`, scaled to l1 length 1; ties go in together."""
+def largest(gradient: Tensor, count: Tensor, most: int) -> Tensor:
+    """Signs of the `count` largest entries per sample, `(N,)` in `[1, most]`, at l1 length 1; ties go in together."""
     flat = gradient.flatten(1)
     size = flat.abs()
-    index = (flat.shape[1] - count).clamp(0, flat.shape[1] - 1)
-    least = size.sort(1).values.gather(1, index[:, None])
+    least = size.topk(most, 1).values.gather(1, count[:, None] - 1)
     signs = flat.sign().mul_(size >= least)
-    signs /= signs.abs().sum(1, keepdim=True).clamp_min(1.0)
+    signs /= signs.abs().sum(1, keepdim=True).clamp_min_(1.0)
     return signs.view_as(gradient)
 
 

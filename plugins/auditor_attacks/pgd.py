@@ -81,5 +81,5 @@ def _direction(gradient: Tensor, norm: Norm) -> Tensor:
             return gradient.sign()
         case Norm.L2:
             return unit_l2(gradient)
-    entries = gradient[0].numel()
-    return largest(gradient, torch.full((len(gradient),), max(entries // 100, 1), device=gradient.device))
+    percent = max(gradient[0].numel() // 100, 1)
+    return largest(gradient, torch.full((len(gradient),), percent, device=gradient.device), percent)
