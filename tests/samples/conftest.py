@@ -18,6 +18,7 @@ from auditor.samples import auditor_load_samples
 Open = Callable[..., Samples]
 Encode = Callable[..., bytes]
 MakeFolder = Callable[..., Path]
+Save = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
@@ -75,3 +76,20 @@ def make_folder(tmp_path: Path, encode: Encode) -> MakeFolder:
         return root
 
     return call
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    """An archive of the given arrays."""
+
+    def call(compressed: bool = False, **arrays: Any) -> Path:
+        path = tmp_path / "data.npz"
+        (np.savez_compressed if compressed else np.savez)(path, **arrays)
+        return path
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def y() -> NDArray[np.int64]:
+    return np.arange(20) % 3

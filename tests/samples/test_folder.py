@@ -38,9 +38,7 @@ def test_images_are_read_at_any_depth_in_order_of_their_paths(
 def test_folders_that_are_numbers_are_labels_by_value(load: Open, make_folder: MakeFolder, pictures: Pictures) -> None:
     samples = load(make_folder({f"{n}/{n}.png": pictures[n] for n in (0, 1, 2, 10, 11)}))
     names = samples.names(range(5))
-    assert dict(zip(names, samples.labels.tolist(), strict=True)) == {
-        f"{n}/{n}.png": n for n in (0, 1, 2, 10, 11)
-    }
+    assert dict(zip(names, samples.labels.tolist(), strict=True)) == {f"{n}/{n}.png": n for n in (0, 1, 2, 10, 11)}
 
 
 def test_an_empty_class_folder_keeps_its_place_and_is_named(
