@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
+from auditor.result.statistics import clopper_pearson
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+CONFIDENCE = 0.99
 # Values in one batch (28 images of 3x224x224), and in all samples that a repeated pass is spent on.
 _BATCH_VALUES = 2**22
 _REPEATED_VALUES = 2**20
@@ -58,6 +61,19 @@ def right(scene: Scene) -> Tensor:
 def correct(logits: Logits, scene: Scene) -> Tensor:
     """Which rows of `logits` name the label of `scene.y`, `(N,)` bool."""
     return (logits.argmax(1) == scene.y) & ~logits.isnan().any(1)
+
+
+def as_expected(scene: Scene) -> bool | None:
+    """Whether clean accuracy is what the user expects, to 1 percentage point or within its exact 99 % interval.
+
+    None where the user said nothing. Who knows the accuracy has wired the model as intended.
+    """
+    expected = scene.settings.expected_clean_accuracy
+    if expected is None:
+        return None
+    n, k = len(scene.y), int(right(scene).sum())
+    low, high = clopper_pearson(k, n, CONFIDENCE)
+    return abs(k / n - expected) <= 0.01 or low <= expected <= high
 
 
 def guessing(num_classes: int) -> float:

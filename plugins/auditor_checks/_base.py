@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from auditor.check import Check, Finding, Severity, Stage
 
+CONFIRM = " If this accuracy is the true one, say so and go on: --expected-clean-accuracy {:.2f}."
+
 
 class TrustCheck(Check):
     """A check whose findings carry its own code, and its title unless they say it better."""
@@ -20,6 +22,11 @@ class TrustCheck(Check):
 def share(k: int, n: int) -> str:
     """`"12 of 256 (4.7 %)"`."""
     return f"{k} of {n} ({k / n:.1%})".replace("%", " %")
+
+
+def chance(p: float) -> str:
+    """A p-value as a person reads it: `"p = 0.012"`, and `"p < 0.001"` where more digits mean nothing."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def percent(value: float) -> str:

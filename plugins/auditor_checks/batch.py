@@ -29,8 +29,8 @@ class BatchInvariance(TrustCheck):
         target (TRADES #3). Causes: BatchNorm on the batch's statistics, a scale of dynamic quantisation that is
         computed over the whole batch, a reshape that mixes samples.
     Measured: raw outputs of up to 16 samples alone and of the preflight samples in two orders, each against the
-        batch in the original order; label changes count where the larger score leads by more than 1e-3 of the
-        usual spread of scores.
+        batch in the original order; label changes count where one of the two answers leads by more than 1e-3
+        of the usual spread of scores.
     Threshold: a relative L2 difference above 1e-3 warns; label changes on more than 1 % of samples stop the audit,
         unless it runs with `--batch-size 1` (proposed).
     Do: audit the model as it is deployed; if it is asked one sample at a time, add `--batch-size 1`.
@@ -71,7 +71,7 @@ def _flipped(scene: Scene, first: Tensor, other: Tensor) -> Tensor:
     """Which rows name another class by more than rounding can explain."""
     a, b = scene.target.head.to_logits(first), scene.target.head.to_logits(other)
     spread = (a.amax(1) - a.amin(1)).mean()
-    lead = torch.minimum(_lead(a), _lead(b))
+    lead = torch.maximum(_lead(a), _lead(b))
     return (a.argmax(1) != b.argmax(1)) & (lead > _MARGIN * spread)
 
 

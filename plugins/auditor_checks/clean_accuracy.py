@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from auditor.check import Finding, Severity
 from auditor.result.statistics import binomial_tail, clopper_pearson
-from auditor_checks._answers import clean_logits, guessing, right
+from auditor_checks._answers import CONFIDENCE, as_expected, clean_logits, guessing, right
 from auditor_checks._base import TrustCheck, percent, share
 from auditor_checks.classes import ClassCount
 from auditor_checks.finite import FiniteAnswers
@@ -18,7 +18,6 @@ from auditor_checks.wiring import ModelWiring
 if TYPE_CHECKING:
     from auditor.engine.scene import Scene
 
-_CONFIDENCE = 0.99
 _EXPLANATIONS = (ModelWiring, LabelOrder, EvalMode, ClassCount, FiniteAnswers)
 
 
@@ -47,19 +46,18 @@ class CleanAccuracy(TrustCheck):
 
     def _unexpected(self, scene: Scene) -> Iterator[Finding]:
         expected = scene.settings.expected_clean_accuracy
-        if expected is None:
+        if expected is None or as_expected(scene):
             return
         n, k = len(scene.y), int(right(scene).sum())
-        low, high = clopper_pearson(k, n, _CONFIDENCE)
-        if abs(k / n - expected) > 0.01 and not low <= expected <= high:
-            yield self.finding(
-                Severity.BLOCK,
-                f"{share(k, n)} preflight samples are classified correctly, where {percent(expected)} was expected; "
-                f"the 99 % interval is {percent(low)} to {percent(high)}.",
-                "Check the preprocessing flags and the data split; if this accuracy is the true one, correct "
-                "--expected-clean-accuracy.",
-                title="Clean accuracy is not the expected one",
-            )
+        low, high = clopper_pearson(k, n, CONFIDENCE)
+        yield self.finding(
+            Severity.BLOCK,
+            f"{share(k, n)} preflight samples are classified correctly, where {percent(expected)} was expected; "
+            f"the 99 % interval is {percent(low)} to {percent(high)}.",
+            "Check the preprocessing flags and the data split; if this accuracy is the true one, correct "
+            "--expected-clean-accuracy.",
+            title="Clean accuracy is not the expected one",
+        )
 
     def _guessing(self, scene: Scene) -> Iterator[Finding]:
         logits = clean_logits(scene)
@@ -67,10 +65,10 @@ class CleanAccuracy(TrustCheck):
         if k / n > guessing(logits.shape[1]):
             return
         useful = (1.0 + chance) / 2.0
-        certain = 1.0 - binomial_tail(k + 1, n, useful) < 1.0 - _CONFIDENCE
+        certain = 1.0 - binomial_tail(k + 1, n, useful) < 1.0 - CONFIDENCE
         commonest = int(logits.argmax(1).bincount().max())
         yield self.finding(
-            Severity.BLOCK if certain else Severity.WARN,
+            Severity.BLOCK if certain and not as_expected(scene) else Severity.WARN,
             f"{share(k, n)} preflight samples are classified correctly; guessing among {logits.shape[1]} classes "
             f"gives {percent(chance)}. The model's commonest answer makes up {percent(commonest / n)}.",
             "Check --mean, --std, --input-range, --layout and the order of the classes against the pipeline that "

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from auditor.check import Finding, Severity
 from auditor.errors import ModelError
 from auditor.result.statistics import mcnemar
-from auditor_checks._answers import clean_logits, correct, guessing, in_batches, once, right, spread
-from auditor_checks._base import TrustCheck, percent
+from auditor_checks._answers import as_expected, clean_logits, correct, guessing, in_batches, once, right, spread
+from auditor_checks._base import CONFIRM, TrustCheck, chance, percent
 from auditor_checks._relabel import best_relabelling
 from auditor_checks._variants import Variant, geometries, scalings
 
@@ -46,7 +46,7 @@ class ModelWiring(TrustCheck):
         ImageNet, CIFAR-10, MNIST and Fashion-MNIST, Caffe's; RGB and BGR; inverted, transposed, NHWC): some 20,
         screened on 64 samples, the best three confirmed on all preflight samples. Skipped above 95 % accuracy.
     Threshold: more than 5 percentage points (proposed), with p < 0.001 in the paired exact test of McNemar; a
-        warning for p < 0.05.
+        warning for p < 0.05, and where `--expected-clean-accuracy` says that the accuracy is as it should be.
     Do: add the flags that the finding names.
     """
 
@@ -58,15 +58,16 @@ class ModelWiring(TrustCheck):
         if found is None:
             return
         relabelled = best_relabelling(scene)
-        if relabelled is not None and relabelled.after >= found.after:
+        if relabelled is not None and relabelled.after > found.after:
             return
         own = _said_by_user(scene.settings)
+        sure = found.p < _SURE and not as_expected(scene)
         yield self.finding(
-            Severity.BLOCK if found.p < _SURE else Severity.WARN,
+            Severity.BLOCK if sure else Severity.WARN,
             f"As wired now ({scene.target.preprocessing.describe()}) the model classifies {percent(found.before)} of "
             f"{len(scene.y)} preflight samples correctly; with {found.variant.words} it is {percent(found.after)} "
-            f"(paired exact test: p = {found.p:.2g})." + (f" You set {own} yourself." if own else ""),
-            found.variant.remedy,
+            f"(paired exact test: {chance(found.p)})." + (f" You set {own} yourself." if own else ""),
+            found.variant.remedy + (CONFIRM.format(found.before) if sure else ""),
         )
 
 

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from auditor.check import Severity
+from auditor.engine.scene import Scene
+from auditor.target import notices
+from auditor.target.head import Head
+from auditor_checks.gradients import Differentiable, UsefulGradients
+from tests.checks.conftest import Trained
+from tests.checks.scenes import found, scene_of, target_of
+
+
+def test_nothing_is_said_of_models_with_gradients(honest: Scene) -> None:
+    assert not found(Differentiable, honest)
+    assert not found(UsefulGradients, honest)
+    assert not honest.x.requires_grad
+
+
+def test_a_model_without_a_twin_is_judged_by_black_box_attacks_alone(gray: Trained) -> None:
+    blind = target_of(gray.network, twin=None, gradients="none")
+    scene = scene_of(gray.network, gray.x, gray.y, target=blind)
+    (finding,) = found(Differentiable, scene)
+    assert finding.severity is Severity.WARN
+    assert "black-box" in finding.detail
+    assert not found(UsefulGradients, scene)
+
+
+def test_what_the_loader_said_of_a_missing_twin_is_not_said_twice(gray: Trained) -> None:
+    said = [notices.no_twin("The operator Foo is unknown.")]
+    blind = target_of(gray.network, twin=None, gradients="none", findings=said)
+    assert not found(Differentiable, scene_of(gray.network, gray.x, gray.y, target=blind))
+
+
+def _detaches(z: Tensor) -> Tensor:
+    return z.detach().flatten(1)[:, :10] + 0.0
+
+
+def _leaves_torch(z: Tensor) -> Tensor:
+    return torch.from_numpy(z.numpy()).flatten(1)[:, :10]
+
+
+@pytest.mark.parametrize("network", [_detaches, _leaves_torch], ids=["detaches", "leaves PyTorch"])
+def test_a_broken_graph_is_seen(gray: Trained, network: object) -> None:
+    scene = scene_of(network, gray.x, gray.y)  # type: ignore[arg-type]
+    (finding,) = found(Differentiable, scene)
+    assert finding.severity is Severity.WARN
+    assert not found(UsefulGradients, scene)
+
+
+def test_a_layer_that_swallows_gradients_makes_the_audit_inconclusive(gray: Trained) -> None:
+    (finding,) = found(UsefulGradients, scene_of(lambda z: gray.network((255 * z).round() / 255), gray.x, gray.y))
+    assert finding.severity is Severity.INCONCLUSIVE
+
+
+def test_cross_entropy_that_underflows_warns_while_the_margin_still_has_a_slope(gray: Trained) -> None:
+    (finding,) = found(UsefulGradients, scene_of(lambda z: 1000.0 * gray.network(z), gray.x, gray.y))
+    assert finding.severity is Severity.WARN
+    assert "dlr" in finding.remedy
+
+
+def test_probabilities_that_saturated_lose_the_margin_too(gray: Trained) -> None:
+    def network(z: Tensor) -> Tensor:
+        return (100.0 * gray.network(z)).softmax(1)
+
+    sure = target_of(network, head=Head.PROBABILITIES, twin_head=Head.PROBABILITIES)
+    (finding,) = found(UsefulGradients, scene_of(network, gray.x, gray.y, target=sure))
+    assert finding.severity is Severity.INCONCLUSIVE
+
+
+def test_gradients_that_are_no_numbers_stop_the_audit(gray: Trained) -> None:
+    # The square root of a black pixel has an infinite slope, and times zero it is NaN.
+    (finding,) = found(UsefulGradients, scene_of(lambda z: gray.network(z.sqrt() ** 2), gray.x, gray.y))
+    assert finding.severity is Severity.BLOCK
+
+
+def test_answers_that_are_no_numbers_explain_such_gradients(gray: Trained) -> None:
+    assert not found(UsefulGradients, scene_of(lambda z: gray.network(z).log(), gray.x, gray.y))
+
+
+def test_samples_that_are_misclassified_anyway_need_no_gradient(gray: Trained) -> None:
+    def network(z: Tensor) -> Tensor:
+        answer = gray.network(z)
+        return torch.where((answer.argmax(1) == 3)[:, None], answer.detach().roll(1, 1), answer)
+
+    assert not found(UsefulGradients, scene_of(network, gray.x, gray.y))
