@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BLOCK_BYTES = 1 << 24
+BLOCK_BYTES = 1 << 22
 _MAX_FILE = 1 << 28
 
 

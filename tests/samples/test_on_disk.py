@@ -76,7 +76,7 @@ def test_a_damaged_idx_file_is_refused(load: Open, mnist: Path, damage: Callable
 
 def test_labels_and_images_must_be_of_one_number(load: Open, mnist: Path) -> None:
     (mnist / "MNIST/raw/t10k-labels-idx1-ubyte").write_bytes(_idx(np.zeros(3, np.uint8)))
-    with pytest.raises(DataError, match="10 images and .* 3 labels"):
+    with pytest.raises(DataError, match=r"10 images and .* 3 labels"):
         load(f"torchvision:MNIST:{mnist}")
 
 
@@ -85,9 +85,9 @@ def tiles() -> NDArray[np.uint8]:
     return np.random.default_rng(1).integers(0, 256, (10, 3072), dtype=np.uint8)
 
 
-@pytest.fixture(params=[0, 2, 4, 5])
+@pytest.fixture(params=[0, 2, 4])
 def cifar(tmp_path: Path, tiles: NDArray[np.uint8], request: pytest.FixtureRequest) -> Path:
-    """CIFAR-10 and CIFAR-100 as pickles of every protocol that NumPy arrays are written with."""
+    """CIFAR-10 and CIFAR-100 as pickles; the originals are of protocol 2."""
     protocol = request.param
 
     def dump(path: Path, content: dict[bytes, Any]) -> None:
