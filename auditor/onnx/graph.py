@@ -9,7 +9,7 @@ from typing import Any
 
 import onnx
 import torch
-from onnx import AttributeProto, inliner
+from onnx import AttributeProto, TensorProto, inliner
 
 import auditor.onnx.operators  # noqa: F401  (importing it registers the operators)
 from auditor.errors import ModelError
@@ -61,9 +61,21 @@ def expand_functions(model: onnx.ModelProto) -> onnx.ModelProto:
     if not expandable:
         return model
     try:
-        return inliner.inline_selected_functions(model, expandable, inline_schema_functions=True)
+        typed = _with_types(model)
+        return inliner.inline_selected_functions(typed, expandable, inline_schema_functions=True)
     except Exception:  # the expansion of some operators needs types that the file does not tell
         return model  # they are reported as unknown, by name
+
+
+def _with_types(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy that tells the type of every value, which the definition of some operators depends on."""
+    typed = onnx.shape_inference.infer_shapes(model)
+    values = typed.graph.value_info
+    for tensor in typed.graph.initializer:
+        values.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    # The inliner looks up the empty name too, where a node leaves out an optional input.
+    values.append(onnx.helper.make_tensor_value_info("", TensorProto.FLOAT, None))
+    return typed
 
 
 def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

@@ -9,6 +9,10 @@ from auditor.onnx.node import Node
 from auditor.onnx.registry import Kernel, operator
 
 
+_OPEN_ENDS = (2**31 - 1, 2**63 - 1)
+"""Ends that ONNX Runtime reads as "to the end", whichever way a slice runs."""
+
+
 def nonnegative(index: Tensor, size: int) -> Tensor:
     """Count indices below zero from the end, as ONNX does."""
     return torch.where(index < 0, index + size, index).long()
@@ -74,11 +78,12 @@ def slice_by_input(node: Node) -> Kernel:
 
 
 def _slice(x: Tensor, starts: list[int], ends: list[int], axes: list[int] | None, steps: list[int] | None) -> Tensor:
-    index = [slice(None)] * x.dim()
+    index: list[slice] = [slice(None)] * x.dim()
     flipped: list[int] = []
     for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
         axis = (axes[i] if axes is not None else i) % x.dim()
-        span = range(*slice(start, end, steps[i] if steps is not None else 1).indices(x.shape[axis]))
+        stop = None if end in _OPEN_ENDS else end
+        span = range(*slice(start, stop, steps[i] if steps is not None else 1).indices(x.shape[axis]))
         if span.step < 0:  # torch has no negative steps: take the same places upwards, then turn them round
             span = span[::-1]
             flipped.append(axis)
