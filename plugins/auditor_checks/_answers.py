@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from auditor.result.statistics import clopper_pearson
+from auditor_checks._base import percent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,6 +80,14 @@ def as_expected(scene: Scene) -> bool | None:
 def guessing(num_classes: int) -> float:
     """The accuracy up to which a model is taken to guess: 1.5/classes, and never more than 5 points above chance."""
     return min(1.5 / num_classes, 1.0 / num_classes + 0.05)
+
+
+def or_confirm(scene: Scene) -> str:
+    """How a user goes on who knows better than a check; empty where they said so already, or the model guesses."""
+    accuracy = float(right(scene).float().mean())
+    if as_expected(scene) or accuracy <= guessing(clean_logits(scene).shape[1]):
+        return ""
+    return f" If {percent(accuracy)} is the true accuracy, say so and go on: --expected-clean-accuracy {accuracy:.3f}"
 
 
 def spread(n: int, most: int) -> Tensor:

@@ -6,8 +6,6 @@ from typing import ClassVar
 
 from auditor.check import Check, Finding, Severity, Stage
 
-CONFIRM = " If this accuracy is the true one, say so and go on: --expected-clean-accuracy {:.2f}."
-
 
 class TrustCheck(Check):
     """A check whose findings carry its own code, and its title unless they say it better."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from auditor.check import Finding, Severity
-from auditor_checks._answers import as_expected, clean_logits
-from auditor_checks._base import CONFIRM, TrustCheck, chance, percent
+from auditor_checks._answers import as_expected, clean_logits, or_confirm
+from auditor_checks._base import TrustCheck, chance, percent
 from auditor_checks._relabel import Relabelling, best_relabelling
 from auditor_checks.wiring import best_variant
 
@@ -45,7 +45,7 @@ class LabelOrder(TrustCheck):
             f"{percent(found.before)} of {len(scene.y)} preflight samples are classified as labelled, and "
             f"{percent(found.after)} if {_words(found)} (judged on samples that the numbering was not fitted to; "
             f"paired exact test: {chance(found.p)}).",
-            _remedy(found, scene) + ("" if as_expected(scene) else CONFIRM.format(found.before)),
+            _remedy(found, scene) + or_confirm(scene),
             title="All labels are shifted" if found.shift else None,
         )
 

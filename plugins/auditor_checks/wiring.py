@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING, ClassVar
 from auditor.check import Finding, Severity
 from auditor.errors import ModelError
 from auditor.result.statistics import mcnemar
-from auditor_checks._answers import as_expected, clean_logits, correct, guessing, in_batches, once, right, spread
-from auditor_checks._base import CONFIRM, TrustCheck, chance, percent
+from auditor_checks._answers import (
+    as_expected,
+    clean_logits,
+    correct,
+    guessing,
+    in_batches,
+    once,
+    or_confirm,
+    right,
+    spread,
+)
+from auditor_checks._base import TrustCheck, chance, percent
 from auditor_checks._relabel import best_relabelling
 from auditor_checks._variants import Variant, geometries, scalings
 
@@ -67,7 +77,7 @@ class ModelWiring(TrustCheck):
             f"As wired now ({scene.target.preprocessing.describe()}) the model classifies {percent(found.before)} of "
             f"{len(scene.y)} preflight samples correctly; with {found.variant.words} it is {percent(found.after)} "
             f"(paired exact test: {chance(found.p)})." + (f" You set {own} yourself." if own else ""),
-            found.variant.remedy + (CONFIRM.format(found.before) if sure else ""),
+            found.variant.remedy + or_confirm(scene),
         )
 
 

@@ -34,7 +34,7 @@ def test_classes_by_alphabet_are_found_and_the_models_order_is_spelled_out(gray:
 def test_labels_that_start_at_1_are_a_shift(gray: Trained) -> None:
     (finding,) = found(LabelOrder, scene_of(gray.network, gray.x, gray.y + 1))
     assert finding.title == "All labels are shifted"
-    assert finding.remedy.startswith("Add -1 to every label of the data. ")
+    assert finding.remedy.startswith("Add -1 to every label of the data.")
 
 
 def test_a_background_class_before_all_others_is_a_shift(gray: Trained) -> None:
@@ -44,7 +44,7 @@ def test_a_background_class_before_all_others_is_a_shift(gray: Trained) -> None:
 
     scene = scene_of(network, gray.x, gray.y, target=target_of(network, 11))
     (finding,) = found(LabelOrder, scene)
-    assert finding.remedy.startswith("Add +1 to every label of the data. ")
+    assert finding.remedy.startswith("Add +1 to every label of the data.")
 
 
 def test_two_exchanged_classes_are_enough(gray: Trained) -> None:

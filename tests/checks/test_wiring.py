@@ -58,7 +58,7 @@ def test_the_flags_that_a_model_lacks_are_named(case: Case) -> None:
     scene = _scene(case)
     (finding,) = found(ModelWiring, scene)
     assert finding.severity is Severity.BLOCK
-    assert finding.remedy.startswith(f"Add {case.flags}. ")
+    assert finding.remedy.startswith(f"Add {case.flags}.")
     best = best_variant(scene)
     assert best is not None
     assert best.after > 0.9
@@ -80,13 +80,13 @@ def test_flags_that_the_user_gave_in_vain_are_taken_back_and_mentioned(colour: T
     wrong = target_of(colour.network, preprocessing=Preprocessing(mean=(2.0,), std=(0.3,)))
     scene = scene_of(colour.network, colour.x, colour.y, target=wrong, mean=(2.0,), std=(0.3,))
     (finding,) = found(ModelWiring, scene)
-    assert "Add --mean 0,0,0 --std 1,1,1. " in finding.remedy
+    assert "Add --mean 0,0,0 --std 1,1,1." in finding.remedy
     assert "You set --mean, --std yourself" in finding.detail
 
 
 def test_exchanged_height_and_width_are_found_though_no_flag_mends_them(gray: Trained) -> None:
     (finding,) = found(ModelWiring, scene_of(gray.network, gray.x.transpose(2, 3).contiguous(), gray.y))
-    assert "Store the images with height and width exchanged. " in finding.remedy
+    assert "Store the images with height and width exchanged." in finding.remedy
 
 
 def test_a_network_that_flattens_in_the_other_layout_is_found() -> None:
@@ -95,7 +95,7 @@ def test_a_network_that_flattens_in_the_other_layout_is_found() -> None:
     network = trained(x, y, lambda z: z.permute(0, 2, 3, 1))
     flat = target_of(network, preprocessing=Preprocessing(layout="flat"))
     (finding,) = found(ModelWiring, scene_of(network, other, labels, target=flat))
-    assert "Add --layout nhwc. " in finding.remedy
+    assert "Add --layout nhwc." in finding.remedy
 
 
 def test_two_mistakes_at_once_are_found() -> None:
@@ -103,7 +103,7 @@ def test_two_mistakes_at_once_are_found() -> None:
     network = trained(x, y, lambda z: 255.0 * z)
     scene = scene_of(network, other.transpose(2, 3).contiguous(), labels)
     (finding,) = found(ModelWiring, scene)
-    assert "Store the images with height and width exchanged and add --input-range 0,255. " in finding.remedy
+    assert "Store the images with height and width exchanged and add --input-range 0,255." in finding.remedy
 
 
 @pytest.mark.parametrize("n", [30, 100])
