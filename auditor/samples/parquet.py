@@ -147,7 +147,10 @@ def _listing(source: Path, files: Sequence[Path], columns: _Columns, options: Sa
     import pyarrow.parquet as pq
 
     wanted = [columns.label, f"{columns.image}.path"] if columns.nested else [columns.label]
-    tables = [pq.ParquetFile(file).read(columns=wanted) for file in files]
+    tables = []
+    for path in files:
+        with pq.ParquetFile(path) as file:
+            tables.append(file.read(columns=wanted))
     values = pa.chunked_array([chunk for table in tables for chunk in table[columns.label].chunks])
     paths = [path for table in tables for path in _paths(table, columns)]
     names = [printable(path) if path else str(position) for position, path in enumerate(paths)]

@@ -70,7 +70,7 @@ def test_the_plugin_imports_nothing_heavy() -> None:
 def test_memory_does_not_grow_with_the_data(tmp_path: Path, save: Callable[..., None], dtype: type) -> None:
     path = tmp_path / "data.npz"
     white = 255 if dtype is np.uint8 else 1
-    save(path, x=np.full((4_000, 3, 64, 64), white, dtype), y=np.zeros(4_000, np.uint8))
+    save(path, x=np.full((4_096, 3, 64, 64), white, dtype), y=np.zeros(4_096, np.uint8))
     tracemalloc.start()  # sees what NumPy allocates
     try:
         samples = auditor_load_samples(str(path), SampleOptions())
