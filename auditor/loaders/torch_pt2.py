@@ -137,7 +137,7 @@ def _refuse_missing_content(path: Path, members: dict[str, bytes], payloads: dic
     for config, payload in payloads.items():
         for name, meta in payload["config"].items():
             content = members.get(f"{config.rpartition('/')[0]}/{meta['path_name']}")
-            if content is None or (False and math.prod(size["as_int"] for size in meta["tensor_meta"]["sizes"])):
+            if content is None or (not content and math.prod(size["as_int"] for size in meta["tensor_meta"]["sizes"])):
                 raise ModelError(f"{path} holds no values for the tensor {name!r}; export the model again.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from pathlib import Path
 
@@ -41,17 +42,21 @@ def test_a_compressed_bomb_is_refused_unread(tmp_path: Path) -> None:
         archive.read(path)
 
 
-def test_overlapping_members_that_add_up_to_more_than_the_file_are_refused(tmp_path: Path) -> None:
-    """Entries of one directory may all point to the same bytes."""
-    content = bytes(5_000)
-    path = write(tmp_path / "bomb.zip", {f"m/{i}": content if i == 0 else b"" for i in range(9)})
-    raw = path.read_bytes()
-    directory = raw.index(b"PK\x01\x02")
-    first = raw[directory : directory + 46]
-    entries = b"".join(first + f"m/{i}".encode() for i in range(9))
-    assert len(entries) == len(raw[directory : raw.index(b"PK\x05\x06")])
-    path.write_bytes(raw[:directory] + entries + raw[raw.index(b"PK\x05\x06") :])
-    with pytest.raises(ModelError, match=r"zip bomb|damaged"):
+def test_members_inside_members_that_add_up_to_more_than_the_file_are_refused(tmp_path: Path) -> None:
+    """One member's bytes can be a whole other member, and so on: each layer unpacks to the size of the file."""
+    inner = write(tmp_path / "inner.zip", {"m/b": bytes(5_000)}).read_bytes()
+    entry, directory = inner[: inner.index(b"PK\x01\x02")], inner[inner.index(b"PK\x01\x02") :]
+    outer = bytearray(write(tmp_path / "bomb.zip", {"m/a": entry}).read_bytes())
+    end = outer.rindex(b"PK\x05\x06")
+    listed = bytearray(directory[: directory.index(b"PK\x05\x06")])
+    listed[42:46] = struct.pack("<I", outer.index(entry))
+    outer[end + 8 : end + 16] = struct.pack("<HHI", 2, 2, 2 * len(listed))
+    outer[end:end] = listed
+    path = tmp_path / "bomb.zip"
+    path.write_bytes(outer)
+    with zipfile.ZipFile(path) as bomb:
+        assert sum(len(bomb.read(name)) for name in bomb.namelist()) > path.stat().st_size
+    with pytest.raises(ModelError, match="zip bomb"):
         archive.read(path)
 
 
