@@ -104,7 +104,8 @@ def _notices(result: Result) -> Iterator[str]:
             if cut:
                 yield f"{name}: {'; '.join(f'{run.name} {run.status} ({run.reason})' for run in cut)}."
     if result.data.skipped:
-        yield f"{words.count(len(result.data.skipped), 'sample')} could not be read and were left out."
+        left = "was left out" if len(result.data.skipped) == 1 else "were left out"
+        yield f"{words.count(len(result.data.skipped), 'sample')} could not be read and {left}."
     if not result.models:
         yield "No model was audited."
 

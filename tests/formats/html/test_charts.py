@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from auditor.formats.html.charts.cascade import cascade_chart
+from auditor.formats.html.charts.curve import curve_chart
+from auditor.formats.views.cascade import cascade
+from auditor.formats.views.curve import Curve, Point
+from auditor.result.record import AttackRun
+
+
+def curve(*eps: float) -> Curve:
+    points = tuple(Point(e, 1.0 - e, (0.9 - e, 1.0 - e)) for e in (0.0, *eps))
+    return Curve("l2", points, ((0.25, 0.75), (0.5, 0.5)))
+
+
+def test_marks_lie_where_budget_and_share_say() -> None:
+    chart = curve_chart([("m", curve(0.25, 0.5))], "title")
+    (series,) = chart.series
+    assert [(mark.x, mark.y) for mark in series.marks] == [(0.0, 0.0), (50.0, 60.0), (100.0, 120.0)]
+    assert series.line == "M0.0 0.0 L500.0 60.0 L1000.0 120.0"
+    assert series.bound == "M0 0.0 H500.0 V60.0 H1000.0 V120.0 H1000"
+
+
+def test_budgets_that_lie_close_together_share_no_room_for_labels() -> None:
+    chart = curve_chart([("m", curve(0.01, 0.02, 0.3, 0.5))], "title")
+    assert [tick.label for tick in chart.ticks] == ["0", "", "", "0.3", "0.5"]
+    assert [bool(mark.label) for mark in chart.series[0].marks] == [True, False, False, True, True]
+
+
+def test_several_models_share_a_scale_and_draw_no_band() -> None:
+    chart = curve_chart([("a", curve(0.5)), ("b", curve(0.25))], "title")
+    assert [series.marks[-1].x for series in chart.series] == [100.0, 50.0]
+    assert not any(series.band or series.bound for series in chart.series)
+    assert "a: clean 100.0%, 0.5 50.0%. b: clean" in chart.description
+
+
+def test_a_cascade_leaves_out_what_was_skipped() -> None:
+    known = {"parameters": {}, "reason": "", "seconds": 1.0, "forwards": 5, "backwards": 0}
+    runs = [
+        AttackRun(name="a", status="ran", attacked=8, broken=6, **known),
+        AttackRun(name="b", status="skipped", attacked=0, broken=0, **known),
+        AttackRun(name="c", status="timed out", attacked=2, broken=0, **known),
+    ]
+    chart = cascade_chart(cascade(runs, 8), 8, 10, "title")
+    assert [(fall.name, fall.standing, fall.fallen) for fall in chart.falls] == [
+        ("Before any attack", 80.0, 0.0),
+        ("a", 20.0, 60.0),
+        ("c", 20.0, 0.0),
+    ]
+    assert chart.falls[2].cost == "timed out after 5 passes, 1.0 s"
+    assert not chart.falls[2].complete
