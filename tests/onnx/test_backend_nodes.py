@@ -54,10 +54,6 @@ LEFT_OUT = {
     r"test_resize_downsample_scales_(linear|cubic)_align_corners": "ONNX Runtime differs too; we follow it",
     r"test_scan_sum": "Scan of opset 8 has a batch axis, which opset 9 took away",
     r"test_identity_(sequence|opt)|test_(if|loop\d+)_(seq|opt).*": "sequences and optionals are no tensors",
-    r"test_attention_4d_((diff_heads_mask4d_padded_kv|padded_kv_bf16|causal_padded_kv_bf16)"
-    r"|(gqa_)?causal_nonpad_(?!.*_expanded).*|causal_with_past_and_present)"
-    r"|test_attention_local_window_(with_past|ext_cache_(rank\d_\w+|float16)_mask)|test_linear_attention_(?!.*_expanded).*"
-    r"|test_causal_conv_with_state_(silu_)?with_past_state": "onnx cannot expand nodes that skip an optional input",
 }
 
 # Operators with cases that the twin does not claim; a graph that needs one has no gradients.

@@ -23,7 +23,6 @@ Make = Callable[[], nn.Module]
 NETWORKS: dict[str, tuple[Make, tuple[int, ...]]] = {
     "mobilenet_v3_small": (lambda: torchvision.models.mobilenet_v3_small(), (3, 64, 64)),
     "squeezenet1_1": (lambda: torchvision.models.squeezenet1_1(), (3, 64, 64)),
-    "shufflenet_v2_x0_5": (lambda: torchvision.models.shufflenet_v2_x0_5(), (3, 64, 64)),
     "resnet": (
         lambda: torchvision.models.ResNet(torchvision.models.resnet.BasicBlock, [1, 1, 1, 1], 10),
         (3, 64, 64),

@@ -8,7 +8,6 @@ from torch import Tensor
 from auditor.onnx.node import Node
 from auditor.onnx.registry import Kernel, operator
 
-
 _OPEN_ENDS = (2**31 - 1, 2**63 - 1)
 """Ends that ONNX Runtime reads as "to the end", whichever way a slice runs."""
 
@@ -82,14 +81,22 @@ def _slice(x: Tensor, starts: list[int], ends: list[int], axes: list[int] | None
     flipped: list[int] = []
     for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
         axis = (axes[i] if axes is not None else i) % x.dim()
-        stop = None if end in _OPEN_ENDS else end
-        span = range(*slice(start, stop, steps[i] if steps is not None else 1).indices(x.shape[axis]))
+        span = _span(start, end, steps[i] if steps is not None else 1, x.shape[axis])
         if span.step < 0:  # torch has no negative steps: take the same places upwards, then turn them round
             span = span[::-1]
             flipped.append(axis)
         index[axis] = slice(span.start, max(span.stop, span.start), span.step)
     part = x[tuple(index)]
     return part.flip(flipped) if flipped else part
+
+
+def _span(start: int, end: int, step: int, size: int) -> range:
+    """The places that a slice takes. Downwards ONNX clamps its bounds otherwise than Python does."""
+    if step > 0 or size == 0:
+        return range(*slice(start, end, step).indices(size))
+    start = start + size if start < 0 else start
+    stop = -1 if end in _OPEN_ENDS else end + size if end < 0 else end
+    return range(min(max(start, 0), size - 1), min(max(stop, -1), size - 1), step)
 
 
 @operator("TopK", since=10, host=(1,))
