@@ -248,3 +248,14 @@ def test_a_target_is_frozen_and_restored(directory: Path) -> None:
     assert net.training
     assert not net.norm.training
     assert all(parameter.requires_grad for parameter in net.parameters())
+
+
+def test_the_example_of_the_documentation_loads(directory: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "bring-your-model-pytorch.md"
+    code = page.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    (directory / "networks.py").write_text(code)
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+    torch.save(module.state_dict(), directory / "weights.pt")
+    target, x = loaded("networks:small", weights="weights.pt"), torch.rand(2, 1, 28, 28)
+    bind_to(target, x)
+    torch.testing.assert_close(target.answer(x), module(x).detach())
