@@ -69,8 +69,8 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 
 
 def test_the_command_line_reference_is_what_the_program_says() -> None:
-    made: str = runpy.run_path(str(ROOT / "docs" / "make_cli_reference.py"))["cli_reference"]()
-    assert (REFERENCE / "cli.md").read_text(encoding="utf-8") == made, "run: python docs/make_cli_reference.py"
+    made: str = runpy.run_path(str(ROOT / "docs" / "generate_cli.py"))["cli_reference"]()
+    assert (REFERENCE / "cli.md").read_text(encoding="utf-8") == made, "run: python docs/generate_cli.py"
 
 
 def test_the_reference_of_results_names_every_key_and_column() -> None:

@@ -1,4 +1,4 @@
-"""Writes docs/reference/cli.md from the command line itself: `python docs/make_cli_reference.py`.
+"""Writes docs/reference/cli.md from the command line itself: `python docs/generate_cli.py`.
 
 A test holds the page against what this makes, so a flag and its documentation cannot part.
 """
@@ -22,7 +22,7 @@ _METAVARS = {str: "TEXT", int: "INTEGER", float: "NUMBER", Path: "PATH"}
 _HEAD = """\
 # Command line
 
-Made from the program by `python docs/make_cli_reference.py`; do not edit.
+Made from the program by `python docs/generate_cli.py`; do not edit.
 
 `auditor --version` prints the version, `auditor COMMAND --help` what stands here. Every flag of `auditor scan` can
 stand in `auditor.toml` or in `[tool.auditor]` of `pyproject.toml`, without its dashes; flags win.
