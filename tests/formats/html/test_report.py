@@ -20,12 +20,23 @@ from tests.formats.finished import CLASSES, EPS, HOSTILE, write_run
 from tests.formats.html.reading import Reading
 
 
+@pytest.fixture(scope="module")
+def html(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The report of the run as it was written."""
+    return Html().render(Run(write_run(tmp_path_factory.mktemp("report") / "run")))
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Reading:
+    return Reading(html)
+
+
 def reading(run: Run) -> Reading:
     return Reading(Html().render(run))
 
 
-def test_verdict_reason_and_what_it_rests_on_come_first(run: Run) -> None:
-    text = reading(run).text
+def test_verdict_reason_and_what_it_rests_on_come_first(page: Reading) -> None:
+    text = page.text
     places = [
         text.index(part)
         for part in (
@@ -41,8 +52,8 @@ def test_verdict_reason_and_what_it_rests_on_come_first(run: Run) -> None:
     assert places == sorted(places)
 
 
-def test_what_limits_the_result_is_said_at_the_top(run: Run) -> None:
-    top = reading(run).text.partition("Accuracy, clean and under attack")[0]
+def test_what_limits_the_result_is_said_at_the_top(page: Reading) -> None:
+    top = page.text.partition("Accuracy, clean and under attack")[0]
     assert "gave no gradients, so only black-box attacks ran" in top
     assert "l2 0.5: 6 samples not evaluated" in top
     assert "square timed out (the time limit was reached)" in top
@@ -54,8 +65,7 @@ def test_the_same_run_gives_the_same_bytes(run: Run, tmp_path: Path) -> None:
     assert Html().render(run) == Html().render(again)
 
 
-def test_the_page_holds_together(run: Run) -> None:
-    page = reading(run)
+def test_the_page_holds_together(page: Reading) -> None:
     assert len(page.ids) == len(set(page.ids))
     links = [str(link["href"]) for link in page.all("a")]
     assert links
@@ -67,8 +77,7 @@ def test_the_page_holds_together(run: Run) -> None:
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
-def test_nothing_is_fetched_and_nothing_runs(run: Run) -> None:
-    page = reading(run)
+def test_nothing_is_fetched_and_nothing_runs(page: Reading) -> None:
     assert not page.all("script")
     sources = [attributes.get("src") or "" for attributes in page.all("img")]
     assert sources
@@ -77,37 +86,34 @@ def test_nothing_is_fetched_and_nothing_runs(run: Run) -> None:
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
 
 
-def test_names_are_text_whatever_they_hold(run: Run) -> None:
-    html = Html().render(run)
+def test_names_are_text_whatever_they_hold(html: str, page: Reading) -> None:
     assert HOSTILE not in html
     assert not set("\u202e\u202c") & set(html)
-    text = reading(run).text
+    text = page.text
     assert HOSTILE in text
     assert "bold & <b>big</b>" in text
     assert "\\u202egnp.exe" in text
     assert CLASSES[2] in text
 
 
-def test_every_chart_has_a_title_a_description_and_its_numbers(run: Run) -> None:
-    page = reading(run)
+def test_every_chart_has_a_title_a_description_and_its_numbers(html: str, page: Reading) -> None:
     charts = [attributes for attributes in page.all("svg") if attributes.get("role") == "img"]
     assert len(charts) == 2 + 2 + 4 + 6
-    html = Html().render(run)
     assert html.count("<desc>") == len(charts)
     assert "Accuracy of small: clean 90.0% (79.9–95.3%); linf 2/255 65.0% (52.4–75.8%)" in html
     assert "apgd-ce: broke 15 of 54. 10,800 passes, 4.5 s" in html
 
 
-def test_the_cascade_shows_who_stood_and_who_fell(run: Run) -> None:
-    text = reading(run).text
+def test_the_cascade_shows_who_stood_and_who_fell(page: Reading) -> None:
+    text = page.text
     section = text.partition("small under linf 8/255")[2].partition("Class by class")[0]
     assert "Before any attack 6 of 60 misclassified" in section
     assert "smaller budget broke 15 of 54 no passes 65.0% stand" in section
     assert "square broke 15 of 39 3,900 passes, 4.5 s 40.0% stand" in section
 
 
-def test_an_attack_can_be_run_again_from_what_the_report_says(run: Run) -> None:
-    text = reading(run).text
+def test_an_attack_can_be_run_again_from_what_the_report_says(page: Reading) -> None:
+    text = page.text
     assert "arXiv:2003.01690" in text
     assert f"steps 100 loss {HOSTILE}" in text
     assert f"auditor scan small.onnx --data '{HOSTILE}'" in text
@@ -116,14 +122,14 @@ def test_an_attack_can_be_run_again_from_what_the_report_says(run: Run) -> None:
     assert "seed 7" in text
 
 
-def test_a_class_far_below_the_mean_is_pointed_out(run: Run) -> None:
-    text = reading(run).text
+def test_a_class_far_below_the_mean_is_pointed_out(page: Reading) -> None:
+    text = page.text
     assert "Weakest class: cat, 0.0% robust (12 samples), 40.0 points below the mean." in text
     assert "cat weak 12" in text
 
 
-def test_what_was_not_evaluated_has_no_robust_accuracy(run: Run) -> None:
-    text = reading(run).text
+def test_what_was_not_evaluated_has_no_robust_accuracy(page: Reading) -> None:
+    text = page.text
     assert "not evaluated (at most 60.0%)" in text
     section = text.partition("bold & <b>big</b> under l2 0.5")[2]
     assert "≤" in section.partition("What it was mistaken for")[0]
