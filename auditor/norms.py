@@ -64,28 +64,32 @@ def project_l1_box(delta: Tensor, low: Tensor, high: Tensor, eps: float) -> Tens
     size = d.abs()
     room = torch.where(d > 0, high.flatten(1), -low.flatten(1))
     clipped = torch.minimum(size, room)
-    total = clipped.sum(1, keepdim=True)
+    over = clipped.sum(1, keepdim=True) > eps
     # Zeros stay zero and samples within the budget stay as they are: sparse changes, the rule for l1, cost little.
-    entries = int(((total > eps) * (size > 0)).sum(1).amax())
+    entries = int((over * (size > 0)).sum(1).amax())
     if entries:
-        threshold = _l1_threshold(size, room, total, eps, entries)
-        clipped = torch.minimum((size - threshold).clamp_min_(0.0), room)
+        kink, below = _l1_threshold(size, room, eps, entries)
+        # In this order nothing is rounded at the scale of the whole change, which may be many times the budget.
+        shrunk = (size - torch.where(over, kink, 0.0)).add_(torch.where(over, below, 0.0))
+        clipped = torch.minimum(shrunk.clamp_min_(0.0), room)
     return clipped.mul_(d.sign()).view(delta.shape)
 
 
-def _l1_threshold(size: Tensor, room: Tensor, total: Tensor, eps: float, entries: int) -> Tensor:
-    """By how much to shrink `(N, D)` sizes, `(N, 1)`; no sample over the budget has more than `entries` non-zeros."""
+def _l1_threshold(size: Tensor, room: Tensor, eps: float, entries: int) -> tuple[Tensor, Tensor]:
+    """By how much to shrink `(N, D)` sizes: a kink, and how far below it, `(N, 1)` each.
+
+    No sample over the budget may have more than `entries` non-zeros.
+    """
     size, order = size.topk(entries, 1)
     start = (size - room.gather(1, order)).clamp_min_(0.0)
-    kinks, order = torch.cat([start, size], 1).sort(1)
+    kinks, order = torch.cat([size, start], 1).sort(1, descending=True)
+    # From the largest kink down, so that what is added up never exceeds the budget.
     slope = torch.where(order < entries, 1.0, -1.0).to(size.dtype).cumsum(1)
-    taken = (slope[:, :-1] * kinks.diff(dim=1)).cumsum(1)
-    # What is left of the budget spent at each kink: all of it at the first, less what every interval took away.
-    left = torch.cat([total, total - taken], 1)
-    at = (left > eps).sum(1, keepdim=True).clamp_min_(1) - 1
-    excess = left.gather(1, at) - eps
-    threshold = kinks.gather(1, at) + excess / slope.gather(1, at).clamp_min_(1.0)
-    return torch.where(total > eps, threshold, 0.0)
+    spent = (slope[:, :-1] * (kinks[:, :-1] - kinks[:, 1:])).cumsum(1)
+    spent = torch.cat([torch.zeros_like(spent[:, :1]), spent], 1)
+    at = (spent <= eps).sum(1, keepdim=True).clamp_min_(1) - 1
+    kink, unspent = kinks.gather(1, at), eps - spent.gather(1, at)
+    return kink, torch.minimum(unspent / slope.gather(1, at).clamp_min_(1.0), kink)
 
 
 def per_sample(values: Tensor, like: Tensor) -> Tensor:

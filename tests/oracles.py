@@ -46,13 +46,20 @@ class Linear:
     eps: float
 
     @classmethod
-    def draw(cls, shape: tuple[int, ...], num_classes: int, n: int, norm: Norm, seed: int = 0) -> Linear:
-        """Random weights; `n` random samples with the labels that the model itself gives them."""
+    def draw(
+        cls, shape: tuple[int, ...], num_classes: int, n: int, norm: Norm, seed: int = 0, rivals: int | None = None
+    ) -> Linear:
+        """Random weights; `n` random samples with the labels that the model itself gives them.
+
+        With fewer `rivals` than classes, only that many classes are ever in question. Between two, every loss rises
+        in the same direction; among more, only an attack that tries each class is sure to find the nearest.
+        """
         generator = torch.Generator().manual_seed(seed)
         layer = nn.Linear(math.prod(shape), num_classes)
         layer.weight.data = torch.randn(layer.weight.shape, generator=generator)
         # The grey sample ties all classes, so that moving towards it scales every distance.
         layer.bias.data = -0.5 * layer.weight.data.sum(1)
+        layer.bias.data[rivals or num_classes :] -= 20.0
         network = nn.Sequential(nn.Flatten(), layer).eval().requires_grad_(False)
         x = 0.5 + 0.1 * (torch.rand(8 * n, *shape, generator=generator) - 0.5)
         distances = _distances(layer, network(x), norm)

@@ -12,7 +12,7 @@ import torch
 
 from auditor.norms import per_sample
 from auditor.types import Norm
-from auditor_attacks._steps import largest, unit_l2
+from auditor_attacks._steps import largest, signs, unit_l2
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +50,7 @@ class Halving:
 
     def propose(self, point: Tensor, gradient: Tensor) -> Tensor:
         ball = self._ball
-        direction = gradient.sign() if ball.norm is Norm.LINF else unit_l2(gradient)
+        direction = signs(gradient) if ball.norm is Norm.LINF else unit_l2(gradient)
         ahead = ball.project(direction.mul_(per_sample(self._length, direction)).add_(point))
         if self._before is not None:
             # point + 0.75 (ahead - point) + 0.25 (point - before)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from auditor.rng import Rng
 
 _SMALLEST = torch.finfo(torch.float32).tiny
+_LARGEST = torch.finfo(torch.float32).max
 
 
 class Ball:
@@ -74,6 +75,11 @@ class Ball:
         return per_sample(rng.uniform().pow(1.0 / dimensions) * self.eps, self.x)
 
 
+def signs(gradient: Tensor) -> Tensor:
+    """-1, 0 or 1. NaN stays NaN, where `Tensor.sign` makes it 0: a sample without a gradient is not robust."""
+    return gradient.mul(_LARGEST).clamp_(-1.0, 1.0)
+
+
 def unit_l2(gradient: Tensor) -> Tensor:
     """Each sample scaled to length 1, however small it is; zero stays zero."""
     flat = gradient.flatten(1)
@@ -88,16 +94,16 @@ def largest(gradient: Tensor, count: Tensor, most: int) -> Tensor:
     flat = gradient.flatten(1)
     size = flat.abs()
     least = size.topk(most, 1).values.gather(1, count[:, None] - 1)
-    signs = flat.sign().mul_(size >= least)
-    signs /= signs.abs().sum(1, keepdim=True).clamp_min_(1.0)
-    return signs.view_as(gradient)
+    step = signs(flat).mul_(size >= least)
+    step /= step.abs().sum(1, keepdim=True).clamp_min_(1.0)
+    return step.view_as(gradient)
 
 
 def steepest(gradient: Tensor, ball: Ball) -> Tensor:
     """The point of the ball that raises the linear function with this gradient most (for l2 up to clipping)."""
     match ball.norm:
         case Norm.LINF:
-            return ball.project(gradient.sign().mul_(ball.eps).add_(ball.x))
+            return ball.project(signs(gradient).mul_(ball.eps).add_(ball.x))
         case Norm.L2:
             return ball.project(unit_l2(gradient).mul_(ball.eps).add_(ball.x))
     # l1: spend the budget on the largest entries, each as far as the box lets it go.
@@ -107,5 +113,5 @@ def steepest(gradient: Tensor, ball: Ball) -> Tensor:
     sorted_room = room.gather(1, order)
     spent = sorted_room.cumsum(1) - sorted_room
     spend = torch.minimum((ball.eps - spent).clamp_min_(0.0), sorted_room)
-    delta = torch.zeros_like(flat).scatter_(1, order, spend).mul_(flat.sign())
+    delta = torch.zeros_like(flat).scatter_(1, order, spend).mul_(signs(flat))
     return (x + delta).view_as(gradient)

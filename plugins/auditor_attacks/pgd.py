@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,7 +13,7 @@ from auditor.norms import per_sample
 from auditor.parameters import parameter
 from auditor.types import Access, Norm
 from auditor_attacks import _losses
-from auditor_attacks._steps import Ball, largest, unit_l2
+from auditor_attacks._steps import Ball, largest, signs, unit_l2
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,7 +66,7 @@ class PGD(Attack):
                 if self.momentum:
                     velocity.mul_(self.momentum).add_(_unit_mean(gradient))
                     gradient = velocity
-                candidate = ball.project(_direction(gradient, ball.norm).mul_(length).add_(candidate))
+                candidate = ball.project(_step(gradient, ball.norm, length).add_(candidate))
         return candidate
 
 
@@ -74,12 +75,14 @@ def _unit_mean(gradient: Tensor) -> Tensor:
     return gradient / per_sample(gradient.flatten(1).abs().mean(1).clamp_min(1e-30), gradient)
 
 
-def _direction(gradient: Tensor, norm: Norm) -> Tensor:
-    """Steepest ascent of length 1; for l1 shared by the top percent, as in SLIDE (arXiv:1904.13000)."""
+def _step(gradient: Tensor, norm: Norm, length: float) -> Tensor:
+    """Steepest ascent of this length; for l1 shared by the top percent, as in SLIDE (arXiv:1904.13000)."""
     match norm:
         case Norm.LINF:
-            return gradient.sign()
+            return signs(gradient).mul_(length)
         case Norm.L2:
-            return unit_l2(gradient)
-    percent = max(gradient[0].numel() // 100, 1)
-    return largest(gradient, torch.full((len(gradient),), percent, device=gradient.device), percent)
+            return unit_l2(gradient).mul_(length)
+    dimensions = gradient[0].numel()
+    # No entry has room for more than 1, so a longer step is shared by more of them.
+    entries = min(max(dimensions // 100, math.ceil(length)), dimensions)
+    return largest(gradient, torch.full((len(gradient),), entries, device=gradient.device), entries).mul_(length)

@@ -1,0 +1,194 @@
+"""What every attack promises the engine, whatever the model."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from auditor_attacks import auditor_attacks
+from auditor_attacks.apgd import APGD
+from auditor_attacks.fgsm import FGSM
+from auditor_attacks.noise import Noise
+from auditor_attacks.pgd import PGD
+from auditor_attacks.square import Square
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from auditor.attack import Attack
+from auditor.errors import UsageError
+from auditor.norms import distance, tolerance
+from auditor.types import Norm, Threat
+from tests.oracles import run, target_of
+
+EPS = {Norm.LINF: 0.1, Norm.L2: 0.6, Norm.L1: 2.0}
+ATTACKS = (
+    Noise(draws=3),
+    FGSM(),
+    PGD(steps=4, restarts=2),
+    PGD(steps=4, momentum=0.75, loss="margin"),
+    APGD(steps=12, restarts=2),
+    APGD(steps=12, loss="dlr"),
+    APGD(steps=12, loss="dlr-targeted", targets=3),
+    Square(queries=40),
+)
+every_attack = pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: a.label)
+every_norm = pytest.mark.parametrize("norm", list(EPS))
+
+
+def network(shape: tuple[int, ...], num_classes: int, seed: int = 0) -> nn.Module:
+    """A smooth little network that is easy to fool, with the labels it gives to samples as truth."""
+    generator = torch.Generator().manual_seed(seed)
+    entries = int(torch.tensor(shape).prod())
+    model = nn.Sequential(nn.Flatten(), nn.Linear(entries, 16), nn.Tanh(), nn.Linear(16, num_classes)).eval()
+    for parameter in model.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=generator) * 0.7
+    return model.requires_grad_(False)
+
+
+def samples(model: nn.Module, shape: tuple[int, ...], n: int, seed: int = 1) -> tuple[Tensor, Tensor]:
+    x = torch.rand(n, *shape, generator=torch.Generator().manual_seed(seed))
+    # Corners of the box are where clipping matters.
+    x = torch.where(x < 0.2, 0.0, torch.where(x > 0.8, 1.0, x))
+    return x, model(x).argmax(1)
+
+
+def test_the_plugin_offers_five_attacks_with_distinct_names() -> None:
+    names = [attack.name for attack in auditor_attacks()]
+    assert sorted(names) == ["apgd", "fgsm", "noise", "pgd", "square"]
+
+
+def test_importing_the_plugin_does_not_import_torch() -> None:
+    code = "import sys, auditor_attacks; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("attack", auditor_attacks(), ids=lambda a: a.name)
+def test_attacks_say_what_they_find_what_they_miss_and_what_they_cost(attack: type[Attack]) -> None:
+    assert attack.__doc__
+    assert all(heading in attack.__doc__ for heading in ("Finds:", "Blind to:", "Cost:"))
+    assert all("help" in field.metadata for field in dataclasses.fields(attack))
+
+
+def test_labels_tell_configurations_apart() -> None:
+    labels = [APGD().label, APGD(loss="dlr").label, APGD(loss="dlr-targeted").label, PGD(loss="margin").label]
+    assert labels == ["apgd-ce", "apgd-dlr", "apgd-t", "pgd-margin"]
+
+
+@pytest.mark.parametrize("values", [{"steps": 0}, {"loss": "entropy"}, {"rho": 2.0}], ids=str)
+def test_parameters_out_of_bounds_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="apgd"):
+        APGD(**values)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    attack=st.sampled_from(ATTACKS),
+    norm=st.sampled_from(list(EPS)),
+    shape=st.sampled_from([(1, 6, 6), (3, 4, 7), (1, 1, 1), (2, 9), (13,), (3, 2, 1)]),
+    num_classes=st.integers(2, 6),
+    n=st.integers(1, 5),
+    scale=st.floats(0.01, 5.0),
+)
+def test_candidates_and_examples_keep_to_ball_and_box(
+    attack: Attack, norm: Norm, shape: tuple[int, ...], num_classes: int, n: int, scale: float
+) -> None:
+    model = network(shape, num_classes)
+    x, y = samples(model, shape, n)
+    threat = Threat(norm=norm, eps=EPS[norm] * scale)
+    outcome = run(attack, target_of(model, num_classes), x, y, threat)
+    for points in (outcome.best, outcome.candidates):
+        if points is not None:
+            assert points.shape == x.shape
+            assert points.dtype == torch.float32
+            assert points.min() >= 0.0
+            assert points.max() <= 1.0
+            assert (distance(points, x, norm) <= threat.eps + tolerance(norm, threat.eps)).all()
+
+
+@every_norm
+@every_attack
+def test_neither_the_batch_nor_its_order_changes_what_is_found(attack: Attack, norm: Norm) -> None:
+    # Sums in float64 leave rounding no room to tell batch sizes apart.
+    model = network((1, 6, 6), 5)
+    exact = network((1, 6, 6), 5).double()
+    target = target_of(lambda x: exact(x.double()), 5)
+    x, y = samples(model, (1, 6, 6), 9)
+    threat = Threat(norm=norm, eps=EPS[norm] / 2)
+    whole = run(attack, target, x, y, threat)
+    assert 0 < whole.found.sum() or isinstance(attack, Noise)
+    for rows in (torch.arange(9).flip(0), torch.tensor([4]), torch.tensor([7, 0, 3])):
+        part = run(attack, target, x[rows], y[rows], threat, indices=rows)
+        assert torch.equal(part.found, whole.found[rows])
+        found = part.found
+        assert torch.allclose(part.best[found], whole.best[rows][found], atol=1e-6)
+
+
+@every_norm
+@every_attack
+def test_inputs_model_and_global_random_state_stay_untouched(attack: Attack, norm: Norm) -> None:
+    model = network((3, 5, 5), 4)
+    x, y = samples(model, (3, 5, 5), 4)
+    before = x.clone(), y.clone(), [p.clone() for p in model.parameters()], torch.get_rng_state()
+    run(attack, target_of(model, 4), x, y, Threat(norm=norm, eps=EPS[norm]))
+    assert torch.equal(x, before[0])
+    assert torch.equal(y, before[1])
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), before[2], strict=True))
+    assert all(p.grad is None and not p.requires_grad for p in model.parameters())
+    assert torch.equal(torch.get_rng_state(), before[3])
+
+
+@every_norm
+@every_attack
+@pytest.mark.parametrize("num_classes", [2, 3, 4])
+def test_few_classes_are_attacked_like_many(attack: Attack, norm: Norm, num_classes: int) -> None:
+    model = network((12,), num_classes)
+    x, y = samples(model, (12,), 8)
+    outcome = run(attack, target_of(model, num_classes), x, y, Threat(norm=norm, eps=4.0 * EPS[norm]))
+    assert outcome.found.any() or isinstance(attack, Noise)
+    wrong = model(outcome.best).argmax(1) != y
+    assert torch.equal(wrong, outcome.found)
+
+
+@every_norm
+@every_attack
+def test_a_model_that_answers_nan_breaks_no_attack_and_counts_as_nothing_found(attack: Attack, norm: Norm) -> None:
+    target = target_of(lambda x: x.flatten(1)[:, :5] * torch.nan, 5)
+    x, y = torch.rand(3, 1, 4, 4), torch.tensor([0, 1, 2])
+    assert not run(attack, target, x, y, Threat(norm=norm, eps=EPS[norm])).found.any()
+
+
+@every_norm
+@pytest.mark.parametrize("attack", [FGSM(), PGD(steps=3), APGD(steps=12)], ids=lambda a: a.label)
+def test_samples_whose_gradient_is_nan_come_back_as_nan(attack: Attack, norm: Norm) -> None:
+    model = network((8,), 3)
+
+    def brittle(x: Tensor) -> Tensor:
+        # At 0 the slope of the root is infinite, and infinity times 0 is NaN; the value is 0.
+        return model(x) + (0.0 * x[:, :1]).sqrt()
+
+    x, y = samples(model, (8,), 3)
+    candidates = run(attack, target_of(brittle, 3), x, y, Threat(norm=norm, eps=1e-4)).candidates
+    assert candidates is not None
+    assert candidates.isnan().flatten(1).any(1).all()
+
+
+@every_norm
+@every_attack
+def test_passes_are_what_the_forecast_says(attack: Attack, norm: Norm) -> None:
+    model = network((1, 6, 6), 5)
+    x, y = samples(model, (1, 6, 6), 4)
+    outcome = run(attack, target_of(model, 5), x, y, Threat(norm=norm, eps=1e-6))
+    forecast = attack.passes(5)
+    assert forecast is not None
+    if isinstance(attack, APGD) and norm is Norm.L1:
+        # Each of the two larger balls is entered with a pass of its own.
+        entered = 2 * attack.restarts * (attack.targets if attack.loss == "dlr-targeted" else 1)
+        forecast = dataclasses.replace(forecast, forwards=forecast.forwards + entered)
+    assert outcome.backwards == 4 * forecast.backwards
+    # What an attack returns is judged outside of it; noise counts that among its draws.
+    assert outcome.forwards == 4 * (forecast.forwards - isinstance(attack, Noise))

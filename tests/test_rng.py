@@ -1,0 +1,139 @@
+"""Random numbers belong to samples: the same wherever, whenever and with whomever they are drawn."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from auditor.rng import Rng
+
+INDICES = torch.arange(6)
+MASK = (1 << 64) - 1
+
+
+def streams(seed: int = 0, name: str = "attack", indices: torch.Tensor = INDICES) -> Rng:
+    return Rng.keyed(seed, name, indices)
+
+
+def splitmix(state: int) -> int:
+    """SplitMix64's finaliser in Python's own integers."""
+    state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & MASK
+    return state ^ (state >> 31)
+
+
+def test_the_hash_is_splitmix64() -> None:
+    keys = [0, 1, 12345, MASK, 1 << 63]
+    signed = torch.tensor([key - (1 << 64) if key >> 63 else key for key in keys])
+    golden = 0x9E3779B97F4A7C15
+    expected = []
+    for key in keys:
+        base = splitmix((key + golden) & MASK)
+        expected.append([(splitmix((base + golden * (place + 1)) & MASK) >> 40) / 2**24 for place in range(3)])
+    assert Rng(signed).uniform(3).tolist() == expected
+
+
+def test_reference_value_of_the_first_splitmix_output() -> None:
+    # First output for state 0, as printed by the reference implementation.
+    assert splitmix(0x9E3779B97F4A7C15) == 0xE220A8397B1DCDAF
+
+
+@pytest.mark.parametrize("draw", ["uniform", "normal", "signs"])
+def test_what_a_sample_is_dealt_does_not_depend_on_the_batch(draw: str) -> None:
+    whole = getattr(streams(), draw)(3, 4)
+    some = torch.tensor([4, 1])
+    assert torch.equal(getattr(streams(indices=some), draw)(3, 4), whole[some])
+    assert torch.equal(getattr(streams().select(some), draw)(3, 4), whole[some])
+
+
+def test_draws_follow_each_other_and_repeat_from_the_start() -> None:
+    rng, again = streams(), streams()
+    first, second = rng.uniform(5), rng.uniform(5)
+    assert not torch.equal(first, second)
+    assert torch.equal(first, again.uniform(5))
+    assert torch.equal(second, again.uniform(5))
+
+
+def test_a_selection_advances_the_streams_it_was_taken_from() -> None:
+    rng, other = streams(), streams()
+    rng.select(torch.tensor([0])).uniform(2)
+    other.uniform(2)
+    assert torch.equal(rng.uniform(2), other.uniform(2))
+
+
+def test_seed_name_sample_and_fork_each_give_other_numbers() -> None:
+    rows = [
+        streams().uniform(8),
+        streams(seed=1).uniform(8),
+        streams(name="other").uniform(8),
+        streams().fork("part").uniform(8),
+        streams().fork("another part").uniform(8),
+    ]
+    values = torch.cat(rows)
+    assert len(values.unique(dim=0)) == len(values)
+
+
+def test_a_fork_does_not_depend_on_what_was_drawn_before() -> None:
+    rng = streams()
+    rng.uniform(100)
+    assert torch.equal(rng.fork("part").uniform(4), streams().fork("part").uniform(4))
+
+
+def test_global_random_state_is_neither_read_nor_changed() -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = streams().normal(4)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert torch.equal(streams().normal(4), first)
+
+
+@pytest.mark.parametrize(
+    ("draw", "distribution"),
+    [
+        (lambda rng: rng.uniform(5000), stats.uniform()),
+        (lambda rng: rng.uniform(5000, low=-3.0, high=2.0), stats.uniform(-3.0, 5.0)),
+        (lambda rng: rng.normal(5000), stats.norm()),
+    ],
+    ids=["uniform", "scaled", "normal"],
+)
+def test_draws_are_distributed_as_named(draw: object, distribution: object) -> None:
+    values = draw(streams())  # type: ignore[operator]
+    assert values.dtype == torch.float32
+    assert stats.kstest(values.flatten().numpy(), distribution.cdf).pvalue > 1e-3  # type: ignore[attr-defined]
+    # Neither between samples nor between neighbours is anything correlated.
+    correlation = torch.corrcoef(values).fill_diagonal_(0.0)
+    assert correlation.abs().max() < 5.0 / math.sqrt(5000)
+    neighbours = torch.corrcoef(torch.stack([values[:, 1:].flatten(), values[:, :-1].flatten()]))[0, 1]
+    assert neighbours.abs() < 4.0 / math.sqrt(30000)
+
+
+def test_uniform_numbers_stay_below_the_upper_end() -> None:
+    values = streams(indices=torch.arange(64)).uniform(4096)
+    assert values.min() >= 0.0
+    assert values.max() < 1.0
+
+
+@pytest.mark.parametrize("high", [2, 7, 1000])
+def test_integers_are_even_over_their_range(high: int) -> None:
+    values = streams().integers(high, 5000).flatten()
+    assert values.min() >= 0
+    assert values.max() < high
+    counts = torch.bincount(values, minlength=high).numpy()
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_signs_are_plus_and_minus_one_equally_often() -> None:
+    values = streams().signs(5000)
+    assert set(values.unique().tolist()) == {-1.0, 1.0}
+    assert values.mean().abs() < 4.0 / math.sqrt(30000)
+
+
+def test_shapes_follow_the_samples() -> None:
+    rng = streams()
+    assert len(rng) == 6
+    assert rng.uniform().shape == (6,)
+    assert rng.normal(2, 3).shape == (6, 2, 3)
