@@ -15,7 +15,7 @@ from auditor.onnx.files import read_model
 from auditor.target import notices
 from auditor.target.base import Target
 from auditor.target.metadata import fill
-from auditor.target.runtime import Runtime, open_session
+from auditor.target.runtime import Runtime, full_precision, open_session
 
 if TYPE_CHECKING:
     import onnx
@@ -40,6 +40,8 @@ def load(path: str, options: ModelOptions, device: torch.device) -> Target | Non
         return _load(file, path, options, device)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (TypeError, ValueError) as error:  # protobuf gives bytes where a name is no text, and all stumble over them
+        raise ModelError(f"{path} is damaged ({error}); write or download it again.") from error
 
 
 def _load(file: Path, source: str, options: ModelOptions, device: torch.device) -> Target:
@@ -100,7 +102,8 @@ def _casting(twin: Twin) -> Network:
     dtype = twin.input_dtype if twin.input_dtype.is_floating_point else torch.float32
 
     def run(x: torch.Tensor) -> torch.Tensor:
-        answer: torch.Tensor = twin(x.to(dtype))
+        with full_precision():
+            answer: torch.Tensor = twin(x.to(dtype))
         return answer
 
     return run

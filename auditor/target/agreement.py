@@ -24,10 +24,14 @@ RELATIVE = 1e-3
 """Largest difference of a float model, as a share of the range of its logits."""
 
 QUANTA = 2
-"""Largest difference of a quantised model, in steps of its output: ONNX Runtime differs as much from itself."""
+"""Steps of its output that a quantised model may always differ by: one rounding more or less on either side."""
 
 RELATIVE_QUANTISED = 0.05
-"""For quantised models whose output is not quantised itself, as a share of the range."""
+"""Largest difference of a quantised model, as a share of the range, where that is more than the steps.
+
+Roundings add up with depth: of a ResNet-18 in int8 ONNX Runtime differs from itself by 4 steps of 233 (1.7 %) between
+its levels of optimisation, and the twin by 5, with every label the same.
+"""
 
 _BATCH = 32
 _DISTINCT = 5  # fewer values may lie on a grid by chance
@@ -43,7 +47,7 @@ class Agreement:
         scale: range of the deployed model's logits.
         tolerance: largest difference at which they still agree.
         label_flips: samples that they label differently though the deployed model's margin is above the tolerance.
-        quantum: step of a quantised model's outputs, or None; then all numbers are in units of the outputs.
+        quantum: step of a quantised model's outputs, or None where they lie on no grid.
     """
 
     max_abs_diff: float
@@ -75,9 +79,7 @@ def agreement(target: Target, x: Images) -> Agreement:
     # Logits that are all alike still carry rounding errors of their own size.
     scale = max(high - low, 1e-2 * max(abs(low), abs(high)), 1e-6)
     quantum = _lattice(deployed, scale) if quantised else None
-    tolerance = scale * (RELATIVE_QUANTISED if quantised else RELATIVE)
-    if quantum is not None:
-        tolerance = QUANTA * quantum * (1 + 1e-3)
+    tolerance = max(scale * (RELATIVE_QUANTISED if quantised else RELATIVE), QUANTA * (1 + 1e-3) * (quantum or 0.0))
     same = (deployed == twin) | (deployed.isnan() & twin.isnan())
     difference = torch.where(same, 0.0, (deployed - twin).abs()).nan_to_num(torch.inf, torch.inf)
     best = deployed.topk(2, 1)
@@ -98,7 +100,7 @@ def distrust(result: Agreement) -> Finding:
         measure = f"{result.max_abs_diff:.3g} at a range of {result.scale:.3g} (rounding: up to {result.tolerance:.3g})"
     else:
         steps = result.max_abs_diff / result.quantum
-        measure = f"{steps:.1f} steps of its quantised output (rounding: up to {QUANTA})"
+        measure = f"{steps:.1f} steps of its quantised output (rounding: up to {result.tolerance / result.quantum:.1f})"
     return Finding(
         code=notices.TWIN,
         severity=Severity.WARN,

@@ -12,6 +12,7 @@ import torch
 from auditor.errors import ModelError
 from auditor.target.batching import as_rows
 from auditor.target.head import Head
+from auditor.target.layout import refuse_giant
 from auditor.target.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -97,6 +98,10 @@ class Target:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     frozen_mode: Callable[[], AbstractContextManager[None]] = nullcontext
     num_classes: int = 0
+
+    def __post_init__(self) -> None:
+        # Before anybody scales samples to it.
+        refuse_giant(self.input_shape or ())
 
     def answer(self, x: Images) -> Logits:
         """What the deployed model says of `x`, `(N, …)` in `[0, 1]`: logits `(N, K)` float32 on `device`, no graph.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from auditor.target.base import Target
     from auditor.types import Images
 
-PROBE = 16
+PROBE = 8
 """Samples that the model is asked about to learn what its answers are."""
 
 TWIN_TOLERANCE = 1e-2

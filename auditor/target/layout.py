@@ -14,7 +14,7 @@ Layout: TypeAlias = Literal["nchw", "nhwc", "flat"]
 Dims: TypeAlias = tuple[int | None, ...]
 
 MAX_INPUT = 2**28
-"""Most values that one network input may have: 1 GiB of float32. Larger is a broken or hostile file."""
+"""Most values that an input may declare, its batch included: 1 GiB of float32. More is a broken or hostile file."""
 
 
 def fit(
@@ -30,10 +30,7 @@ def fit(
 
     Raises:
         DataError: samples of this shape cannot become that input, or in more than one way.
-        ModelError: the input is too large to be meant.
     """
-    if wanted is not None and math.prod(size or 1 for size in wanted) > MAX_INPUT:
-        raise ModelError(f"The model takes inputs of {shape_text(wanted)}, more than any machine could audit.")
     if len(sample) != 3:
         return _fit_any(base, sample, wanted)
     scaled = (sample[0], *(base.size or sample[1:]))
@@ -52,6 +49,12 @@ def fit(
     if found is None:
         raise DataError(_misfit(sample, scaled, wanted, layout))
     return found
+
+
+def refuse_giant(dims: Dims) -> None:
+    """Raise ModelError where a network declares an input too large to be meant."""
+    if math.prod(size or 1 for size in dims) > MAX_INPUT:
+        raise ModelError(f"The model takes inputs of {shape_text(dims)}, more than a machine could feed it.")
 
 
 def shape_text(dims: Sequence[int | None]) -> str:

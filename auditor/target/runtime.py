@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch  # before onnxruntime, which then finds torch's CUDA libraries
@@ -59,7 +60,10 @@ def open_session(model: Path | bytes, device: torch.device, providers: Sequence[
     arguments = [(name, _provider_options(name, device)) for name in wanted if name != "CPUExecutionProvider"]
     try:
         source = model if isinstance(model, bytes) else str(model)
-        session = ort.InferenceSession(source, options, providers=[*arguments, "CPUExecutionProvider"])
+        # Its own fallback prints, and could move a session to another device in the middle of an audit.
+        session = ort.InferenceSession(
+            source, options, providers=[*arguments, "CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:  # its classes share no base but Exception
         raise ModelError(f"ONNX Runtime cannot load the model: {_sentence(error)}") from error
     missing = [name for name in asked if name not in session.get_providers()]
@@ -80,7 +84,20 @@ def _provider(name: str) -> str:
 
 
 def _provider_options(name: str, device: torch.device) -> dict[str, str]:
-    return {"device_id": str(device.index or 0)} if name in _ON_GPU else {}
+    place = {"device_id": str(device.index or 0)} if name in _ON_GPU else {}
+    # TF32 moves logits by a thousandth, more than the batch or the machine may change what is counted.
+    return place | ({"use_tf32": "0"} if name == "CUDAExecutionProvider" else {})
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Convolutions of torch on CUDA without TF32, as in the sessions that they are compared with."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 class Runtime:

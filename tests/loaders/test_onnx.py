@@ -468,6 +468,13 @@ def test_flipped_bytes_never_give_a_traceback(tmp_path: Path) -> None:
     assert refused > 0
 
 
+def test_names_that_are_no_text_are_told_in_a_sentence(tmp_path: Path) -> None:
+    path = linear(tmp_path / "m.onnx", ending="Softmax").path
+    path.write_bytes(path.read_bytes().replace(b"Softmax", b"Softma\xca"))
+    with pytest.raises(ModelError, match="is damaged"):
+        load(path)
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model file at"):
         load(tmp_path / "m.onnx")
@@ -527,3 +534,17 @@ def test_weights_in_constant_nodes_are_weights(tmp_path: Path) -> None:
     proto.graph.node.extend(nodes)
     onnx.save(proto, model.path)
     assert_answers(bound(model.path), model.logits(X))
+
+
+def test_what_the_page_writes_into_a_file_is_read_from_it(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "bring-your-model.md").read_text("utf-8")
+    python, beside = (page.partition(f"```{kind}\n")[2].partition("```")[0] for kind in ("python", "json"))
+    model = linear(tmp_path / "model.onnx")
+    (tmp_path / "model.auditor.json").write_text(beside)
+    expected = bound(model.path)
+    (tmp_path / "model.auditor.json").unlink()
+    subprocess.run([sys.executable, "-c", python], cwd=tmp_path, check=True)
+    target = bound(model.path)
+    assert target.classes == expected.classes == ("cat", "dog", "owl")
+    assert_answers(target, model.logits((X - 0.5) / 0.25))
+    assert_answers(expected, model.logits((X - 0.5) / 0.25))

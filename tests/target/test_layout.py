@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from auditor.errors import DataError, ModelError
+from auditor.errors import DataError
 from auditor.target.layout import fit
 from auditor.target.preprocessing import Preprocessing
 
@@ -80,8 +80,3 @@ def test_shapes_that_cannot_be_meant_are_both_named(
 def test_an_input_size_against_the_models_own_is_refused() -> None:
     with pytest.raises(DataError, match=r"--input-size 64,64 does not fit .* 3x224x224"):
         fit(Preprocessing(size=(64, 64)), (3, 32, 32), (3, 224, 224), "auto")
-
-
-def test_an_input_that_no_machine_could_hold_is_refused_before_it_is_made() -> None:
-    with pytest.raises(ModelError, match="1000000x1000000"):
-        fit(BASE, (3, 32, 32), (3, 1_000_000, 1_000_000), "auto")
