@@ -96,7 +96,7 @@ class ClassLine:
     interval: Annotated[str, "Interval of the robust accuracy."]
     gap: Annotated[str, "Difference from the mean, in points."]
     width: Annotated[float, "Robust accuracy in percent, for the small bar."]
-    weak: Annotated[bool, "Whether it lies more than 15 points below the mean."]
+    weak: Annotated[bool, "Whether it lies more than 15 points below the mean, and not by chance."]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,5 +103,5 @@ def data_uri(image: np.ndarray) -> str:
     if (factor := -(-max(picture.size) // _LARGE)) > 1:
         picture = picture.reduce(factor)
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
+    picture.save(buffer, format="PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

@@ -114,18 +114,19 @@ def _class(line: ClassLine, table: ClassTable, names: tuple[str, ...] | None) ->
         interval=words.interval(line.interval),
         gap=f"{100 * gap:+.1f}".replace("-", "−"),
         width=100 * line.upper,
-        weak=-gap > ALARMING_GAP,
+        weak=-gap > ALARMING_GAP and line.interval[1] < table.mean,
     )
 
 
 def _worst(table: ClassTable, names: tuple[str, ...] | None) -> str:
     worst = table.worst
-    name, n = words.class_name(worst.label, names), words.count(worst.n, "sample")
     if len(table.lines) == 1:
-        return f"All samples are of one class, {name}."
+        return f"All samples are of one class, {words.class_name(worst.label, names)}."
     if table.gap <= 0.0:
         return "All classes are equally robust."
-    most = "at most " if worst.not_evaluated else ""
+    ties = sum(line.upper == worst.upper for line in table.lines)
+    head = "Weakest class:" if ties == 1 else f"{words.count(ties, 'class')} are weakest, among them"
+    share = f"{'at most ' if worst.not_evaluated else ''}{words.percent(worst.upper)} robust"
+    name, n = words.class_name(worst.label, names), words.count(worst.n, "sample")
     doubt = " With so few samples that may be chance." if table.gap_may_be_chance else ""
-    share = words.percent(worst.upper)
-    return f"Weakest class: {name}, {most}{share} robust ({n}), {words.points(table.gap)} below the mean.{doubt}"
+    return f"{head} {name}, {share} ({n}), {words.points(table.gap)} below the mean.{doubt}"
