@@ -1,15 +1,52 @@
 from __future__ import annotations
 
+from auditor.formats.html.charts.bars import bar_chart
 from auditor.formats.html.charts.cascade import cascade_chart
 from auditor.formats.html.charts.curve import curve_chart
 from auditor.formats.views.cascade import cascade
 from auditor.formats.views.curve import Curve, Point
-from auditor.result.record import AttackRun
+from auditor.result.record import AttackRun, ModelResult, ThreatResult
 
 
 def curve(*eps: float) -> Curve:
     points = tuple(Point(e, 1.0 - e, (0.9 - e, 1.0 - e)) for e in (0.0, *eps))
     return Curve("l2", points, ((0.25, 0.75), (0.5, 0.5)))
+
+
+def test_bars_are_shares_of_the_width_and_what_is_open_says_so() -> None:
+    threats = (
+        ThreatResult(
+            norm="linf",
+            eps=0.1,
+            robust_accuracy=0.25,
+            robust_interval=(0.2, 0.3),
+            robust_upper_bound=0.25,
+            certified_accuracy=0.125,
+        ),
+        ThreatResult(
+            norm="l2", eps=1.0, robust_accuracy=None, robust_interval=None, robust_upper_bound=0.5, not_evaluated=3
+        ),
+    )
+    model = ModelResult(
+        name="m",
+        path="m.onnx",
+        sha256="",
+        format="onnx",
+        gradients="native",
+        clean_accuracy=0.75,
+        clean_interval=(0.7, 0.8),
+        threats=threats,
+    )
+    chart = bar_chart(model)
+    assert chart is not None
+    assert [(bar.label, bar.kind, bar.width, bar.certified) for bar in chart.bars] == [
+        ("clean", "clean", 75.0, None),
+        ("linf 0.1", "robust", 25.0, 12.5),
+        ("l2 1", "open", 50.0, None),
+    ]
+    assert chart.bars[1].value == "25.0% (20.0–30.0%)"
+    assert chart.bars[2].value == "not evaluated, ≤ 50.0%"
+    assert bar_chart(model.model_copy(update={"clean_accuracy": None})) is None
 
 
 def test_marks_lie_where_budget_and_share_say() -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from auditor.errors import RunError
 from auditor.formats.html import Html
-from auditor.result.evidence import folder, read_shard
+from auditor.result.evidence import Shard, folder, read_shard, write_shard
 from auditor.result.record import Finding, Result
 from auditor.result.run import Run
 from tests.formats.finished import CLASSES, EPS, HOSTILE, write_run
@@ -158,6 +158,16 @@ def test_without_evidence_there_are_no_pictures_and_a_reason(run: Run) -> None:
     page = reading(run)
     assert not page.all("img")
     assert "No pictures. The evidence is not in the run directory." in page.text
+
+
+def test_samples_that_are_no_images_have_no_pictures(run: Run) -> None:
+    for path in (run.path / "evidence").glob("**/*.safetensors"):
+        shard = read_shard(path)
+        flat = [images.reshape(len(images), -1) for images in (shard.original, shard.adversarial)]
+        write_shard(path, Shard(shard.index, shard.label, *flat), eight_bit=True)
+    page = reading(run)
+    assert not page.all("img")
+    assert "No pictures. The samples are not images." in page.text
 
 
 def test_damaged_evidence_costs_the_pictures_only(run: Run) -> None:
