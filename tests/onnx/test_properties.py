@@ -108,7 +108,8 @@ def test_pooling_of_any_geometry(agree, geometry, name, ceil, count) -> None:
     sizes, kernel, attributes = geometry
     # A padding as wide as the kernel would make windows that see nothing; ONNX forbids it.
     pads = attributes.get("pads", [])
-    kernel = [max(2, size) for size in kernel]  # ONNX Runtime refuses SAME for a window of one
+    # ONNX Runtime refuses SAME where a stride steps over more than the window sees.
+    attributes["strides"] = [min(pair) for pair in zip(attributes["strides"], kernel, strict=True)]
     attributes["pads"] = [min(pad, k - 1) for pad, k in zip(pads, [*kernel, *kernel], strict=False)]
     if not attributes["pads"]:
         del attributes["pads"]
