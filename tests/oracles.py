@@ -110,8 +110,8 @@ def run(
         candidates = attack.perturb(
             View(target, ledger, attack.access), x, y, threat, Rng.keyed(seed, attack.label, keys)
         )
-        rows = torch.arange(len(x))
-        projected = threat.project(candidates, x)
+        rows = ledger.active.nonzero().squeeze(1)
+        projected = threat.project(candidates, x)[rows]
         ledger.record(rows, projected, target.answer(projected))
     except Finished:
         pass

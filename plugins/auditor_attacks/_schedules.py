@@ -110,9 +110,7 @@ class Sparse:
         return (point != self._ball.x).flatten(1).sum(1)
 
 
-def climb(
-    target: View, y: Tensor, loss: Loss, start: Tensor, schedule: Schedule, steps: int
-) -> tuple[Tensor, Tensor]:
+def climb(target: View, y: Tensor, loss: Loss, start: Tensor, schedule: Schedule, steps: int) -> tuple[Tensor, Tensor]:
     """Raise `loss` for `steps` steps from `start`: the best points `(N, …)` and their loss `(N,)`.
 
     Takes `steps + 1` forward and `steps` backward passes. A sample whose loss turned NaN comes back as NaN.

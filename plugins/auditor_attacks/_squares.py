@@ -138,8 +138,8 @@ class Spikes:
         x = self._canvas.x
         if self._power == 1:
             return self._threat.project(x + delta.view(x.shape), x)
-        size = torch.linalg.vector_norm(delta, dim=(1, 2), keepdim=True).add_(_TINY)
-        return (delta * (self._threat.eps / size)).view(x.shape).add_(x).clamp_(0.0, 1.0)
+        size: Tensor = torch.linalg.vector_norm(delta, dim=(1, 2), keepdim=True)
+        return (delta * (self._threat.eps / (size + _TINY))).view(x.shape).add_(x).clamp_(0.0, 1.0)
 
     def _grid(self) -> Tensor:
         """Bumps of random sign on five by five tiles, `(N, channels, height * width)`."""
@@ -161,7 +161,8 @@ class Spikes:
         return torch.where(turned, lying, standing) * self._rng.signs(self._canvas.channels, 1)
 
     def _length(self, delta: Tensor) -> Tensor:
-        return torch.linalg.vector_norm(delta, self._power, dim=2, keepdim=True)
+        length: Tensor = torch.linalg.vector_norm(delta, self._power, dim=2, keepdim=True)
+        return length
 
 
 def _bump(height: int, width: int, like: Tensor) -> Tensor:
@@ -178,4 +179,4 @@ def _pyramid(height: int, width: int, like: Tensor) -> Tensor:
     ring = torch.maximum(down[:, None], across)
     terms = torch.arange(1, max(height, width) // 2 + 2, device=like.device, dtype=like.dtype).pow(-2.0)
     pyramid = terms.flip(0).cumsum(0).flip(0)[ring]
-    return pyramid / torch.linalg.vector_norm(pyramid)
+    return pyramid / pyramid.square().sum().sqrt()

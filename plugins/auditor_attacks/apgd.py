@@ -83,19 +83,15 @@ class APGD(Attack):
         for rank in range(self._targets(target.num_classes)):
             yield f"target {rank}", _losses.towards(order[:, rank])
 
-    def _climb(
-        self, target: View, x: Images, y: Labels, threat: Threat, loss: Loss, rng: Rng
-    ) -> tuple[Tensor, Tensor]:
+    def _climb(self, target: View, x: Images, y: Labels, threat: Threat, loss: Loss, rng: Rng) -> tuple[Tensor, Tensor]:
         """One restart: the point of highest loss, `(N, …)`, and that loss, `(N,)`."""
         stages = _L1_STAGES if threat.norm is Norm.L1 else ((1.0, 1.0),)
         steps = [int(share * self.steps) for _, share in stages]
         steps[-1] = self.steps - sum(steps[:-1])
-        best, value = None, torch.empty(0)
-        for (radius, _), count in zip(stages, steps, strict=True):
-            if not count:
-                continue
-            ball = Ball(x, threat.norm, radius * threat.eps)
-            start = ball.surface(rng) if best is None else ball.project(best)
-            schedule = Sparse(ball, count) if ball.norm is Norm.L1 else Halving(ball, count, self.rho)
-            best, value = climb(target, y, loss, start, schedule, count)
-        return best, value
+        balls = [Ball(x, threat.norm, radius * threat.eps) for radius, _ in stages]
+        point, value = balls[0].surface(rng), x.new_full((len(x),), -torch.inf)
+        for ball, count in zip(balls, steps, strict=True):
+            if count:
+                schedule = Sparse(ball, count) if ball.norm is Norm.L1 else Halving(ball, count, self.rho)
+                point, value = climb(target, y, loss, ball.project(point), schedule, count)
+        return point, value

@@ -30,9 +30,7 @@ class Noise(Attack):
     access: ClassVar[Access] = Access.LABELS
 
     draws: int = parameter(10, help="noisy copies tried per sample", low=1, high=1_000_000)
-    distribution: str = parameter(
-        "both", help="what the noise is drawn from", choices=("both", "uniform", "gaussian")
-    )
+    distribution: str = parameter("both", help="what the noise is drawn from", choices=("both", "uniform", "gaussian"))
 
     def passes(self, num_classes: int) -> Passes:
         return Passes(forwards=self.draws)

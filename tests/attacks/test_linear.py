@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
+
+from auditor.attack import Attack
+from auditor.types import Norm, Threat
 from auditor_attacks.apgd import APGD
 from auditor_attacks.fgsm import FGSM
 from auditor_attacks.noise import Noise
 from auditor_attacks.pgd import PGD
 from auditor_attacks.square import Square
-
-from auditor.attack import Attack
-from auditor.types import Norm, Threat
 from tests.oracles import Linear, run
 
 NORMS = (Norm.LINF, Norm.L2, Norm.L1)
@@ -53,7 +55,7 @@ def test_targeted_apgd_finds_the_nearest_of_many_classes(shape: tuple[int, ...],
     reach = Threat(norm=norm, eps=1.05 * model.eps)
     assert run(TARGETED, model.target, model.x, model.y, reach).found.all()
     short = Threat(norm=norm, eps=0.95 * model.eps)
-    assert not run(TARGETED, model.target, model.x, model.y, short).found.any()
+    assert not run(dataclasses.replace(TARGETED, steps=20), model.target, model.x, model.y, short).found.any()
 
 
 @pytest.mark.parametrize("shape", [(1, 6, 6), (3, 3, 4), (20,), (1, 2, 3), (1,)], ids=str)
@@ -67,13 +69,13 @@ def test_square_finds_linf_examples_without_gradients(shape: tuple[int, ...]) ->
 
 
 @pytest.mark.parametrize("norm", [Norm.L2, Norm.L1])
-@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 5, 7), (30,)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 5, 7), (30,)], ids=str)
 def test_square_finds_l2_and_l1_examples_at_a_multiple_of_the_exact_distance(
     shape: tuple[int, ...], norm: Norm
 ) -> None:
     # Bumps of several pixels cannot follow the independent weights of single pixels.
     model = Linear.draw(shape, 2, 8, norm)
-    attack = Square(queries=400)
+    attack = Square(queries=250)
     reach = Threat(norm=norm, eps=3.0 * model.eps)
     assert run(attack, model.target, model.x, model.y, reach).found.all()
     short = Threat(norm=norm, eps=0.95 * model.eps)
@@ -84,7 +86,7 @@ def test_square_finds_l2_and_l1_examples_at_a_multiple_of_the_exact_distance(
 @pytest.mark.parametrize("distribution", ["both", "uniform", "gaussian"])
 def test_noise_finds_examples_in_few_dimensions(norm: Norm, distribution: str) -> None:
     model = Linear.draw((1, 1, 2), 2, 8, norm)
-    attack = Noise(draws=300, distribution=distribution)
+    attack = Noise(draws=1000, distribution=distribution)
     reach = Threat(norm=norm, eps=1.15 * model.eps)
     assert run(attack, model.target, model.x, model.y, reach).found.all()
     short = Threat(norm=norm, eps=0.95 * model.eps)
