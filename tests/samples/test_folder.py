@@ -75,6 +75,8 @@ def test_the_digest_follows_pixels_labels_and_nothing_else(
     again = load(make_folder(dict(reversed(_three(pictures).items())), name="again"))
     renamed = load(make_folder({k.replace("cat", "dog"): v for k, v in _three(pictures).items()}, name="renamed"))
     assert first.sha256 == again.sha256 == renamed.sha256
+    swapped = load(make_folder(_three(pictures)), classes=("cat", "ant"))
+    assert swapped.sha256 != first.sha256
     other = {**_three(pictures), "cat/a.png": pictures[3]}
     moved = {"ant/b.png": pictures[0], "ant/deep/er/c.PNG": pictures[1], "cat/a.png": pictures[2]}
     assert (
