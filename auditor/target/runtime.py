@@ -138,7 +138,7 @@ class Runtime:
             # The session computes on a stream of its own and does not wait for torch's.
             torch.cuda.current_stream(self.device).synchronize()
         self._session.run_with_iobinding(binding)
-        # Cloned, since the session may use the memory of its outputs again; a row of scores is small.
+        # Cloned, since the memory belongs to the session, which may go before the answer does.
         return from_dlpack(binding.get_outputs()[0]).clone()
 
     def _cast(self, x: torch.Tensor) -> torch.Tensor:

@@ -238,6 +238,17 @@ def test_of_several_outputs_one_with_as_many_scores_as_classes_is_preferred(tmp_
     assert_answers(target, model.logits(X))
 
 
+def test_an_output_of_another_shape_than_rows_is_passed_over(tmp_path: Path) -> None:
+    model = linear(tmp_path / "m.onnx")
+    proto = onnx.load(model.path)
+    proto.graph.node.append(helper.make_node("Relu", ["x"], ["map"]))
+    proto.graph.output.insert(0, helper.make_tensor_value_info("map", FLOAT, ["n", 1, 4, 4]))
+    onnx.save(proto, model.path)
+    target = bound(model.path)
+    assert_answers(target, model.logits(X))
+    assert not target.findings
+
+
 def test_a_choice_among_outputs_is_told(tmp_path: Path) -> None:
     target = load(two_outputs(tmp_path / "two.onnx", linear(tmp_path / "m.onnx")))
     (finding,) = target.findings

@@ -42,6 +42,7 @@ def not_mappable(x: Tensor) -> Tensor:
         (any_batch, 1, "native"),
         (only(1), 1, "vmap"),
         (only(1), None, "vmap"),
+        (only(2), 2, "vmap"),
         (only(4), 4, "vmap"),
         (first_row_only, None, "vmap"),
         (mixing, None, "vmap"),

@@ -108,6 +108,17 @@ def test_the_runtime_says_nothing_on_stderr(tmp_path: Path, capfd: pytest.Captur
     assert capfd.readouterr().err == ""
 
 
+def test_nor_on_stdout_when_the_file_is_damaged(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """ONNX Runtime prints and tries again where it cannot even read its own complaint."""
+    nodes = [helper.make_node("Wobble", ["x"], ["y"])]
+    io = {"x": (TensorProto.FLOAT, (None, 4))}, {"y": (TensorProto.FLOAT, (None, 4))}
+    path = write(tmp_path / "m.onnx", nodes, *io)
+    path.write_bytes(path.read_bytes().replace(b"Wobble", b"Wobbl\xca"))
+    with pytest.raises(ModelError):
+        open_session(path, CPU)
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("name", ["cpu", "CPUExecutionProvider"])
 def test_providers_go_by_their_short_and_by_their_full_names(tmp_path: Path, name: str) -> None:
     session = open_session(linear(tmp_path / "m.onnx").path, CPU, [name])
