@@ -36,12 +36,16 @@ class SitePackages:
 
     folder: Path
 
-    def install(self, distribution: str, entry: str, source: str, *, metadata: bool = True) -> None:
-        """Version 1.0 of a distribution: one module, named after it, behind one entry point of the group `auditor`."""
+    def install(self, distribution: str, entry: str, source: str, *, metadata: bytes | None = None) -> None:
+        """Version 1.0 of a distribution: one module, named after it, behind one entry point of the group `auditor`.
+
+        `metadata` replaces what the file METADATA should hold; where it is empty, there is no such file.
+        """
         module = distribution.replace("-", "_")
         (self.folder / f"{module}.py").write_text(textwrap.dedent(source), encoding="utf-8")
         info = self.folder / f"{module}-1.0.dist-info"
         info.mkdir()
-        if metadata:
-            (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        content = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n".encode()
+        if metadata != b"":
+            (info / "METADATA").write_bytes(metadata or content)
         (info / "entry_points.txt").write_text(f"[auditor]\n{entry} = {module}\n")

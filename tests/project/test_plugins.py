@@ -112,6 +112,11 @@ def test_a_hook_that_breaks_is_listed_and_the_others_answer(site: SitePackages, 
     assert failure_of(plugins, "raises").stage == "auditor_attacks"
 
 
+def test_a_hook_may_be_a_generator(site: SitePackages) -> None:
+    site.install("acme-yields", "yields", attack("idle").replace("return [Idle]", "yield Idle"))
+    assert "idle" in load().attacks()
+
+
 def test_a_hook_may_answer_with_nothing(site: SitePackages) -> None:
     site.install("acme-quiet", "quiet", "import auditor\n@auditor.hookimpl\ndef auditor_attacks(): return None")
     plugins = load()
@@ -221,8 +226,9 @@ def test_a_kill_switch_that_is_off_is_off(site: SitePackages, value: str) -> Non
     assert acme(load(AUDITOR_NO_PLUGINS=value)) == {"one"}
 
 
-def test_damaged_metadata_does_not_keep_a_plugin_from_being_named(site: SitePackages) -> None:
-    site.install("acme-bare", "bare", "raise RuntimeError('no')", metadata=False)
+@pytest.mark.parametrize("metadata", [b"", b"Name: \xff\n", b"Summary: nameless\n"])
+def test_damaged_metadata_does_not_keep_a_plugin_from_being_named(site: SitePackages, metadata: bytes) -> None:
+    site.install("acme-bare", "bare", "raise RuntimeError('no')", metadata=metadata)
     assert str(failure_of(load(), "bare").plugin) == "bare (unknown distribution ?)"
 
 

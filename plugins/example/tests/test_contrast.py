@@ -17,7 +17,7 @@ from torch import Tensor
 from auditor import Norm, Run, Threat, UsageError
 
 EPS = 0.1
-# How far each of the six flat images lies from the model's threshold; the attack reaches EPS.
+# How far the mean of each of the six images lies from the model's threshold; the attack moves it by nearly EPS.
 DISTANCES = np.array([-0.35, -0.15, -0.05, 0.05, 0.15, 0.35], dtype=np.float32)
 
 
@@ -85,9 +85,10 @@ def model(tmp_path: Path) -> Path:
 def test_an_audit_with_the_installed_plugin_breaks_exactly_the_samples_within_reach(
     model: Path, tmp_path: Path
 ) -> None:
-    x = np.broadcast_to(0.5 + DISTANCES[:, None, None, None], (6, 1, 4, 4)).astype(np.float32)
+    texture = np.random.default_rng(0).uniform(-0.1, 0.1, (6, 1, 4, 4))
+    x = 0.5 + DISTANCES[:, None, None, None] + texture - texture.mean((1, 2, 3), keepdims=True)
     data, out = tmp_path / "data.npz", tmp_path / "run"
-    np.savez(data, x=x, y=(DISTANCES > 0).astype(np.int64))
+    np.savez(data, x=x.astype(np.float32), y=(DISTANCES > 0).astype(np.int64))
     # -P keeps the working directory off the path, so that the installed auditor answers.
     command = [sys.executable, "-P", "-m", "auditor", "scan", model, "--data", data, "--eps", str(EPS)]
     subprocess.run([*command, "--attack", "contrast:steps=2", "--out", out, "--quiet"], check=True)
