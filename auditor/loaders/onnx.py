@@ -69,7 +69,8 @@ def _load(file: Path, source: str, options: ModelOptions, device: torch.device) 
         options=options,
         device=device,
         input_dtype=runtime.dtype,
-        details=_details(info, files) | {"input": port.name, "output": output, "providers": session.get_providers()},
+        details=_details(info, files)
+        | {"input_name": port.name, "output_name": output, "providers": session.get_providers()},
     )
     if others:
         target.findings.append(notices.output_chosen(output, others))
