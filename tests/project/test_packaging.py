@@ -56,8 +56,9 @@ def test_the_wheel_holds_what_is_no_python(wheel: zipfile.ZipFile, name: str) ->
 
 
 def test_every_file_of_the_packages_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
-    sources = {"auditor": ROOT, "auditor_attacks": ROOT / "plugins", "auditor_templates": ROOT / "reports/templates"}
-    for package, root in sources.items():
+    homes = {"auditor": ROOT, "auditor_templates": ROOT / "reports" / "templates"}
+    for package in TOP_LEVEL:
+        root = homes.get(package, ROOT / "plugins")
         files = [path for path in (root / package).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
         assert files
         assert {path.relative_to(root).as_posix() for path in files} <= set(wheel.namelist())
