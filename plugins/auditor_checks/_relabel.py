@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from auditor.result.statistics import mcnemar
-from auditor_checks._answers import clean_logits, once, right
+from auditor_checks._answers import clean_logits, guessing, once, right
 from auditor_checks._assignment import best_assignment
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def best_relabelling(scene: Scene) -> Relabelling | None:
     simple = shifted.mean() >= permuted.mean()
     after = shifted if simple else permuted
     p = mcnemar(int((before & ~after).sum()), int((after & ~before).sum()))
-    if after.mean() - before.mean() <= _GAIN or p >= _SURE:
+    least = max(before.mean() + _GAIN, guessing(clean_logits(scene).shape[1]))
+    if after.mean() <= least or p >= _SURE:
         return None
     output = (_fit_shift if simple else _fit_assignment)(labels, predictions)
     shift = next((o - label for label, o in output.items()), 0) if simple else None

@@ -87,8 +87,9 @@ class UsefulGradients(TrustCheck):
 
     def inspect(self, scene: Scene) -> Iterator[Finding]:
         some = affordable(scene)
-        some = some[right(scene)[some]]
-        if not len(some) or _trouble(scene) or not clean_logits(scene).isfinite().all():
+        # Where the answer itself is not finite, AUD117 has said so.
+        some = some[(right(scene) & clean_logits(scene).isfinite().all(1))[some]]
+        if not len(some) or _trouble(scene):
             return
         slopes = {"cross-entropy": _largest(scene, some, _cross_entropy), "margin": _largest(scene, some, margins)}
         n = len(some)

@@ -8,6 +8,7 @@ from auditor.check import Severity
 from auditor.engine.scene import Scene
 from auditor.target import notices
 from auditor.target.head import Head
+from auditor_checks.finite import FiniteAnswers
 from auditor_checks.gradients import Differentiable, UsefulGradients
 from tests.checks.conftest import Trained
 from tests.checks.scenes import found, scene_of, target_of
@@ -77,7 +78,13 @@ def test_gradients_that_are_no_numbers_stop_the_audit(gray: Trained) -> None:
 
 
 def test_answers_that_are_no_numbers_explain_such_gradients(gray: Trained) -> None:
-    assert not found(UsefulGradients, scene_of(lambda z: gray.network(z).log(), gray.x, gray.y))
+    def network(z: Tensor) -> Tensor:
+        too_large = (z.flatten(1).sum(1) > 20.0)[:, None]
+        return gray.network(z) * torch.where(too_large, float("inf"), 1.0)
+
+    scene = scene_of(network, gray.x, gray.y)
+    assert not found(UsefulGradients, scene)
+    assert found(FiniteAnswers, scene)
 
 
 def test_samples_that_are_misclassified_anyway_need_no_gradient(gray: Trained) -> None:

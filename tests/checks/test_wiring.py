@@ -62,6 +62,7 @@ def test_the_flags_that_a_model_lacks_are_named(case: Case) -> None:
     best = best_variant(scene)
     assert best is not None
     assert best.after > 0.9
+    assert not found(LabelOrder, scene)
     assert f"{100 * best.after:.1f} %" in finding.detail
 
 
@@ -125,6 +126,46 @@ def test_who_states_the_accuracy_is_warned_and_not_stopped() -> None:
     assert second.severity is Severity.WARN
 
 
+def _worse_in_unit_pixels(gray: Trained, every: int) -> Callable[[Tensor], Tensor]:
+    """The model, but for pixels from 0 to 1 each so many-th picture gets the class after the right one."""
+
+    def network(z: Tensor) -> Tensor:
+        scaled = z.amax() > 1.5
+        unit = (z - z.amin()) / (z.amax() - z.amin())
+        answer = gray.network(unit)
+        chosen = (unit.flatten(1).sum(1) * 16.0).round().long() % every == 0
+        return torch.where((chosen & ~scaled)[:, None], answer.roll(1, 1), answer)
+
+    return network
+
+
+def test_a_gain_of_a_few_points_is_not_held_against_the_wiring(gray: Trained) -> None:
+    network = _worse_in_unit_pixels(gray, 17)
+    scene = scene_of(network, gray.x, gray.y)
+    now, then = ((network(x).argmax(1) == gray.y).float().mean() for x in (gray.x, 255.0 * gray.x))
+    assert 0.02 < then - now <= 0.05
+    assert not found(ModelWiring, scene)
+
+
+def test_a_gain_of_more_than_a_few_points_is(gray: Trained) -> None:
+    (finding,) = found(ModelWiring, scene_of(_worse_in_unit_pixels(gray, 10), gray.x, gray.y))
+    assert finding.severity is Severity.BLOCK
+
+
+def test_a_preprocessing_under_which_the_model_guesses_is_no_improvement(gray: Trained) -> None:
+    # Worse than guessing as it is, since every answer is a wrong one; always the same class with any other scale.
+    def network(z: Tensor) -> Tensor:
+        answer = gray.network(z).argmax(1)
+        if z.amax() > 1.5 or z.amin() < 0.0:
+            return torch.eye(10)[torch.zeros_like(answer)]
+        step = 1 + (z.flatten(1).sum(1) * 16.0).round().long() % 9
+        return torch.eye(10)[(answer + step) % 10]
+
+    scene = scene_of(network, gray.x, gray.y)
+    assert best_variant(scene) is None
+    assert not found(LabelOrder, scene)
+
+
 def test_samples_that_are_no_images_are_left_alone(gray: Trained) -> None:
     scene = scene_of(gray.network, 0.05 * gray.x.flatten(1), gray.y)
     assert not found(ModelWiring, scene)
@@ -134,6 +175,16 @@ def test_a_permutation_of_the_labels_is_not_blamed_on_the_preprocessing(gray: Tr
     scene = scene_of(gray.network, gray.x, (gray.y + 1) % 10)
     assert not found(ModelWiring, scene)
     assert found(LabelOrder, scene)
+
+
+def test_where_flags_and_another_numbering_explain_as_much_the_flags_have_the_word(gray: Trained) -> None:
+    def network(z: Tensor) -> Tensor:
+        answer = gray.network((z - z.amin()) / (z.amax() - z.amin()))
+        return answer if z.amax() > 1.5 else answer.roll(1, 1)
+
+    scene = scene_of(network, gray.x, gray.y)
+    assert found(ModelWiring, scene)
+    assert not found(LabelOrder, scene)
 
 
 def test_the_search_costs_few_passes() -> None:
