@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+
 def main() -> None:
     """Run `auditor`; the process's exit code is the contract of the design, 130 after Ctrl-C."""
     from auditor.cli import app

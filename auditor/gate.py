@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from auditor.formats.words import threat
 from auditor.result.record import GateOutcome as Outcome
 from auditor.result.record import GateResult, ModelResult, ThreatResult, Verdict
 from auditor.result.statistics import Interval, clopper_pearson, samples_to_decide
@@ -52,9 +53,7 @@ def _clean_gate(model: ModelResult, threshold: float, n: int, confidence: float)
     return _explained(gate, n, confidence)
 
 
-def _robust_gate(
-    model: ModelResult, threat: ThreatResult, threshold: float, n: int, confidence: float
-) -> GateResult:
+def _robust_gate(model: ModelResult, threat: ThreatResult, threshold: float, n: int, confidence: float) -> GateResult:
     interval = clopper_pearson(round(threat.robust_upper_bound * n), n, confidence)
     outcome = _side(interval, threshold)
     doubts = doubts_of(model) + (("some samples were not evaluated",) if threat.not_evaluated else ())
@@ -147,12 +146,12 @@ def _verdict(models: Sequence[ModelResult], gates: Sequence[GateResult]) -> tupl
     if open_ := [g for g in gates if g.outcome == "inconclusive"]:
         return "inconclusive", _sentence(open_[0], len(open_), len(gates))
     if not gates:
-        return "pass", "No gate was set: the numbers stand, and nothing was required of them."
+        return "pass", "No gate was set, so nothing was required: these numbers are what was measured."
     return "pass", f"{'The gate holds' if len(gates) == 1 else f'All {len(gates)} gates hold'} at this confidence."
 
 
 def _sentence(gate: GateResult, count: int, total: int) -> str:
-    where = f" under {gate.norm} {gate.eps:.4g}" if gate.eps is not None else ""
+    where = f" under {threat(gate.norm, gate.eps)}" if gate.eps is not None else ""
     if gate.rule == "max_drop":
         fell = f"{gate.model}: robust accuracy{where} fell by {gate.value:.1%}, and {gate.threshold:.1%} is allowed"
         return f"{fell}: {gate.detail}."

@@ -22,7 +22,8 @@ def distance(a: Tensor, b: Tensor, norm: Norm) -> Tensor:
         case Norm.LINF:
             return delta.abs().amax(1)
         case Norm.L2:
-            return torch.linalg.vector_norm(delta, dim=1)
+            size: Tensor = torch.linalg.vector_norm(delta, dim=1)
+            return size
         case Norm.L1:
             return delta.abs().sum(1)
         case Norm.L0:

@@ -71,9 +71,10 @@ def check_parameters(plugin: Any) -> None:
             raise UsageError(f"{name}: {item.name} is a {item.type.__name__}, not {value!r}.")
         if item.choices and value not in item.choices:
             raise UsageError(f"{name}: {item.name} is one of {', '.join(item.choices)}, not {value!r}.")
-        below = item.low is not None and value < item.low
-        above = item.high is not None and value > item.high
-        if below or above or value != value:
+        number: Any = value
+        below = item.low is not None and number < item.low
+        above = item.high is not None and number > item.high
+        if below or above or number != number:
             raise UsageError(f"{name}: {item.name}={value} lies outside {item.bounds}.")
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from auditor.attack import Attack
-from auditor.engine.view import Finished, Ledger, View, margins
+from auditor.engine.view import Finished, Ledger, View
 from auditor.norms import per_sample
 from auditor.rng import Rng
 from auditor.target.base import ModelOptions, Target
@@ -44,6 +44,7 @@ class Linear:
     x: Tensor
     y: Tensor
     eps: float
+    num_classes: int
 
     @classmethod
     def draw(
@@ -66,11 +67,11 @@ class Linear:
         far = distances.topk(n).indices
         eps = float(distances[far].min())
         x = 0.5 + (x[far] - 0.5) * per_sample((eps / distances[far]).float(), x)
-        return cls(network, x, network(x).argmax(1), eps)
+        return cls(network, x, network(x).argmax(1), eps, num_classes)
 
     @property
     def target(self) -> Target:
-        return target_of(self.network, self.network[1].out_features)
+        return target_of(self.network, self.num_classes)
 
 
 def _distances(layer: nn.Linear, logits: Tensor, norm: Norm) -> Tensor:
@@ -78,7 +79,7 @@ def _distances(layer: nn.Linear, logits: Tensor, norm: Norm) -> Tensor:
     y = logits.argmax(1)
     gap = logits.double().gather(1, y[:, None]) - logits.double()
     slopes = layer.weight.double()[y][:, None] - layer.weight.double()[None]
-    size = torch.linalg.vector_norm(slopes, _DUAL[norm], dim=2)
+    size: Tensor = torch.linalg.vector_norm(slopes, _DUAL[norm], dim=2)
     return (gap / size).masked_fill(size == 0, torch.inf).amin(1)
 
 
@@ -116,8 +117,3 @@ def run(
     except Finished:
         pass
     return Outcome(ledger.found, ledger.best, candidates, ledger.forwards, ledger.backwards)
-
-
-def broken(target: Target, x: Tensor, y: Tensor) -> Tensor:
-    """Which samples the model gets wrong, `(N,)` bool."""
-    return margins(target.answer(x), y) > 0

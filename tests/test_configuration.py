@@ -103,7 +103,7 @@ def test_the_configuration_is_auditor_toml_or_a_table_of_pyproject(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert read_config(None) == {}
-    (tmp_path / "pyproject.toml").write_text('[tool.auditor]\nseed = 3\n')
+    (tmp_path / "pyproject.toml").write_text("[tool.auditor]\nseed = 3\n")
     assert read_config(None) == {"seed": 3}
     (tmp_path / "auditor.toml").write_text("seed = 4\n")
     assert read_config(None) == {"seed": 4}

@@ -92,5 +92,9 @@ def _model(
     for name, value in facts.items():
         console.print(f"{name:<18} {value}", highlight=False, markup=False, soft_wrap=True)
     for finding in target.findings:
-        console.print(f"{finding.severity}: {finding.code} {finding.title}. {finding.detail} {finding.remedy}",
-                      highlight=False, markup=False, soft_wrap=True)
+        console.print(
+            f"{finding.severity}: {finding.code} {finding.title}. {finding.detail} {finding.remedy}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )

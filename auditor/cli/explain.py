@@ -19,14 +19,19 @@ def explain(
     """Say what an attack, a check, a defense or a format does."""
     from rich.console import Console
 
+    from auditor.codes import CODES
     from auditor.errors import UsageError
     from auditor.plugins import load_plugins
 
+    if name.upper() in CODES:
+        title, text = CODES[name.upper()]
+        Console().print(f"{name.upper()}: {title}\n\n{reflowed(text)}", highlight=False, markup=False)
+        return
     found = load_plugins(without or ())
     things: dict[str, Any] = {**found.formats(), **found.defenses(), **found.attacks(), **found.checks()}
     thing = things.get(name) or things.get(name.upper()) or things.get(name.lower())
     if thing is None:
-        near = difflib.get_close_matches(name, things, n=3)
+        near = difflib.get_close_matches(name, [*things, *CODES], n=3)
         hint = f" Did you mean {', '.join(near)}?" if near else ""
         raise UsageError(f"Nothing installed is called {name!r}.{hint} `auditor plugins --all` lists everything.")
     Console().print("\n".join(_lines(name, thing)), soft_wrap=False, highlight=False, markup=False)

@@ -135,11 +135,12 @@ def write_report(name: str, run: Run, plugins: Plugins) -> Path:
         RunError: the format breaks, or its file cannot be written.
     """
     from auditor.errors import AuditorError, RunError
+    from auditor.result.evidence import atomic_write
 
     form = plugins.formats()[name]
     path = run.path / form.filename
     try:
-        path.write_text(form.render(run, plugins.templates()), encoding="utf-8")
+        atomic_write(path, form.render(run, plugins.templates()).encode())
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}.") from error
     except AuditorError:
@@ -175,7 +176,6 @@ def run(
         with progress(errors, quiet=quiet) as listen:
             audit = Audit(settings, plugins, out, resume=resume)
 
-
             def tell(event: Event) -> None:
                 listen(event)
                 plugins.notify(event)
@@ -183,7 +183,9 @@ def run(
             audit.listen = tell
             result = audit.execute()
     except KeyboardInterrupt:
-        raise Stopped(f"stopped. What is done is safe; continue with the same flags, --out {out} and --resume.") from None
+        raise Stopped(
+            f"stopped. What is done is safe; continue with the same flags, --out {out} and --resume."
+        ) from None
     finished = Run(out)
     for name in formats:
         # The audit is done and stands, whatever becomes of a report: a format never changes the exit code.

@@ -214,7 +214,6 @@ class Audit:
         self.listen(ScanFinished(result=result))
         return result
 
-
     def _drop_gates(self, result: Result) -> tuple[GateResult, ...]:
         """Gates against the baseline, where there is one."""
         if self.baseline is None or self.settings.max_drop is None:
@@ -241,4 +240,3 @@ def _unique(name: str, taken: list[str]) -> str:
     if slug(name) not in used:
         return name
     return next(f"{name}-{i}" for i in range(2, len(taken) + 3) if slug(f"{name}-{i}") not in used)
-

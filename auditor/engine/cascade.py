@@ -17,7 +17,7 @@ from auditor.engine.standing import Break, Standing
 from auditor.engine.store import batch_key
 from auditor.events import AttackFinished, Event, ExamplesFound, Progress, StageStarted
 from auditor.result.evidence import Shard
-from auditor.result.record import AttackRun
+from auditor.result.record import INHERITED, NOTHING_LEFT, AttackRun
 
 if TYPE_CHECKING:
     from auditor.engine.plan import Step
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from auditor.samples.base import Samples
     from auditor.target.base import Target
     from auditor.types import Threat
-
-SMALLER = "smaller-budget"
 
 
 @dataclass
@@ -81,7 +79,7 @@ class Cascade:
             return tally
         todo = standing.standing()
         if not len(todo):
-            tally.status, tally.reason = "skipped", "nothing was left to attack"
+            tally.status, tally.reason = "skipped", NOTHING_LEFT
             return tally
         title = f"{step.name}, {self.ring.threat}"
         passes = step.attack.passes(self.ring.target.num_classes)
@@ -132,9 +130,7 @@ class Cascade:
         tally.status, tally.reason = known["status"], known["reason"]
         if breaks:
             indices = tuple(item.index for item in breaks)
-            self.listen(
-                ExamplesFound(model=self.ring.target.name, threat=threat, attack=step.name, indices=indices)
-            )
+            self.listen(ExamplesFound(model=self.ring.target.name, threat=threat, attack=step.name, indices=indices))
 
     def _attempt(self, step: Step, chunk: np.ndarray, key: str, tick: Callable[[int], None]) -> dict[str, Any]:
         x = self.samples.fetch(chunk.tolist())
@@ -188,9 +184,7 @@ class Cascade:
     def _progress(self, done: int, total: int, tally: Tally, *, now: bool = False) -> None:
         if now or time.monotonic() - self._last_event > 0.1:
             self._last_event = time.monotonic()
-            self.listen(
-                Progress(model=self.ring.target.name, done=min(done, total), total=total, broken=tally.broken)
-            )
+            self.listen(Progress(model=self.ring.target.name, done=min(done, total), total=total, broken=tally.broken))
 
 
 def _parameters(step: Step) -> dict[str, Any]:
@@ -203,9 +197,9 @@ def inherit(smaller: Standing, standing: Standing) -> AttackRun:
     """A smaller budget's success counts for every larger one: take it over at no cost."""
     todo = set(standing.standing().tolist())
     taken = [found for index, (_, found) in smaller.broken_by.items() if index in todo]
-    standing.note(SMALLER, taken)
+    standing.note(INHERITED, taken)
     return AttackRun(
-        name=SMALLER,
+        name=INHERITED,
         parameters={},
         status="ran",
         reason="examples found within a smaller budget of the same norm",

@@ -13,7 +13,7 @@ import torch
 from auditor.check import Check, Finding, Severity, Stage
 from auditor.engine import preflight
 from auditor.engine.attempt import Ring
-from auditor.engine.cascade import SMALLER, Cascade, inherit, round_again
+from auditor.engine.cascade import Cascade, inherit, round_again
 from auditor.engine.clean import clean_pass
 from auditor.engine.plan import make_plan
 from auditor.engine.scene import Scene
@@ -21,7 +21,7 @@ from auditor.engine.standing import Clean, Standing
 from auditor.errors import AuditorError
 from auditor.events import Event, StageStarted
 from auditor.result.evidence import read_evidence
-from auditor.result.record import AttackRun, ModelResult, ThreatResult
+from auditor.result.record import INHERITED, AttackRun, ModelResult, ThreatResult
 from auditor.result.record import Finding as FindingRecord
 from auditor.result.statistics import wilson
 from auditor.types import Norm, Threat
@@ -212,7 +212,7 @@ def _not_audited(error: AuditorError) -> Finding:
 
 def _nothing_ran(threats: Sequence[ThreatResult]) -> Iterator[Finding]:
     for threat in threats:
-        ran = [run for run in threat.attacks if run.status == "ran" and run.name != SMALLER]
+        ran = [run for run in threat.attacks if run.status == "ran" and run.name != INHERITED]
         if not ran and threat.not_evaluated:
             reasons = "; ".join(sorted({f"{run.name} {run.status}: {run.reason}" for run in threat.attacks}))
             yield Finding(

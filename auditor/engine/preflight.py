@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from auditor.engine.scene import Scene
     from auditor.target.base import Target
 
-TWIN_DISAGREES = "AUD114"
+TWIN_UNUSABLE = frozenset({"AUD112", "AUD114"})
+"""Findings after which the twin's gradients are not followed: it gives none, or it disagrees with the model."""
+
 CHECK_FAILED = "AUD002"
 # A margin in logits that rounding alone does not cross, relative to the spread of the logits.
 _ROUNDING = 1e-6
@@ -39,9 +41,9 @@ def inspect(checks: Iterable[type[Check]], scene: Scene, stage: Stage) -> list[F
 
 
 def apply(findings: Iterable[Finding], target: Target) -> None:
-    """What preflight decides about the target: a twin that disagrees with the runtime is not followed."""
+    """What preflight decides about the target: whether its gradients are followed."""
     for finding in findings:
-        if finding.code == TWIN_DISAGREES and finding.severity is not Severity.INFO and target.twin is not None:
+        if finding.code in TWIN_UNUSABLE and finding.severity is not Severity.INFO and target.twin is not None:
             target.drop_twin()
 
 

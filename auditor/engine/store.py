@@ -68,8 +68,9 @@ class Store:
         row = self._base.execute("select value from done where key = ?", (key,)).fetchone()
         return None if row is None else json.loads(row[0])
 
-    def put(self, key: str, value: Mapping[str, Any], place: tuple[str, Threat] | None = None,
-            shard: Shard | None = None) -> None:
+    def put(
+        self, key: str, value: Mapping[str, Any], place: tuple[str, Threat] | None = None, shard: Shard | None = None
+    ) -> None:
         """Remember a finished batch and the evidence it found at `(model, threat)`; on disk within seconds."""
         self._pending.append(_Pending(key, json.dumps(value), place, shard))
         if time.monotonic() - self._flushed > _FLUSH_SECONDS:

@@ -31,7 +31,7 @@ class Markdown(Format):
 def _lines(result: Result) -> Iterator[str]:
     from auditor.formats.views.numbers import UPPER_BOUND
 
-    yield from (f"# auditor: {result.verdict}", "", _text(result.summary), "")
+    yield from (f"# auditor: {words.headline(result.verdict, bool(result.gates))}", "", _text(result.summary), "")
     if result.gates:
         yield from _table(("gate", "measured", "required", "outcome", "why"), map(_gate, result.gates))
     yield from ("## Accuracy", "", *_accuracies(result))

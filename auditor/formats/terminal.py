@@ -13,6 +13,7 @@ from rich.text import Text
 from auditor.formats import words
 from auditor.formats.views.cascade import Step, cascade
 from auditor.formats.views.numbers import UPPER_BOUND, clean_text, confidence, robust_samples, robust_text, samples
+from auditor.result.record import NOTHING_LEFT
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
     from auditor.result.record import Finding, ModelResult, Result
     from auditor.result.run import Run
 
-_STYLES = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow", "error": "bold red"}
+_STYLES = {
+    "measured": "bold",
+    "pass": "bold green",
+    "fail": "bold red",
+    "inconclusive": "bold yellow",
+    "error": "bold red",
+}
 _SEVERITIES = {"info": "dim", "warn": "yellow", "inconclusive": "yellow", "block": "red"}
 _REPORTS = ("report.html", "summary.md", "junit.xml")
 
@@ -28,7 +35,8 @@ _REPORTS = ("report.html", "summary.md", "junit.xml")
 def render_terminal(run: Run, console: Console) -> None:
     """Print the result of `run`. Names from files are printed as text: they cannot format or drive the terminal."""
     result = run.result
-    console.print(Text.assemble((result.verdict.upper(), _STYLES[result.verdict]), "  ", _plain(result.summary)))
+    headline = words.headline(result.verdict, bool(result.gates))
+    console.print(Text.assemble((headline.upper(), _STYLES[headline]), "  ", _plain(result.summary)))
     for model in result.models:
         console.print()
         console.print(_headline(model))
@@ -85,7 +93,8 @@ def _attacks(model: ModelResult, n: int) -> Table:
     for threat in model.threats:
         table.add_row(Text(words.threat(threat.norm, threat.eps), style="dim"))
         for step in cascade(threat.attacks, samples(model.clean_accuracy or 0.0, n)):
-            table.add_row(*_cells(step))
+            if step.run.reason != NOTHING_LEFT:
+                table.add_row(*_cells(step))
     return table
 
 

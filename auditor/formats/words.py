@@ -82,6 +82,11 @@ def printable(text: str) -> str:
     return _DRIVING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def headline(verdict: str, gated: bool) -> str:
+    """What stands in large letters: the verdict, but `measured` where nothing was required of the model."""
+    return "measured" if verdict == "pass" and not gated else verdict
+
+
 def class_name(label: int | None, names: tuple[str, ...] | None) -> str:
     """The name of a class, or its number where it has none."""
     if label is None:

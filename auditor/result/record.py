@@ -14,6 +14,12 @@ from auditor.check import Finding as FindingRecord
 
 SCHEMA = "auditor.result/1"
 
+INHERITED = "smaller-budget"
+"""Name under which an attack table lists what already fell to a smaller budget of the same norm."""
+
+NOTHING_LEFT = "nothing was left to attack"
+"""Reason of attacks that were skipped since every sample had fallen."""
+
 Interval = tuple[float, float]
 Verdict = Literal["pass", "fail", "inconclusive", "error"]
 GateOutcome = Literal["pass", "fail", "inconclusive"]

@@ -27,7 +27,8 @@ class DynamicModel(TrustCheck):
     Seen: `torch.autograd` or an optimiser at work inside an answer.
     Means: the model adapts to its input (purification, test-time training). Gradients through one answer do not say
         what the next one will be, so attacks made for static models overrate it (Croce et al., arXiv:2202.13711).
-    Measured: the Python calls during one answer to two samples. Compiled models cannot be watched so.
+    Measured: the Python calls during one answer to two samples. Compiled models, and runs under a
+        profiler, cannot be watched so.
     Threshold: any (AutoAttack's own check).
     Do: audit the model without its adaptive part as well; judge the whole with attacks made for it.
     """
@@ -57,10 +58,11 @@ def _watched(scene: Scene) -> set[str]:
         elif code.co_name == "step" and isinstance(frame.f_locals.get("self"), torch.optim.Optimizer):
             calls.add(f"{type(frame.f_locals['self']).__name__}.step")
 
-    before = sys.getprofile()
+    if sys.getprofile() is not None:
+        return calls  # A profiler is at work, and there is room for one.
     sys.setprofile(look)
     try:
         scene.target.answer(scene.x[:2])
     finally:
-        sys.setprofile(before)
+        sys.setprofile(None)
     return calls

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from auditor.check import Check, Finding, Severity
-from auditor.engine.cascade import SMALLER
-from auditor.result.record import AttackRun
+from auditor.result.record import INHERITED, AttackRun
 from auditor_checks.complete import SuiteComplete
 from auditor_checks.masking import BlackBoxBeatsWhiteBox
 from auditor_checks.refuted import RefutedExamples
@@ -64,7 +63,7 @@ def test_refuted_examples_make_the_audit_inconclusive_above_half_a_percent(said:
 
 
 def test_examples_that_a_smaller_budget_found_are_no_candidates_of_this_one(said: Said) -> None:
-    inherited = run(SMALLER, "", 1000)
+    inherited = run(INHERITED, "", 1000)
     (finding,) = said(RefutedExamples, inherited, run("apgd", "gradients", 99, refuted=1))
     assert "1 of 100" in finding.detail
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class Outcome(NamedTuple):
 @pytest.fixture
 def auditor(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Callable[..., Outcome]]:
+) -> Callable[..., Outcome]:
     """Run `auditor ARGUMENTS` in an empty directory, through the real entry point."""
     from auditor.__main__ import main
 
@@ -34,7 +34,7 @@ def auditor(
         code = stopped.value.code
         return Outcome(code if isinstance(code, int) else 0, captured.out, captured.err)
 
-    yield run
+    return run
 
 
 @pytest.fixture(scope="session")

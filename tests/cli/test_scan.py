@@ -68,9 +68,7 @@ def test_gates_decide_the_exit_code_whatever_the_format(
     assert auditor(*run, "--out", "s", "--format", "junit,markdown").code == code
 
 
-def test_verify_confirms_an_honest_run_and_refutes_a_tampered_one(
-    auditor: Callable, plain: Path, digits: Path
-) -> None:
+def test_verify_confirms_an_honest_run_and_refutes_a_tampered_one(auditor: Callable, plain: Path, digits: Path) -> None:
     from auditor.result.evidence import read_shard, write_shard
 
     auditor("scan", plain, "--data", digits, "--eps", "0.1", "--out", "r", *FAST)

@@ -15,12 +15,13 @@ from torch import Tensor
 
 from auditor import Access, Attack, Norm, Rng, Threat, View, parameter
 from auditor.engine.attempt import Ring
-from auditor.engine.cascade import SMALLER, Cascade, inherit
+from auditor.engine.cascade import Cascade, inherit
 from auditor.engine.plan import make_plan
 from auditor.engine.standing import Clean, Standing
 from auditor.engine.store import Store
 from auditor.events import Event, ExamplesFound, Progress
 from auditor.result.evidence import read_evidence
+from auditor.result.record import INHERITED
 
 VALUES = [0.10, 0.45, 0.47, 0.55, 0.58, 0.90]
 """Distances to the boundary at one half: 0.40, 0.05, 0.03, 0.05, 0.08, 0.40."""
@@ -91,7 +92,9 @@ class Scene:
         self.target, self.samples = target, samples
         self.store = Store(run)
         self.events: list[Event] = []
-        self.ring = Ring(target=target, threat=ring.pop("threat", Threat(norm=Norm.LINF, eps=0.1)), seed=0, margin=0.0, **ring)
+        self.ring = Ring(
+            target=target, threat=ring.pop("threat", Threat(norm=Norm.LINF, eps=0.1)), seed=0, margin=0.0, **ring
+        )
         answers = target.answer(samples.fetch(range(len(samples))))
         labels = samples.labels.numpy()
         self.standing = Standing(Clean(labels, answers.argmax(1).numpy(), np.ones(len(labels))))
@@ -197,9 +200,7 @@ def test_evidence_holds_exactly_what_was_counted(scene: Scene, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 100])
-def test_randomness_does_not_depend_on_the_batch_size(
-    target, images, memory, tmp_path: Path, batch_size: int
-) -> None:
+def test_randomness_does_not_depend_on_the_batch_size(target, images, memory, tmp_path: Path, batch_size: int) -> None:
     generator = torch.Generator().manual_seed(0)
     x = images((torch.rand(40, generator=generator) * 0.16 + 0.42).tolist())
     samples = memory(x, (x.flatten(1).mean(1) > 0.5).long())
@@ -211,9 +212,7 @@ def test_randomness_does_not_depend_on_the_batch_size(
     assert 0 < len(reference.standing.broken_by) < 40
 
 
-def test_a_resumed_cascade_repeats_nothing_and_ends_the_same(
-    target, network, images, memory, tmp_path: Path
-) -> None:
+def test_a_resumed_cascade_repeats_nothing_and_ends_the_same(target, network, images, memory, tmp_path: Path) -> None:
     x = images(VALUES)
     samples = memory(x, (x.flatten(1).mean(1) > 0.5).long())
     whole = Scene(target, samples, tmp_path / "whole")
@@ -258,7 +257,7 @@ def test_a_smaller_budgets_success_counts_for_a_larger_one_at_no_cost(scene: Sce
     larger = Standing(scene.standing.clean)
     network.calls.clear()
     run = inherit(scene.standing, larger)
-    assert (run.name, run.attacked, run.broken, run.forwards) == (SMALLER, 6, 3, 0)
+    assert (run.name, run.attacked, run.broken, run.forwards) == (INHERITED, 6, 3, 0)
     assert network.calls == []
     assert larger.standing().tolist() == [0, 4, 5]
 
@@ -310,5 +309,3 @@ def test_progress_reaches_its_total(scene: Scene) -> None:
     scene.run(Step1(size=0.04))
     last = [event for event in scene.events if isinstance(event, Progress)][-1]
     assert (last.done, last.total) == (6, 6)
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from auditor.formats.html.charts.bars import BarChart
 from auditor.formats.html.charts.cascade import CascadeChart
@@ -169,7 +169,7 @@ class Page:
     """The whole report."""
 
     title: Annotated[str, "Title of the document."]
-    verdict: Annotated[Literal["pass", "fail", "inconclusive", "error"], "The verdict."]
+    verdict: Annotated[str, "The verdict, or `measured` where it is a pass and no gate was set."]
     exit_code: Annotated[int, "What the command answered."]
     summary: Annotated[str, "Why, in a sentence."]
     rests_on: Annotated[tuple[str, ...], "Sentences about what the verdict rests on."]

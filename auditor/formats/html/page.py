@@ -12,6 +12,7 @@ from auditor.formats.html.charts.curve import CurveChart, curve_chart
 from auditor.formats.html.model import Rows, model_context
 from auditor.formats.views import numbers
 from auditor.formats.views.curve import curves
+from auditor.result.record import INHERITED
 
 if TYPE_CHECKING:
     from auditor.formats.views.curve import Curve
@@ -34,7 +35,7 @@ def page_of(run: Run) -> context.Page:
     every = [finding for model in models for finding in model.findings]
     return context.Page(
         title=f"auditor: {result.verdict}",
-        verdict=result.verdict,
+        verdict=words.headline(result.verdict, bool(result.gates)),
         exit_code=result.exit_code,
         summary=result.summary,
         rests_on=tuple(_rests_on(result)),
@@ -74,7 +75,7 @@ def _rests_on(result: Result) -> Iterator[str]:
     budgets = f", attacked within {', '.join(threats)}" if threats else ""
     yield f"{words.count(result.data.n, 'sample')} and {words.count(audited, 'audited model')}{budgets}."
     runs = [run for model in result.models for threat in model.threats for run in threat.attacks]
-    runs = [run for run in runs if run.name != numbers.INHERITED]
+    runs = [run for run in runs if run.name != INHERITED]
     if not runs:
         return
     passes = sum(run.forwards + run.backwards for run in runs)

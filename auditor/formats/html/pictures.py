@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from auditor.errors import RunError
 from auditor.formats import words
 from auditor.formats.html import context
-from auditor.formats.views.numbers import INHERITED
 from auditor.formats.views.pictures import choose
+from auditor.result.record import INHERITED
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,9 +5,6 @@ from __future__ import annotations
 from auditor.formats import words
 from auditor.result.record import ModelResult, Result, ThreatResult
 
-INHERITED = "smaller-budget"
-"""The name under which the engine records what a smaller budget had broken already."""
-
 UPPER_BOUND = (
     "Robust accuracy is an upper bound: it counts what these attacks could not break, "
     "and a stronger attack may break more."

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from auditor.formats import words
 from auditor.formats.views.cascade import Step
-from auditor.formats.views.numbers import INHERITED
+from auditor.result.record import INHERITED
 
 ROW = 62
 _LONGEST_NAME = 18

@@ -1,0 +1,89 @@
+"""What findings mean that come from the engine and from loading, not from a check plugin; for `auditor explain`.
+
+Same headings as a check's docstring.
+"""
+
+from __future__ import annotations
+
+CODES: dict[str, tuple[str, str]] = {
+    "AUD001": (
+        "The model could not be audited",
+        """The model did not load, did not run on the samples, or does not fit them.
+
+        Seen: loading, binding or a pass through the model ended with an error; its sentence is the finding's detail.
+        Means: nothing was measured. The verdict is `error`, the exit code 4.
+        Measured: nothing.
+        Threshold: any.
+        Do: what the sentence says; `auditor doctor MODEL` shows what the file holds.""",
+    ),
+    "AUD002": (
+        "A check broke",
+        """A check plugin raised an error instead of judging.
+
+        Seen: an exception inside a check.
+        Means: what that check would have noticed was not looked at. The audit went on.
+        Measured: nothing.
+        Threshold: any.
+        Do: report it to whoever ships the check; `--without` leaves its plugin out.""",
+    ),
+    "AUD003": (
+        "No attack could run",
+        """Under one threat, no attack of the plan fits the model and the norm, or none came to an end.
+
+        Seen: every attack of a threat skipped, failed or cut short.
+        Means: the samples are not evaluated, which is not the same as robust. The verdict is inconclusive.
+        Measured: the status of each attack, with its reason.
+        Threshold: any threat under which nothing ran.
+        Do: name an attack that fits with `--attack`, or install one; raise `--time-limit`.""",
+    ),
+    "AUD120": (
+        "Samples are scaled to the model's size",
+        """The samples have another size than the network's input.
+
+        Seen: image sizes that differ.
+        Means: each sample is scaled inside the target, differentiably; budgets stay in pixels of the data.
+        Measured: both shapes.
+        Threshold: any difference.
+        Do: give samples in the size that the model sees when it is deployed, or say `--input-size`.""",
+    ),
+    "AUD121": (
+        "Gray samples are repeated to colour",
+        """The model takes colour, and the samples are gray.
+
+        Seen: one channel in the data, three in the network.
+        Means: the one channel is given to each of the three, so an attacker changes them together.
+        Measured: both shapes.
+        Threshold: any difference.
+        Do: give colour images if that is what the model sees when it is deployed.""",
+    ),
+    "AUD122": (
+        "Inputs are rounded to whole numbers",
+        """The network takes integers.
+
+        Seen: an integer input type.
+        Means: what the model sees is rounded. Gradients pass as if it were not (straight through).
+        Measured: the input's type.
+        Threshold: any integer type.
+        Do: nothing, if that is how the model is deployed.""",
+    ),
+    "AUD123": (
+        "The model runs elsewhere than asked",
+        """ONNX Runtime took another execution provider than the one that was wanted.
+
+        Seen: the providers of the session after it was made.
+        Means: answers are those of the provider that is named; on another device they may differ by rounding.
+        Measured: the session's providers.
+        Threshold: any difference.
+        Do: `auditor doctor` shows which providers are there and what is missing.""",
+    ),
+    "AUD124": (
+        "One of several outputs is judged",
+        """The graph has several outputs, and one of them was taken for the class scores.
+
+        Seen: more than one output.
+        Means: all numbers are about that output.
+        Measured: names and shapes of the outputs.
+        Threshold: any choice that the user did not make.
+        Do: name the output with `--output`.""",
+    ),
+}
