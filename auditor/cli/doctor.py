@@ -11,6 +11,8 @@ from auditor.cli import options
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from auditor.target.base import Target
+
 
 def doctor(
     model: Annotated[str | None, typer.Argument(help="A model to look into; without it, only the machine.")] = None,
@@ -78,23 +80,51 @@ def _model(
 
     options_ = ModelOptions(weights=weights, trust=trust)
     target = load_plugins(without).load_model(model, options_, choose_device(device or "auto"))
-    console.print()
     facts = {
         "model": target.source,
         "format": target.format,
         "sha256": target.sha256,
         "input": "x".join("any" if d is None else str(d) for d in target.input_shape or ()) or "not stated",
-        "gradients": target.gradients,
-        "batches": target.batching,
-        "answers": str(target.head),
         **target.details,
     }
+    with target.frozen():
+        facts |= _tried(target)
+    console.print()
     for name, value in facts.items():
         console.print(f"{name:<18} {value}", highlight=False, markup=False, soft_wrap=True)
     for finding in target.findings:
-        console.print(
-            f"{finding.severity}: {finding.code} {finding.title}. {finding.detail} {finding.remedy}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        said = f"{finding.severity}: {finding.code} {finding.title}. {finding.detail} {finding.remedy}"
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
+
+
+def _tried(target: Target) -> dict[str, object]:
+    """What asking the model about noise tells, where it says which shape it wants."""
+    import torch
+
+    from auditor.errors import AuditorError
+    from auditor.target.agreement import agreement
+    from auditor.target.binding import bind_to
+
+    shape = target.input_shape[1:] if target.input_shape else ()
+    sizes = [size for size in shape if size is not None]
+    if not shape or len(sizes) != len(shape):
+        return {"gradients": f"{target.gradients}, not tried: the file does not say which shape it wants"}
+    x = torch.rand(8, *sizes, generator=torch.Generator().manual_seed(0))
+    # A network of channels last wants samples of channels first, as all data is read.
+    x = x.movedim(-1, 1) if len(sizes) == 3 and sizes[-1] in (1, 3) and sizes[0] not in (1, 3) else x
+    try:
+        bind_to(target, x)
+        facts: dict[str, object] = {
+            "classes": target.num_classes,
+            "answers": str(target.head),
+            "batches": target.batching,
+            "gradients": target.gradients,
+        }
+        if target.gradients == "twin":
+            measured = agreement(target, x)
+            word = "agrees" if measured.holds else "DISAGREES"
+            share = measured.max_abs_diff / measured.scale
+            facts["twin"] = f"{word} with ONNX Runtime on noise: {share:.1e} of the answers' range apart"
+    except AuditorError as error:
+        return {"problem": str(error)}
+    return facts

@@ -88,6 +88,7 @@ class Cascade:
         done = 0
         for chunk in self._chunks(todo):
             if time.monotonic() > self.ring.deadline:
+                tally.status = "timed out"
                 self._cut(tally, standing, todo, done)
                 break
             begun = done
@@ -96,8 +97,7 @@ class Cascade:
             done += len(chunk)
             self._progress(done * total // len(todo), total, tally, now=True)
             if tally.status != "ran":
-                if tally.status == "timed out":
-                    self._cut(tally, standing, todo, begun)
+                self._cut(tally, standing, todo, begun)
                 break
         self.store.flush()
         return tally
@@ -107,8 +107,9 @@ class Cascade:
             yield todo[start : start + self.batch_size]
 
     def _cut(self, tally: Tally, standing: Standing, todo: np.ndarray, done: int) -> None:
-        tally.status = "timed out"
-        tally.reason = f"the time limit was reached after {done} of {len(todo)} samples"
+        """From the `done`-th sample on, this attack did not look to the end: they are not evaluated, never robust."""
+        if tally.status == "timed out":
+            tally.reason = f"the time limit was reached after {done} of {len(todo)} samples"
         standing.cut.update(int(i) for i in todo[done:] if int(i) not in standing.broken_by)
 
     def _batch(

@@ -255,9 +255,9 @@ def comparable(run: Path) -> Any:
 def test_a_stopped_run_resumes_to_what_an_uninterrupted_one_gives(
     auditor: Callable, demo: Path, digits: Path, how: signal.Signals
 ) -> None:
-    run = ["scan", str(demo / "hardened.onnx"), "--data", str(digits), "--samples", "60", "--eps", "0.1", "--eps", "0.3",
-           "--attack", "fgsm", "--attack", "apgd:steps=20", "--attack", "square:queries=150", "--batch-size", "8",
-           "--format", "json"]  # fmt: skip
+    attacks = ("fgsm", "apgd:steps=20", "square:queries=150")
+    run = ["scan", str(demo / "hardened.onnx"), "--data", str(digits), "--samples", "60", "--batch-size", "8"]
+    run += ["--eps", "0.1", "--eps", "0.3", "--format", "json", *(f"--attack={attack}" for attack in attacks)]
     assert auditor(*run, "--out", "whole").code == 0
     process = subprocess.Popen(
         [sys.executable, "-m", "auditor", *run, "--out", "cut"], stderr=subprocess.PIPE, text=True

@@ -144,6 +144,7 @@ def test_an_attack_that_goes_wrong_failed_and_the_next_one_runs(scene: Scene, ho
     assert failed.status == "failed"
     assert failed.reason
     assert (good.status, good.broken) == ("ran", 3)
+    assert scene.outcomes == ["not_evaluated", "broken", "broken", "broken", "not_evaluated", "not_evaluated"]
 
 
 def test_what_a_failing_attack_found_before_still_counts(scene: Scene) -> None:

@@ -113,7 +113,8 @@ def test_kill_9_leaves_a_whole_manifest_that_names_whole_shards(tmp_path: Path) 
         store = Store(Path(sys.argv[1]))
         for i in range(10_000):
             x = np.full((2, 1, 64, 64), i, dtype=np.float32)
-            store.put(str(i), {"i": i}, ("m", Threat(norm=Norm.LINF, eps=0.1)), Shard(np.array([i, i]), np.array([0, 0]), x, x))
+            shard = Shard(np.array([i, i]), np.array([0, 0]), x, x)
+            store.put(str(i), {"i": i}, ("m", Threat(norm=Norm.LINF, eps=0.1)), shard)
             store.flush()
             print(i, flush=True)
         """
