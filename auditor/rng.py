@@ -1,6 +1,6 @@
 """Randomness keyed by seed, attack and sample.
 
-A counter-based generator: each number is a hash of (key of the sample, number of the draw, position). What a
+A counter-based generator: each number is a hash of (key of the sample, how many it was dealt before). What a
 sample is dealt therefore depends neither on the batch size, nor on its place in the batch, nor on which other
 samples are still standing, nor on the device; a resumed run deals exactly what an uninterrupted one would have.
 The hash is the finaliser of SplitMix64 (Steele, Lea & Flood 2014, doi:10.1145/2714064.2660195).
@@ -27,14 +27,13 @@ def _shift(value: Tensor, bits: int) -> Tensor:
 
 
 def _mix(value: Tensor) -> Tensor:
-    value = (value ^ _shift(value, 30)) * _MIX_A
-    value = (value ^ _shift(value, 27)) * _MIX_B
-    return value ^ _shift(value, 31)
-
-
-def _wrap(value: int) -> int:
-    """The signed 64-bit integer that `value` overflows to."""
-    return (value + (1 << 63)) % (1 << 64) - (1 << 63)
+    """Hash `value` in place."""
+    value ^= _shift(value, 30)
+    value *= _MIX_A
+    value ^= _shift(value, 27)
+    value *= _MIX_B
+    value ^= _shift(value, 31)
+    return value
 
 
 def _word(text: str) -> int:
@@ -65,10 +64,10 @@ class Rng:
         return Rng(self._keys[rows], self._drawn)
 
     def _bits(self, shape: tuple[int, ...]) -> Tensor:
-        base = _mix(self._keys + _wrap(_GOLDEN * (self._drawn[0] + 1)))
-        self._drawn[0] += 1
-        position = torch.arange(1, math.prod(shape) + 1, device=base.device) * _GOLDEN
-        return _mix(base[:, None] + position[None, :]).view(len(base), *shape)
+        count, first = math.prod(shape), self._drawn[0] + 1
+        self._drawn[0] += count
+        numbers = torch.arange(first, first + count, device=self._keys.device) * _GOLDEN
+        return _mix(self._keys[:, None] + numbers).view(len(self._keys), *shape)
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Uniform float32 in `[low, high)`, `(N, *shape)`, on a grid of 2^-24; scaling may round up to `high`."""

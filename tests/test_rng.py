@@ -25,15 +25,14 @@ def splitmix(state: int) -> int:
     return state ^ (state >> 31)
 
 
-def test_the_hash_is_splitmix64() -> None:
+def test_a_stream_is_splitmix64_seeded_with_its_key() -> None:
     keys = [0, 1, 12345, MASK, 1 << 63]
     signed = torch.tensor([key - (1 << 64) if key >> 63 else key for key in keys])
     golden = 0x9E3779B97F4A7C15
-    expected = []
-    for key in keys:
-        base = splitmix((key + golden) & MASK)
-        expected.append([(splitmix((base + golden * (place + 1)) & MASK) >> 40) / 2**24 for place in range(3)])
-    assert Rng(signed).uniform(3).tolist() == expected
+    rng = Rng(signed)
+    for drawn in (0, 3):
+        numbers = [[splitmix((key + golden * (drawn + place + 1)) & MASK) for place in range(3)] for key in keys]
+        assert rng.uniform(3).tolist() == [[(number >> 40) / 2**24 for number in row] for row in numbers]
 
 
 def test_reference_value_of_the_first_splitmix_output() -> None:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from auditor.errors import PluginError
+from auditor.norms import per_sample
 from auditor.types import Access, Norm
 
 if TYPE_CHECKING:
@@ -91,13 +92,16 @@ class Ledger:
     def record(self, rows: Tensor, candidates: Images, logits: Logits) -> None:
         """Judge candidates for some rows and keep the most convincing ones that lie inside the threat."""
         margin = margins(logits, self.y[rows])
-        better = (margin > self.best_margin[rows]) & _inside(candidates, self.x[rows], self.threat)
-        self.best_margin[rows] = torch.where(better, margin, self.best_margin[rows])
-        # Only what could be an example is worth a copy; most steps of most attacks copy nothing.
-        promising = (better & (margin > -self.margin)).nonzero().squeeze(1)
-        if len(promising):
-            self.best[rows[promising]] = candidates[promising]
-        self.active[rows] = self.best_margin[rows] <= self.margin
+        better = margin > self.best_margin[rows].clamp_min(-self.margin)
+        # Most steps of most attacks come near nothing: then no pixel is looked at. On an accelerator, asking which
+        # rows are better would wait for it, so there all are looked at.
+        at = better.nonzero().squeeze(1) if better.device.type == "cpu" else torch.arange(len(rows), device=rows.device)
+        if len(at):
+            where, near = rows[at], candidates[at]
+            good = better[at] & _inside(near, self.x[where], self.threat)
+            self.best_margin[where] = torch.where(good, margin[at], self.best_margin[where])
+            self.best[where] = torch.where(per_sample(good, near), near, self.best[where])
+            self.active[where] = self.best_margin[where] <= self.margin
         self.logits[rows] = logits
 
 
