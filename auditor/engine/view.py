@@ -66,6 +66,8 @@ class Ledger:
     forwards: int = 0
     backwards: int = 0
     deadline: float = float("inf")
+    changes: int = 0
+    """Grows whenever a sample may have fallen; while it stays, the same rows stand."""
     on_call: Callable[[], None] = _ignore
 
     @classmethod
@@ -97,6 +99,7 @@ class Ledger:
         # rows are better would wait for it, so there all are looked at.
         at = better.nonzero().squeeze(1) if better.device.type == "cpu" else torch.arange(len(rows), device=rows.device)
         if len(at):
+            self.changes += 1
             where, near = rows[at], candidates[at]
             good = better[at] & _inside(near, self.x[where], self.threat)
             self.best_margin[where] = torch.where(good, margin[at], self.best_margin[where])
@@ -138,7 +141,7 @@ class View:
         self._access = access
         self._rows = torch.arange(len(ledger.x), device=ledger.x.device) if rows is None else rows
         self._standing_rows = torch.arange(len(self._rows), device=ledger.x.device)
-        self._calls = 0
+        self._calls, self._seen = 0, -1
 
     @property
     def num_classes(self) -> int:
@@ -199,7 +202,9 @@ class View:
         if time.monotonic() > self._ledger.deadline:
             raise OutOfTime
         # Looking costs a synchronisation on an accelerator, so there it is done every few calls only.
-        if self._ledger.x.device.type == "cpu" or self._calls % _LOOK_EVERY == 0:
+        changed = self._seen != self._ledger.changes
+        if changed and (self._ledger.x.device.type == "cpu" or self._calls % _LOOK_EVERY == 0):
+            self._seen = self._ledger.changes
             self._standing_rows = self.active.nonzero().squeeze(1)
             if not len(self._standing_rows) and not bool(self._ledger.active.any()):
                 raise Finished

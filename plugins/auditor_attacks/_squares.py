@@ -70,7 +70,9 @@ class Canvas:
         """A rectangle of this size somewhere in every sample."""
         height, width = size
         device = self.x.device
-        corner = rng.integers(self.height - height + 1) * self.width + rng.integers(self.width - width + 1)
+        across = self.width - width + 1
+        place = rng.integers((self.height - height + 1) * across)
+        corner = place // across * self.width + place % across
         rows = torch.arange(height, device=device)[:, None] * self.width
         inside = (rows + torch.arange(width, device=device)).view(-1)
         pixels = (corner[:, None] + inside)[:, None, :].expand(-1, self.channels, -1)
