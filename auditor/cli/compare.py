@@ -19,6 +19,7 @@ def compare(
     from rich.console import Console
     from rich.table import Table
 
+    from auditor.formats.words import threat
     from auditor.result.comparison import compare_runs
     from auditor.result.run import Run
 
@@ -30,7 +31,7 @@ def compare(
     for pair in comparison.pairs:
         table.add_row(
             pair.model,
-            f"{pair.norm} {pair.eps:.4g}" if pair.norm else "clean",
+            threat(pair.norm, pair.eps) if pair.norm else "clean",
             f"{pair.before:.1%}",
             f"{pair.after:.1%}",
             str(pair.lost),

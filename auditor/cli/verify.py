@@ -28,6 +28,7 @@ def verify(
 
     from auditor.engine.environment import choose_device
     from auditor.engine.verify import verify_run
+    from auditor.formats.words import budget
     from auditor.plugins import load_plugins
     from auditor.result.run import Run
 
@@ -37,7 +38,7 @@ def verify(
     table = Table("model", "norm", "eps", "counted", "confirmed", "outcome", box=None, pad_edge=False)
     for item in reports:
         outcome = "confirmed" if item.confirmed else f"REFUTED: {item.problem}"
-        counts = (f"{item.eps:.4g}", str(item.counted), str(item.held))
+        counts = (budget(item.norm, item.eps), str(item.counted), str(item.held))
         table.add_row(item.model, item.norm, *counts, outcome)
     console.print(table)
     refuted = [item for item in reports if not item.confirmed]
