@@ -36,6 +36,27 @@ CODES: dict[str, tuple[str, str]] = {
         Threshold: any threat under which nothing ran.
         Do: name an attack that fits with `--attack`, or install one; raise `--time-limit`.""",
     ),
+    "AUD004": (
+        "The model answers NaN inside the budget",
+        """An attack reached inputs within its budget to which the model gives no answer.
+
+        Seen: NaN among the scores for a candidate inside the threat.
+        Means: a model that breaks down is not robust there, but no wrong label was shown either, so the samples
+            concerned are not evaluated. The verdict is inconclusive.
+        Measured: samples near which NaN was met and which no attack broke.
+        Threshold: any.
+        Do: look for overflow: a narrow float type, a logarithm or a division near zero.""",
+    ),
+    "AUD306": (
+        "Compared with the baseline",
+        """How accuracy changed since the run named with `--baseline`, on the same samples.
+
+        Seen: samples that stood in one run and not in the other.
+        Means: with a small p-value, more than chance changed. The change may lie in the settings too, if they differ.
+        Measured: samples lost and gained; exact McNemar test.
+        Threshold: p < 0.05 warns (Carlini et al., arXiv:1902.06705, ask for paired comparisons); `--max-drop` gates.
+        Do: `auditor compare` shows both runs; look at the samples that flipped.""",
+    ),
     "AUD120": (
         "Samples are scaled to the model's size",
         """The samples have another size than the network's input.

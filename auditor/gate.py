@@ -17,7 +17,7 @@ from auditor.result.record import GateResult, ModelResult, ThreatResult, Verdict
 from auditor.result.statistics import Interval, clopper_pearson, samples_to_decide
 
 if TYPE_CHECKING:
-    from auditor.result.comparison import Pair
+    from auditor.result.comparison import Comparison, Pair
     from auditor.settings import Settings
 
 EXIT_CODES: dict[Verdict, int] = {"pass": 0, "fail": 1, "inconclusive": 3, "error": 4}
@@ -72,33 +72,60 @@ def _robust_gate(model: ModelResult, threat: ThreatResult, threshold: float, n: 
     return _explained(gate, n, confidence)
 
 
-def drop_gates(pairs: Iterable[Pair], max_drop: float, confidence: float) -> tuple[GateResult, ...]:
+def drop_gates(
+    comparison: Comparison, models: Iterable[ModelResult], max_drop: float, confidence: float
+) -> tuple[GateResult, ...]:
     """The rule that robust accuracy falls by at most `max_drop` since the baseline, on the same samples.
 
-    Decided on an interval for the paired difference that never undercovers: exact intervals for the share of samples
-    lost and the share gained, each at half the error.
+    A threat that the baseline did not audit is inconclusive. What could still have fallen, and doubts about the
+    evaluation or about comparing the runs at all, keep a gate from passing; never from failing.
     """
+    pairs = {(pair.model, pair.norm, pair.eps): pair for pair in comparison.pairs}
     gates = []
-    half = 1.0 - (1.0 - confidence) / 2.0
-    for pair in pairs:
-        lost, gained = clopper_pearson(pair.lost, pair.n, half), clopper_pearson(pair.gained, pair.n, half)
-        low, high = lost[0] - gained[1], lost[1] - gained[0]
-        outcome: Outcome = "pass" if high <= max_drop else "fail" if low > max_drop else "inconclusive"
-        gates.append(
-            GateResult(
-                rule="max_drop",
-                value=pair.before - pair.after,
-                threshold=max_drop,
-                outcome=outcome,
-                interval=(low, high),
-                detail=f"{pair.lost} samples lost and {pair.gained} gained of {pair.n}; "
-                f"the {confidence:.0%} interval of the drop is {low:+.1%} to {high:+.1%}",
-                model=pair.model,
-                norm=pair.norm,
-                eps=pair.eps if pair.norm else None,
-            )
-        )
+    for model in models:
+        for threat_ in model.threats:
+            pair = pairs.get((model.name, threat_.norm, threat_.eps))
+            doubts = doubts_of(model) + comparison.notes
+            gates.append(_drop_gate(model, threat_, pair, max_drop, confidence, doubts))
     return tuple(gates)
+
+
+def _drop_gate(
+    model: ModelResult,
+    threat_: ThreatResult,
+    pair: Pair | None,
+    max_drop: float,
+    confidence: float,
+    doubts: tuple[str, ...],
+) -> GateResult:
+    """Decided on an interval that never undercovers: exact ones for shares lost and gained, each at half the error."""
+    open_ = GateResult(
+        rule="max_drop",
+        value=None,
+        threshold=max_drop,
+        outcome="inconclusive",
+        detail="the baseline holds nothing to compare this with",
+        model=model.name,
+        norm=threat_.norm,
+        eps=threat_.eps,
+    )
+    if pair is None:
+        return open_
+    half = 1.0 - (1.0 - confidence) / 2.0
+    lost, gained, unknown, n = pair.lost, pair.gained, pair.unknown, pair.n
+    low = clopper_pearson(lost, n, half)[0] - clopper_pearson(gained + unknown, n, half)[1]
+    high = clopper_pearson(lost + unknown, n, half)[1] - clopper_pearson(gained, n, half)[0]
+    outcome: Outcome = "pass" if high <= max_drop else "fail" if low > max_drop else "inconclusive"
+    detail = (
+        f"{pair.lost} samples lost and {pair.gained} gained of {pair.n}; "
+        f"the {confidence:.0%} interval of the drop is {low:+.1%} to {high:+.1%}"
+    )
+    if pair.unknown:
+        detail += f"; {pair.unknown} samples were not evaluated in one of the runs"
+    if outcome == "pass" and doubts:
+        outcome, detail = "inconclusive", f"{detail}; but {doubts[0]}"
+    value = None if pair.unknown else pair.before - pair.after
+    return open_.model_copy(update={"value": value, "outcome": outcome, "interval": (low, high), "detail": detail})
 
 
 def _side(interval: Interval, threshold: float) -> Outcome:
@@ -153,7 +180,8 @@ def _verdict(models: Sequence[ModelResult], gates: Sequence[GateResult]) -> tupl
 def _sentence(gate: GateResult, count: int, total: int) -> str:
     where = f" under {threat(gate.norm, gate.eps)}" if gate.eps is not None else ""
     if gate.rule == "max_drop":
-        fell = f"{gate.model}: robust accuracy{where} fell by {gate.value:.1%}, and {gate.threshold:.1%} is allowed"
+        drop = "changed by an unknown share" if gate.value is None else f"fell by {gate.value:.1%}"
+        fell = f"{gate.model}: robust accuracy{where} {drop} since the baseline, and {gate.threshold:.1%} is allowed"
         return f"{fell}: {gate.detail}."
     what = "clean accuracy" if gate.rule == "min_clean_accuracy" else "robust accuracy"
     value = "is not known" if gate.value is None else f"is {gate.value:.1%}"

@@ -41,7 +41,7 @@ class Settings(BaseModel):
     seed: int = 0
     batch_size: int | None = None
     device: str = "auto"
-    time_limit: float | None = None
+    time_limit: float | None = Field(default=None, gt=0.0)
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     input_range: tuple[float, float] | None = None

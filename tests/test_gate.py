@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from auditor.gate import EXIT_CODES, gates_of, judge
+from auditor.gate import EXIT_CODES, drop_gates, gates_of, judge
+from auditor.result.comparison import Comparison, Pair
 from auditor.result.record import Finding, ModelResult, ThreatResult
 from auditor.result.statistics import clopper_pearson
 from auditor.settings import Settings, ThreatSetting
@@ -109,3 +110,29 @@ def test_clean_accuracy_is_gated_too() -> None:
 
 def test_every_verdict_has_its_exit_code() -> None:
     assert EXIT_CODES == {"pass": 0, "fail": 1, "inconclusive": 3, "error": 4}
+
+
+def drop(lost: int, gained: int, unknown: int = 0, notes: tuple[str, ...] = (), n: int = 1000) -> tuple[str, int, str]:
+    pair = Pair("m", "linf", 0.1, n, 0.5, 0.5 - (lost - gained) / n, lost, gained, unknown)
+    models = [model(0.5)]
+    return judge(models, drop_gates(Comparison((pair,), notes), models, 0.05, 0.95))
+
+
+def test_a_drop_within_what_is_allowed_passes_and_a_larger_one_fails() -> None:
+    assert drop(5, 3)[0] == "pass"
+    assert drop(150, 3)[0] == "fail"
+    assert drop(50, 3)[0] == "inconclusive"
+
+
+def test_samples_that_were_not_evaluated_keep_a_drop_open() -> None:
+    assert drop(5, 3, unknown=200)[0] == "inconclusive"
+    assert drop(400, 3, unknown=20)[0] == "fail"
+
+
+def test_runs_of_different_settings_cannot_pass_a_drop() -> None:
+    assert drop(5, 3, notes=("the runs differ in suite",))[0] == "inconclusive"
+
+
+def test_a_threat_that_the_baseline_lacks_is_inconclusive() -> None:
+    models = [model(0.5)]
+    assert judge(models, drop_gates(Comparison((), ()), models, 0.05, 0.95))[0] == "inconclusive"

@@ -19,11 +19,14 @@ def compare(
     from rich.console import Console
     from rich.table import Table
 
+    from auditor.errors import UsageError
     from auditor.formats.words import threat
     from auditor.result.comparison import compare_runs
     from auditor.result.run import Run
 
     comparison = compare_runs(Run(before), Run(after))
+    if not comparison.pairs:
+        raise UsageError("The runs share no model and threat, so there is nothing to compare.")
     console = Console()
     for note in comparison.notes:
         console.print(f"Note: {note}", soft_wrap=True, highlight=False, markup=False)

@@ -107,8 +107,9 @@ def scan(
     file = read_config(config)
     # These three decide where the result goes, not what it is, so they are no part of the settings.
     from_file = {key: file.pop(key, None) for key in ("format", "out", "quiet")}
-    chosen = formats or from_file["format"] or "html"
-    where = out or (Path(from_file["out"]) if from_file["out"] else None)
+    listed = from_file["format"]
+    chosen = formats or (",".join(map(str, listed)) if isinstance(listed, list) else listed) or "html"
+    where = out or (Path(str(from_file["out"])) if from_file["out"] else None)
     quiet = quiet or bool(from_file["quiet"])
     settings = build_settings(flags, file)
     plugins = load_plugins(settings.without)

@@ -50,6 +50,8 @@ class Attempt:
     forwards: int
     backwards: int
     seconds: float
+    unanswered: Tensor
+    """Positions in the batch near which the model answered NaN."""
 
     def joined(self, other: Attempt, offset: int) -> Attempt:
         """This attempt and another one on the samples that follow `offset` rows later, as one."""
@@ -62,6 +64,7 @@ class Attempt:
             forwards=self.forwards + other.forwards,
             backwards=self.backwards + other.backwards,
             seconds=self.seconds + other.seconds,
+            unanswered=torch.cat([self.unanswered, other.unanswered + offset]),
         )
 
 
@@ -86,12 +89,13 @@ def attempt(ring: Ring, step: Step, x: Images, y: Labels, indices: Tensor) -> At
     if len(refuted) and status == "ran":
         # Once more, demanding a margin that twin and runtime cannot disagree on.
         stricter = replace(ring, margin=10.0 * ring.margin + 1e-3)
-        second, _, _ = _run(stricter, step, x[refuted], y[refuted], indices[refuted.cpu()])
+        second, status, reason = _run(stricter, step, x[refuted], y[refuted], indices[refuted.cpu()])
         more, still = _confirm(stricter, x[refuted], y[refuted], second)
         found, refuted = found.joined(more, refuted.cpu()[more.rows]), refuted[still]
         forwards, backwards = forwards + second.forwards, backwards + second.backwards
     seconds = time.perf_counter() - started
-    return Attempt(status, reason, found, len(refuted), forwards, backwards, seconds)
+    unanswered = ledger.unanswered.nonzero().squeeze(1).cpu()
+    return Attempt(status, reason, found, len(refuted), forwards, backwards, seconds, unanswered)
 
 
 def _confirm(ring: Ring, x: Images, y: Labels, ledger: Ledger) -> tuple[Found, Tensor]:
@@ -109,7 +113,8 @@ def _run(ring: Ring, step: Step, x: Images, y: Labels, indices: Tensor) -> tuple
     view = View(ring.target, ledger, step.attack.access)
     rng = Rng.keyed(ring.seed, step.name, indices.to(x.device))
     try:
-        last = step.attack.perturb(view, x, y, ring.threat, rng)
+        # Copies: what an attack does to its arguments moves neither the originals nor the labels.
+        last = step.attack.perturb(view, x.clone(), y.clone(), ring.threat, rng)
         complaint = _contract(last, x)
         if complaint:
             return ledger, "failed", complaint

@@ -17,10 +17,11 @@ from auditor.engine.plan import chosen_attacks
 from auditor.engine.store import Store
 from auditor.errors import AuditorError, DataError, RunError, UsageError
 from auditor.events import Event, ScanFinished, ScanStarted
+from auditor.formats.words import threat
 from auditor.gate import drop_gates, gates_of, judge
-from auditor.result.comparison import compare_runs
+from auditor.result.comparison import Comparison, compare_runs
 from auditor.result.evidence import atomic_write, slug
-from auditor.result.record import Data, GateResult, ModelResult, Result
+from auditor.result.record import Data, Finding, ModelResult, Result
 from auditor.result.record import Skipped as SkippedRecord
 from auditor.result.run import Run
 from auditor.result.samples_csv import Row, write_rows
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from auditor.settings import Settings
     from auditor.target.base import Target
 
+COMPARED = "AUD306"
 # Settings that may change between an interruption and its resumption: they decide no sample's outcome.
 _FREE = frozenset(
     {
@@ -87,6 +89,7 @@ class Audit:
                     raise problem or DataError("The data could not be read.")
                 if store is None:
                     store = self._claim(samples)
+                    self.listen(ScanStarted(models=self.settings.models, samples=len(samples), run=str(self.run)))
                 if target is None:
                     models.append(blocked(source, problem))
                     continue
@@ -126,7 +129,6 @@ class Audit:
         except AuditorError as error:
             return None, samples or self._samples(None), error
         samples = samples or self._samples(target)
-        self.listen(ScanStarted(models=self.settings.models, samples=len(samples), run=str(self.run)))
         try:
             with target.frozen():
                 bind(target, samples)
@@ -176,6 +178,10 @@ class Audit:
         )
 
     def _claim(self, samples: Samples) -> Store:
+        if self.baseline is not None and self.baseline.result.data.sha256 != samples.sha256:
+            raise UsageError(
+                f"The baseline {self.settings.baseline} audited other samples, so nothing can be compared with it."
+            )
         store = Store(self.run, eight_bit=samples.eight_bit)
         settings = {k: v for k, v in self.settings.model_dump(mode="json").items() if k not in _FREE}
         store.claim({**settings, "samples' digest": samples.sha256, **versions()})
@@ -202,10 +208,7 @@ class Audit:
             partial = self.run / "samples.csv.tmp"
             write_rows(partial, (row for rows in self._rows for row in rows))
             partial.replace(self.run / "samples.csv")
-            gates = gates_of(self.settings, models, len(samples)) + self._drop_gates(result)
-            verdict, exit_code, summary = judge(models, gates)
-            decided = {"verdict": verdict, "exit_code": exit_code, "summary": summary, "gates": gates}
-            result = result.model_copy(update=decided)
+            result = self._decided(result)
             atomic_write(self.run / "result.json", result.to_json().encode())
         except OSError as error:
             raise RunError(
@@ -214,12 +217,18 @@ class Audit:
         self.listen(ScanFinished(result=result))
         return result
 
-    def _drop_gates(self, result: Result) -> tuple[GateResult, ...]:
-        """Gates against the baseline, where there is one."""
-        if self.baseline is None or self.settings.max_drop is None:
-            return ()
-        pairs = compare_runs(self.baseline, Run(self.run, result)).pairs
-        return drop_gates([pair for pair in pairs if pair.norm], self.settings.max_drop, self.settings.confidence)
+    def _decided(self, result: Result) -> Result:
+        """The record with its comparison with the baseline, its gates and its verdict."""
+        models, s = result.models, self.settings
+        gates = gates_of(s, models, result.data.n)
+        if self.baseline is not None and all(model.clean_accuracy is not None for model in models):
+            comparison = compare_runs(self.baseline, Run(self.run, result))
+            models = tuple(_compared(model, comparison) for model in models)
+            if s.max_drop is not None:
+                gates += drop_gates(comparison, models, s.max_drop, s.confidence)
+        verdict, exit_code, summary = judge(models, gates)
+        decided = {"models": models, "gates": gates, "verdict": verdict, "exit_code": exit_code, "summary": summary}
+        return result.model_copy(update=decided)
 
 
 def _data_record(source: str, samples: Samples) -> Data:
@@ -232,6 +241,24 @@ def _data_record(source: str, samples: Samples) -> Data:
         skipped=tuple(SkippedRecord(name=s.name, reason=s.reason) for s in samples.skipped),
         eight_bit=samples.eight_bit,
     )
+
+
+def _compared(model: ModelResult, comparison: Comparison) -> ModelResult:
+    """The model's record with a finding that says how it changed since the baseline."""
+    pairs = [pair for pair in comparison.pairs if pair.model == model.name]
+    said = [
+        f"{threat(pair.norm, pair.eps) if pair.norm else 'clean'}: {pair.before:.1%} then, {pair.after:.1%} now, "
+        f"{pair.lost} lost and {pair.gained} gained, p = {pair.p:.3g} ({pair.word})"
+        for pair in pairs
+    ]
+    finding = Finding(
+        code=COMPARED,
+        severity="warn" if any(pair.worse for pair in pairs) else "info",
+        title="Compared with the baseline",
+        detail="; ".join([*said, *comparison.notes]) or "The baseline holds no such model.",
+        remedy="`auditor compare` shows both runs.",
+    )
+    return model.model_copy(update={"findings": (*model.findings, finding)})
 
 
 def _unique(name: str, taken: list[str]) -> str:

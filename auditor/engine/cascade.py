@@ -34,6 +34,7 @@ class Tally:
     attacked: int = 0
     broken: int = 0
     refuted: int = 0
+    unanswered: int = 0
     forwards: int = 0
     backwards: int = 0
     seconds: float = 0.0
@@ -81,9 +82,12 @@ class Cascade:
         if not len(todo):
             tally.status, tally.reason = "skipped", NOTHING_LEFT
             return tally
+        if step.broken:
+            tally.status, tally.reason = "failed", step.broken
+            self._cut(tally, standing, todo, 0)
+            return tally
         title = f"{step.name}, {self.ring.threat}"
-        passes = step.attack.passes(self.ring.target.num_classes)
-        total = len(todo) * max(passes.forwards if passes else 1, 1)
+        total = len(todo) * step.forwards
         self.listen(StageStarted(model=self.ring.target.name, title=title, total=total))
         done = 0
         for chunk in self._chunks(todo):
@@ -125,6 +129,9 @@ class Cascade:
         tally.attacked += len(chunk)
         tally.broken += len(breaks)
         tally.refuted += known["refuted"]
+        silent = [index for index in known["unanswered"] if index not in standing.broken_by]
+        tally.unanswered += len(silent)
+        standing.cut.update(silent)
         tally.forwards += known["forwards"]
         tally.backwards += known["backwards"]
         tally.seconds += known["seconds"]
@@ -147,12 +154,13 @@ class Cascade:
             "forwards": outcome.forwards,
             "backwards": outcome.backwards,
             "seconds": outcome.seconds,
+            "unanswered": chunk[outcome.unanswered.numpy()].tolist(),
             "status": outcome.status,
             "reason": outcome.reason,
         }
         shard = Shard(index, y[found.rows].numpy(), x[found.rows].numpy(), found.adversarial.numpy())
-        # What the clock cut short is not done: its finds are kept under a key of their own, and it is tried again.
-        kept = key if outcome.status != "timed out" else batch_key(key, "cut", time.time_ns())
+        # What was cut short or crashed is not done: its finds are kept under another key, and it is tried again.
+        kept = key if outcome.status == "ran" else batch_key(key, "cut", time.time_ns())
         place = (self.ring.target.name, self.ring.threat)
         self.store.put(kept, value, place, shard if len(index) else None)
         return value

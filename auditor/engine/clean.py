@@ -9,13 +9,14 @@ import numpy as np
 
 from auditor.engine.standing import Clean
 from auditor.engine.store import batch_key
-from auditor.errors import DataError
+from auditor.errors import DataError, ModelError
 from auditor.events import Event, Progress, StageStarted
 
 if TYPE_CHECKING:
     from auditor.engine.store import Store
     from auditor.samples.base import Samples
     from auditor.target.base import Target
+    from auditor.types import Logits
 
 
 def clean_pass(
@@ -42,18 +43,31 @@ def clean_pass(
     listen(StageStarted(model=target.name, title="clean accuracy", total=len(samples)))
     predictions: list[int] = []
     confidences: list[float] = []
+    wrong = 0
     for start in range(0, len(samples), batch_size):
         indices = list(range(start, min(start + batch_size, len(samples))))
         key = batch_key(*identity, "clean", indices[0], indices[-1])
         known = store.get(key)
         if known is None:
-            confidence, prediction = target.answer(samples.fetch(indices)).softmax(1).max(1)
+            confidence, prediction = _answered(target, samples, indices).softmax(1).max(1)
             known = {"prediction": prediction.tolist(), "confidence": confidence.tolist()}
             store.put(key, known)
         predictions += known["prediction"]
         confidences += known["confidence"]
-        right = int((np.array(predictions) == labels[: len(predictions)]).sum())
-        wrong = len(predictions) - right
+        wrong += int((np.array(known["prediction"]) != labels[indices[0] : indices[-1] + 1]).sum())
         listen(Progress(model=target.name, done=len(predictions), total=len(samples), broken=wrong))
     store.flush()
     return Clean(labels, np.array(predictions, dtype=np.int64), np.array(confidences))
+
+
+def _answered(target: Target, samples: Samples, indices: list[int]) -> Logits:
+    """Logits of these samples. A class that is ruled out may have minus infinity; an answer needs a finite maximum."""
+    logits = target.answer(samples.fetch(indices))
+    useless = logits.isnan().any(1) | logits.amax(1).isinf()
+    if bool(useless.any()):
+        first = samples.names([indices[int(useless.nonzero()[0, 0])]])[0]
+        raise ModelError(
+            f"{target.name} answers sample {first} with NaN or infinity; check --input-range, --mean and --std, "
+            f"and the precision that the model was exported with."
+        )
+    return logits

@@ -18,7 +18,7 @@ from auditor.engine.clean import clean_pass
 from auditor.engine.plan import make_plan
 from auditor.engine.scene import Scene
 from auditor.engine.standing import Clean, Standing
-from auditor.errors import AuditorError
+from auditor.errors import AuditorError, DataError, ModelError, UsageError
 from auditor.events import Event, StageStarted
 from auditor.result.evidence import read_evidence
 from auditor.result.record import INHERITED, AttackRun, ModelResult, ThreatResult
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 NOT_AUDITED = "AUD001"
 NOTHING_RAN = "AUD003"
+UNANSWERED = "AUD004"
 
 
 @dataclass
@@ -58,11 +59,13 @@ class ModelAudit:
         with self.target.frozen():
             try:
                 return self._execute()
-            except AuditorError as error:
+            except (ModelError, DataError) as error:  # A full disk or a wrong flag is not the model's fault.
                 self._done.clear()
                 return self._result([*self.target.findings, _not_audited(error)])
 
     def _execute(self) -> ModelResult:
+        if self.store.remember(f"digest of {self.target.name}", self.target.sha256) != self.target.sha256:
+            raise UsageError(f"{self.target.source} is not the file that this run began with; choose another --out.")
         indices = _spread(len(self.samples), self.settings.preflight_samples)
         x, y = self.samples.fetch(indices), self.samples.labels[indices]
         scene = Scene(target=self.target, samples=self.samples, x=x, y=y, settings=self.settings)
@@ -72,14 +75,14 @@ class ModelAudit:
         margin = preflight.safety_margin(scene)
         batch_size = self.store.remember("batch size", self.settings.batch_size or self._batch_size())
         with self._timed("clean"):
-            identity = (self.target.sha256, self.target.preprocessing.describe(), self.settings.seed)
+            identity = (self.target.name, self.target.sha256, self.target.preprocessing.describe(), self.settings.seed)
             clean = clean_pass(self.target, self.samples, self.store, batch_size, self.listen, identity)
         with self._timed("attack"):
             threats = self._threats(clean, batch_size, margin, identity)
         record = self._result(findings, clean, threats)
         after = Scene(target=self.target, samples=self.samples, x=x, y=y, settings=self.settings, result=record)
         findings += preflight.inspect(self.checks, after, Stage.AUDIT)
-        return self._result([*findings, *_nothing_ran(threats)], clean, threats)
+        return self._result([*findings, *_nothing_ran(threats), *_unanswered(threats)], clean, threats)
 
     def _preflight(self, scene: Scene) -> list[Finding]:
         self.listen(StageStarted(model=self.target.name, title="preflight", total=0))
@@ -121,8 +124,8 @@ class ModelAudit:
 
     def _threat_result(self, threat: Threat, standing: Standing, runs: tuple[AttackRun, ...]) -> ThreatResult:
         n = len(standing.clean.labels)
-        nobody_attacked = not any(r.status == "ran" or r.attacked for r in runs) and len(standing.standing())
-        if nobody_attacked:
+        attacked = any(run.name != INHERITED and (run.status == "ran" or run.attacked) for run in runs)
+        if not attacked:
             standing.cut.update(standing.standing().tolist())
         outcomes = [standing.outcome(i) for i in range(n)]
         robust, unknown = outcomes.count("robust"), outcomes.count("not_evaluated")
@@ -221,6 +224,20 @@ def _nothing_ran(threats: Sequence[ThreatResult]) -> Iterator[Finding]:
                 title=f"No attack could run in {threat.norm} {threat.eps:.4g}",
                 detail=reasons,
                 remedy="Name an attack that fits with --attack, or install one.",
+            )
+
+
+def _unanswered(threats: Sequence[ThreatResult]) -> Iterator[Finding]:
+    for threat in threats:
+        count = max((run.unanswered for run in threat.attacks), default=0)
+        if count:
+            yield Finding(
+                code=UNANSWERED,
+                severity=Severity.INCONCLUSIVE,
+                title="The model answers NaN inside the budget",
+                detail=f"In {threat.norm} {threat.eps:.4g} an attack met NaN near at least {count} samples. "
+                f"They were not shown to be broken, and are not evaluated rather than robust.",
+                remedy="Look for overflow: a narrow float type, a logarithm or a division near zero.",
             )
 
 

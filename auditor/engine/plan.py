@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auditor.engine.suites import recipe
-from auditor.errors import UsageError
+from auditor.errors import AuditorError, PluginError, UsageError
 from auditor.parameters import coerced
 from auditor.types import Access
 
@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """An attack of the plan under the name it has in tables; `skip` says why it will not run."""
+    """An attack of the plan under the name it has in tables.
+
+    `skip` says why it will not run, `broken` why it cannot; `forwards` is what a sample that withstands costs.
+    """
 
     name: str
     attack: Attack
     skip: str = ""
+    broken: str = ""
+    forwards: int = 1
 
 
 def chosen_attacks(settings: Settings, available: Mapping[str, type[Attack]]) -> tuple[Attack, ...]:
@@ -46,17 +51,29 @@ def chosen_attacks(settings: Settings, available: Mapping[str, type[Attack]]) ->
                 f"No installed attack is called {name!r}.{hint} `auditor plugins --all` lists what is there; "
                 f"attacks come in distributions with an entry point in the group 'auditor'."
             )
-        attacks.append(cls(**coerced(cls, parameters)))
+        try:
+            attacks.append(cls(**coerced(cls, parameters)))
+        except AuditorError:
+            raise
+        except Exception as error:  # a plugin border
+            raise PluginError(f"The attack {name!r} cannot be set up: {type(error).__name__}: {error}.") from error
     return tuple(attacks)
 
 
 def make_plan(attacks: tuple[Attack, ...], target: Target, threat: Threat, sample_rank: int) -> tuple[Step, ...]:
     """Match the attacks against the threat and what the target allows; names are unique within the plan."""
     steps: list[Step] = []
+    labels: list[str] = []
     for attack in attacks:
-        count = sum(step.attack.label == attack.label for step in steps)
-        name = attack.label if not count else f"{attack.label}#{count + 1}"
-        steps.append(Step(name, attack, _obstacle(attack, target, threat, sample_rank)))
+        try:
+            label, skip = attack.label, _obstacle(attack, target, threat, sample_rank)
+            passes = attack.passes(target.num_classes)
+            broken, forwards = "", max(passes.forwards, 1) if passes else 1
+        except Exception as error:  # a plugin border: what an attack says of itself may be broken too
+            label, skip, broken, forwards = attack.name, "", f"its plugin broke: {type(error).__name__}: {error}", 1
+        labels.append(label)
+        count = labels.count(label)
+        steps.append(Step(label if count == 1 else f"{label}#{count}", attack, skip, broken, forwards))
     return tuple(steps)
 
 

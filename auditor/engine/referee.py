@@ -70,8 +70,8 @@ def _within(candidates: Images, x: Images, threat: Threat) -> Tensor:
 
 
 def is_wrong(logits: Logits, y: Labels) -> Tensor:
-    """Which answers are finite and name another class than `y`, `(N,)` bool."""
-    return logits.isfinite().all(1) & (logits.argmax(1) != y)
+    """Which answers name another class than `y`, `(N,)` bool; one without a finite maximum names none."""
+    return ~logits.isnan().any(1) & ~logits.amax(1).isinf() & (logits.argmax(1) != y)
 
 
 def fools_in_8bit(target: Target, x: Images, candidates: Images, y: Labels, threat: Threat) -> Tensor:

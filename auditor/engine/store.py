@@ -11,7 +11,8 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,19 +54,40 @@ class Store:
 
     def __post_init__(self) -> None:
         path = self.run / MANIFEST
-        try:
+        for place in (self.run / "evidence", path.parent, path):
+            if place.is_symlink():
+                raise RunError(f"{place} is a link; a run lives in a directory of its own.")
+        with self._guarded():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._base = sqlite3.connect(path, isolation_level=None)
-            self._base.executescript(_TABLES)
+            self._base = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+            # Held until the store is closed, and freed by the system when the process dies: one scan a directory.
+            self._base.execute("pragma locking_mode = exclusive")
             self._base.execute("pragma journal_mode = wal")
             self._base.execute("pragma synchronous = full")
+            self._base.executescript("begin immediate;" + _TABLES + "commit;")
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """A full or read-only disk, or another scan at work, is a sentence."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise RunError(f"Another scan is writing to {self.run}; choose another --out.") from None
+            raise RunError(self._lost(error)) from error
         except (OSError, sqlite3.Error) as error:
-            raise RunError(f"The run directory {self.run} cannot be written: {error}.") from error
-        self._sweep()
+            raise RunError(self._lost(error)) from error
+
+    def _lost(self, error: Exception) -> str:
+        return (
+            f"{self.run} cannot be written ({error}); "
+            f"what was done before is safe: make room and continue with --resume."
+        )
 
     def get(self, key: str) -> dict[str, Any] | None:
         """What is remembered of a batch, or None where it is still to do."""
-        row = self._base.execute("select value from done where key = ?", (key,)).fetchone()
+        with self._guarded():
+            row = self._base.execute("select value from done where key = ?", (key,)).fetchone()
         return None if row is None else json.loads(row[0])
 
     def put(
@@ -84,7 +106,7 @@ class Store:
         """
         if not self._pending:
             return
-        try:
+        with self._guarded():
             named = self._write_shards()
             with self._base:
                 self._base.execute("begin")
@@ -92,11 +114,6 @@ class Store:
                     "insert or replace into done values (?, ?, ?)",
                     [(p.key, p.value, named.get(i)) for i, p in enumerate(self._pending)],
                 )
-        except (OSError, sqlite3.Error) as error:
-            raise RunError(
-                f"{self.run} cannot be written any more ({error}); what was done before is safe: "
-                f"make room and continue with --resume."
-            ) from error
         self._pending.clear()
         self._flushed = time.monotonic()
 
@@ -131,7 +148,7 @@ class Store:
         named = {row[0] for row in self._base.execute("select distinct shard from done where shard is not null")}
         for path in (self.run / "evidence").glob("**/*"):
             unnamed = path.suffix == ".safetensors" and path.relative_to(self.run).as_posix() not in named
-            if path.suffix == ".tmp" or unnamed:
+            if not path.is_symlink() and (path.suffix == ".tmp" or unnamed):
                 path.unlink()
 
     def claim(self, facts: Mapping[str, Any]) -> None:
@@ -140,25 +157,27 @@ class Store:
         Raises:
             UsageError: the directory belongs to a run that differs, with the names of what differs.
         """
-        row = self._base.execute("select value from meta where key = 'facts'").fetchone()
         text = json.dumps(facts, sort_keys=True, default=str)
-        if row is None:
-            self._base.execute("insert into meta values ('facts', ?)", (text,))
-            return
-        before, now = json.loads(row[0]), json.loads(text)
+        with self._guarded():
+            known = self._base.execute("select count(*) from meta where key = 'facts'").fetchone()[0]
+            if not known and any((self.run / "evidence").glob("**/*.safetensors")):
+                raise RunError(f"{self.run} holds the evidence of a run whose state is gone; choose another --out.")
+        before, now = json.loads(self.remember("facts", text)), json.loads(text)
         if different := sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key)):
             raise UsageError(
                 f"{self.run} was begun with other {', '.join(different)}; "
                 f"resume it as it was begun, or choose another --out."
             )
+        with self._guarded():
+            self._sweep()
 
     def remember(self, key: str, value: Any) -> Any:
         """The value first remembered under `key`: a resumed run keeps it, whatever it would choose now."""
-        row = self._base.execute("select value from meta where key = ?", (key,)).fetchone()
-        if row is not None:
-            return json.loads(row[0])
-        self._base.execute("insert into meta values (?, ?)", (key, json.dumps(value)))
-        return value
+        with self._guarded():
+            row = self._base.execute("select value from meta where key = ?", (key,)).fetchone()
+            if row is None:
+                self._base.execute("insert into meta values (?, ?)", (key, json.dumps(value)))
+        return value if row is None else json.loads(row[0])
 
     def close(self) -> None:
         """Flush and let go of the files."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -63,8 +64,16 @@ def verify_run(
     done: list[Verification] = []
     for number, record in enumerate(run.result.models):
         if record.clean_accuracy is None:
+            if not any(finding.severity == "block" for finding in record.findings):
+                done.append(Verification(record.name, "", 0.0, 0, 0, "it has no clean accuracy, and nothing says why"))
             continue
-        source = moved[number] if number < len(moved) else record.path
+        named = number < len(moved)
+        source = moved[number] if named else record.path
+        if not named and not trust and (not Path(source).is_file() or ":" in Path(source).name):
+            raise ModelError(
+                f"{source} is not a file here. If it is code that the run names, loading it would run it: say where "
+                f"the model lies with --model, or pass --trust if you trust who made {run.path}."
+            )
         target = _load(source, record, settings, plugins, device, trust=trust)
         with target.frozen():
             if originals := _originals(run, record):
@@ -93,7 +102,7 @@ def _load(
         classes=settings.classes,
         output=settings.output,
         providers=settings.providers,
-        trust=trust or settings.trust,
+        trust=trust,
     )
     target = plugins.load_model(source, options, device)
     if target.sha256 != record.sha256:
@@ -115,6 +124,7 @@ def _verify(run: Run, target: Target, record: ModelResult, threat: ThreatResult)
     rows = run.rows_of(record.name, threat.norm, threat.eps)
     broken = {row.index: row.label for row in rows if row.outcome == "broken"}
     held: set[int] = set()
+    proven: set[int] = set()
     for shard in run.evidence(record.name, threat.norm, threat.eps):
         for start in range(0, len(shard.index), _BATCH):
             part = slice(start, start + _BATCH)
@@ -125,20 +135,38 @@ def _verify(run: Run, target: Target, record: ModelResult, threat: ThreatResult)
             verdict = judge(target, x, candidates, y, bounds)
             right = target.answer(x).argmax(1) == y
             good = (verdict.counts & right).cpu().numpy()
-            held |= {
-                int(i)
-                for i, ok, label in zip(shard.index[part], good, shard.label[part], strict=True)
-                if ok and broken.get(int(i)) == int(label)
-            }
-    problem = _problem(rows, threat, broken, held)
+            shown = zip(shard.index[part].tolist(), shard.label[part].tolist(), good.tolist(), strict=True)
+            fooled = {index: label for index, label, ok in shown if ok}
+            proven |= fooled.keys()
+            held |= {index for index, label in fooled.items() if broken.get(index) == label}
+    problem = _problem(rows, run.result.data.n, record, threat, broken.keys() - held, proven)
     return Verification(record.name, threat.norm, threat.eps, len(broken), len(held), problem)
 
 
-def _problem(rows: Sequence[Row], threat: ThreatResult, broken: dict[int, int], held: set[int]) -> str:
-    if missing := sorted(broken.keys() - held):
-        shown = ", ".join(map(str, missing[:5])) + (" …" if len(missing) > 5 else "")
-        return f"{len(missing)} counted examples do not hold (samples {shown})"
-    robust = sum(row.outcome == "robust" for row in rows)
-    if threat.robust_accuracy is not None and rows and abs(robust / len(rows) - threat.robust_accuracy) > 1e-6:
-        return "result.json states another robust accuracy than samples.csv gives"
+def _problem(
+    rows: Sequence[Row], n: int, record: ModelResult, threat: ThreatResult, missing: set[int], proven: set[int]
+) -> str:
+    """What contradicts the run, or nothing."""
+    if missing:
+        return f"{len(missing)} counted examples do not hold (samples {_listed(missing)})"
+    if sorted(row.index for row in rows) != list(range(n)):
+        return f"samples.csv does not hold one row for each of the {n} samples"
+    outcomes = [row.outcome for row in rows]
+    if denied := {row.index for row in rows if row.outcome == "robust"} & proven:
+        return f"the evidence breaks samples that samples.csv calls robust ({_listed(denied)})"
+    standing = n - outcomes.count("broken") - outcomes.count("misclassified")
+    stated = {
+        "clean accuracy": (record.clean_accuracy, sum(row.clean_correct for row in rows) / n),
+        "robust accuracy": (threat.robust_accuracy, outcomes.count("robust") / n),
+        "upper bound": (threat.robust_upper_bound, standing / n),
+    }
+    for name, (said, given) in stated.items():
+        if said is not None and abs(said - given) > 1e-6:
+            return f"result.json states another {name} than samples.csv gives"
+    if (threat.robust_accuracy is None) != bool(outcomes.count("not_evaluated")):
+        return "result.json and samples.csv differ in whether all samples were evaluated"
     return ""
+
+
+def _listed(indices: set[int]) -> str:
+    return ", ".join(map(str, sorted(indices)[:5])) + (" …" if len(indices) > 5 else "")

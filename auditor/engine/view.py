@@ -63,6 +63,7 @@ class Ledger:
     best_margin: Tensor
     active: Tensor
     logits: Logits
+    unanswered: Tensor
     forwards: int = 0
     backwards: int = 0
     deadline: float = float("inf")
@@ -83,6 +84,7 @@ class Ledger:
             best_margin=torch.full((n,), -torch.inf, device=x.device),
             active=torch.ones(n, dtype=torch.bool, device=x.device),
             logits=torch.zeros(n, num_classes, device=x.device),
+            unanswered=torch.zeros(n, dtype=torch.bool, device=x.device),
             deadline=deadline,
         )
 
@@ -94,17 +96,21 @@ class Ledger:
     def record(self, rows: Tensor, candidates: Images, logits: Logits) -> None:
         """Judge candidates for some rows and keep the most convincing ones that lie inside the threat."""
         margin = margins(logits, self.y[rows])
+        silent = margin.isnan()
         better = margin > self.best_margin[rows].clamp_min(-self.margin)
         # Most steps of most attacks come near nothing: then no pixel is looked at. On an accelerator, asking which
-        # rows are better would wait for it, so there all are looked at.
-        at = better.nonzero().squeeze(1) if better.device.type == "cpu" else torch.arange(len(rows), device=rows.device)
+        # rows are worth a look would wait for it, so there all are looked at.
+        worth = better | silent
+        at = worth.nonzero().squeeze(1) if worth.device.type == "cpu" else torch.arange(len(rows), device=rows.device)
         if len(at):
             self.changes += 1
             where, near = rows[at], candidates[at]
-            good = better[at] & _inside(near, self.x[where], self.threat)
+            inside = _inside(near, self.x[where], self.threat)
+            good = better[at] & inside
             self.best_margin[where] = torch.where(good, margin[at], self.best_margin[where])
             self.best[where] = torch.where(per_sample(good, near), near, self.best[where])
             self.active[where] = self.best_margin[where] <= self.margin
+            self.unanswered[where] |= silent[at] & inside
         self.logits[rows] = logits
 
 

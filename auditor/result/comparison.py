@@ -30,6 +30,8 @@ class Pair:
     after: float
     lost: int
     gained: int
+    unknown: int = 0
+    """Samples that were not evaluated in one of the runs; they count neither as lost nor as gained."""
 
     @property
     def p(self) -> float:
@@ -60,7 +62,7 @@ def compare_runs(before: Run, after: Run) -> Comparison:
     """Compare model by model: by name, or the only ones with each other.
 
     Raises:
-        UsageError: the runs audited different samples, or share no model or threat.
+        UsageError: the runs audited different samples.
     """
     if before.result.data.sha256 != after.result.data.sha256:
         raise UsageError(
@@ -71,8 +73,6 @@ def compare_runs(before: Run, after: Run) -> Comparison:
     different = [key for key in _MEANING if old.get(key) != new.get(key)]
     notes = (f"the runs differ in {', '.join(different)}, so the model is not all that changed",) if different else ()
     pairs = tuple(_pairs(before, after))
-    if not pairs:
-        raise UsageError("The runs share no model and threat, so there is nothing to compare.")
     return Comparison(pairs, notes)
 
 
@@ -89,8 +89,9 @@ def _pairs(before: Run, after: Run) -> Iterator[Pair]:
                 clean_seen = True
                 flags = [(theirs[i].clean_correct, ours[i].clean_correct) for i in shared]
                 yield _pair(new.name, "", 0.0, flags)
-            flags = [(theirs[i].outcome == "robust", ours[i].outcome == "robust") for i in shared]
-            yield _pair(new.name, threat.norm, threat.eps, flags)
+            known = [i for i in shared if "not_evaluated" not in (theirs[i].outcome, ours[i].outcome)]
+            flags = [(theirs[i].outcome == "robust", ours[i].outcome == "robust") for i in known]
+            yield _pair(new.name, threat.norm, threat.eps, flags, len(shared) - len(known))
 
 
 def _matched(before: Run, after: Run) -> list[tuple[ModelResult, ModelResult]]:
@@ -101,8 +102,8 @@ def _matched(before: Run, after: Run) -> list[tuple[ModelResult, ModelResult]]:
     return [(names[model.name], model) for model in new if model.name in names]
 
 
-def _pair(model: str, norm: str, eps: float, flags: list[tuple[bool, bool]]) -> Pair:
-    n = len(flags)
+def _pair(model: str, norm: str, eps: float, flags: list[tuple[bool, bool]], unknown: int = 0) -> Pair:
+    n = len(flags) + unknown
     return Pair(
         model=model,
         norm=norm,
@@ -112,4 +113,5 @@ def _pair(model: str, norm: str, eps: float, flags: list[tuple[bool, bool]]) -> 
         after=sum(new for _, new in flags) / n,
         lost=sum(old and not new for old, new in flags),
         gained=sum(new and not old for old, new in flags),
+        unknown=unknown,
     )

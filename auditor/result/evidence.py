@@ -83,7 +83,12 @@ def read_shard(path: Path) -> Shard:
         original = tensors["original"]
         if original.dtype == np.uint8:
             original = original.astype(np.float32) / np.float32(255.0)
-        return Shard(tensors["index"], tensors["label"], original, tensors["adversarial"])
+        shard = Shard(tensors["index"], tensors["label"], original, tensors["adversarial"])
+        n = len(shard.index)
+        fits = shard.index.shape == shard.label.shape == (n,) and shard.adversarial.shape == shard.original.shape
+        if not n or not fits or len(shard.original) != n or shard.index.dtype.kind != "i":
+            raise KeyError("its arrays do not fit each other")
+        return shard
     except (OSError, SafetensorError, KeyError) as error:
         raise RunError(f"The evidence file {path} is damaged ({error}); run the scan again.") from error
 

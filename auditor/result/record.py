@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.check import Finding as FindingRecord
+from auditor.types import Norm
 
 SCHEMA = "auditor.result/1"
 
@@ -81,12 +82,14 @@ class AttackRun(_Record):
     paper: str = ""
     refuted: int = 0
     """Candidates that the attack believed in and the referee did not confirm."""
+    unanswered: int = 0
+    """Samples near which the model answered NaN, and which were not broken otherwise."""
 
 
 class ThreatResult(_Record):
     """One norm and budget. `robust_accuracy` is a share of all samples; None while some were not evaluated."""
 
-    norm: str
+    norm: Norm
     eps: float
     robust_accuracy: float | None
     robust_interval: Interval | None

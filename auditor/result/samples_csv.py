@@ -60,6 +60,8 @@ def read_rows(path: Path) -> Iterator[Row]:
         with path.open(newline="", encoding="utf-8") as file:
             for number, record in enumerate(csv.DictReader(file), 2):
                 yield _row(record, path, number)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RunError(f"{path} is no table of auditor: {error}.") from error
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}.") from error
 

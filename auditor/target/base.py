@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 
-from auditor.errors import ModelError
+from auditor.errors import AuditorError, ModelError
 from auditor.target.batching import as_rows
 from auditor.target.head import Head
 from auditor.target.layout import refuse_giant
@@ -109,8 +109,13 @@ class Target:
         Raises:
             ModelError: the model does not run on such an input, or answers with something else than `(N, K)`.
         """
-        with torch.no_grad():
-            raw = self.deployed(self.preprocessing(x.to(self.device)))
+        try:
+            with torch.no_grad(), self._blamed(x):
+                raw = self.deployed(self.preprocessing(x.to(self.device)))
+        except torch.OutOfMemoryError:
+            if len(x) < 2:
+                raise ModelError(f"{self.name} does not fit into memory even with one sample.") from None
+            return torch.cat([self.answer(half) for half in x.tensor_split(2)])
         return self.head.to_logits(self._checked(raw, len(x)))
 
     def differentiable(self, x: Images) -> Logits:
@@ -121,13 +126,27 @@ class Target:
         """
         if self.twin is None:
             raise ModelError(f"{self.name} has no differentiable form, so there are no gradients to follow.")
-        raw = self.twin(self.preprocessing(x))
+        with self._blamed(x):
+            raw = self.twin(self.preprocessing(x))
         return self.twin_head.to_logits(self._checked(raw, len(x)))
 
     def raw(self, x: Images) -> torch.Tensor:
         """The deployed network's own outputs for `x`, before they are read as logits."""
         with torch.no_grad():
             return self.deployed(self.preprocessing(x.to(self.device)))
+
+    @contextmanager
+    def _blamed(self, x: Images) -> Iterator[None]:
+        """Whatever a network raises is the model's failure, in one sentence; memory that runs out is not."""
+        try:
+            yield
+        except (AuditorError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # a border: the network may be the user's own code
+            shape, first = "x".join(map(str, x.shape)), (str(error).strip().splitlines() or [""])[0]
+            raise ModelError(
+                f"{self.name} does not run on samples of shape {shape}: {type(error).__name__}: {first}"
+            ) from error
 
     def image_size(self) -> tuple[int, int] | None:
         """The `(H, W)` that the user, the file's metadata or the network's input shape asks for, if any does."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from auditor.errors import DataError, ModelError, UsageError
+from auditor.errors import AuditorError, DataError, ModelError, UsageError
 from auditor.target import notices
 from auditor.target.batching import as_rows, choose
 from auditor.target.head import heads
@@ -117,7 +117,9 @@ def _settle_batching(target: Target, inputs: Tensor, pair: Tensor, negatives: Te
             rows = as_rows(target.deployed(torch.cat([inputs, negatives])), 2 * len(inputs))
     except ModelError as error:
         raise ModelError(f"{target.name}: {error}") from error
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:  # whatever a PyTorch module makes of shapes
+    except (AuditorError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # a border: the network may be the user's own code
         shape = "x".join(map(str, inputs.shape))
         raise ModelError(f"{target.name} does not run on inputs of shape {shape}: {_first_line(error)}") from error
     target.batching = way
@@ -128,7 +130,9 @@ def _settle_batching(target: Target, inputs: Tensor, pair: Tensor, negatives: Te
             target.twin, twin_way = choose(target.twin, pair, size, mappable=True, tolerance=TWIN_TOLERANCE)
             if way != twin_way:
                 target.batching = f"{way}; twin {twin_way}"
-        except (ModelError, RuntimeError, ValueError, TypeError, IndexError) as error:
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
             target.drop_twin(notices.no_twin(_first_line(error)))
     return rows
 

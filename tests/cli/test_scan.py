@@ -116,6 +116,7 @@ def test_two_models_are_audited_side_by_side(auditor: Callable, demo: Path, plai
     plain_one, hardened, again = (m["threats"][0]["robust_accuracy"] for m in result["models"])
     assert hardened > plain_one + 0.3
     assert again == plain_one
+    assert auditor("verify", "r").code == 0
 
 
 def test_comparing_tells_a_change_from_noise(auditor: Callable, demo: Path, plain: Path, digits: Path) -> None:
@@ -277,3 +278,63 @@ def test_a_stopped_run_resumes_to_what_an_uninterrupted_one_gives(
         assert "Traceback" not in said
     assert auditor(*run, "--out", "cut", "--resume").code == 0
     assert comparable(Path("cut")) == comparable(Path("whole"))
+
+
+def test_verify_runs_no_code_that_a_run_names(auditor: Callable, plain: Path, digits: Path) -> None:
+    auditor("scan", plain, "--data", digits, "--eps", "0.1", "--out", "r", *FAST)
+    Path("evil.py").write_text("import pathlib\npathlib.Path('pwned').touch()\ndef build(): return None\n")
+    result = record(Path("r"))
+    result["models"][0]["path"] = "evil:build"
+    result["settings"]["trust"] = True
+    Path("r/result.json").write_text(json.dumps(result))
+    outcome = auditor("verify", "r")
+    assert (outcome.code, Path("pwned").exists()) == (4, False)
+    assert "--trust" in outcome.err
+    assert auditor("verify", "r", "--model", plain).code == 0
+
+
+FORGERIES = {
+    "rows removed": lambda table: table[:-3],
+    "broken called robust": lambda table: [
+        {**row, "outcome": "robust" if row["outcome"] == "broken" else row["outcome"]} for row in table
+    ],
+    "mistakes called correct": lambda table: [
+        {**row, "clean_correct": "true", "outcome": "robust" if row["outcome"] == "misclassified" else row["outcome"]}
+        for row in table
+    ],
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_verify_refutes_forged_tables(auditor: Callable, demo: Path, digits: Path, forgery: str) -> None:
+    auditor("scan", demo / "plain.onnx", "--data", digits, "--eps", "0.1", "--out", "r", *FAST, "--samples", 250)
+    table = FORGERIES[forgery](rows(Path("r")))
+    with Path("r/samples.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, table[0].keys())
+        writer.writeheader()
+        writer.writerows(table)
+    outcome = auditor("verify", "r")
+    assert (outcome.code, "REFUTED" in outcome.out) == (1, True)
+
+
+def test_no_budget_is_called_robust_where_no_attack_could_run(auditor: Callable, plain: Path, digits: Path) -> None:
+    flags = ("--norm", "spatial", "--eps", "3", "--eps", "5", "--attack", "fgsm", "--format", "json")
+    assert auditor("scan", plain, "--data", digits, "--samples", 20, "--out", "r", *flags).code == 3
+    threats = record(Path("r"))["models"][0]["threats"]
+    assert [threat["robust_accuracy"] for threat in threats] == [None, None]
+
+
+def test_a_baseline_on_other_samples_is_refused_before_anything_runs(
+    auditor: Callable, plain: Path, digits: Path
+) -> None:
+    auditor("scan", plain, "--data", digits, "--out", "before", *FAST)
+    gate = ("--baseline", "before", "--max-drop", "0.1", "--seed", 5)
+    outcome = auditor("scan", plain, "--data", digits, "--out", "after", *FAST, *gate)
+    assert (outcome.code, "other samples" in outcome.err) == (2, True)
+
+
+def test_a_baseline_without_a_gate_is_told_as_a_finding(auditor: Callable, plain: Path, digits: Path) -> None:
+    auditor("scan", plain, "--data", digits, "--out", "before", *FAST)
+    assert auditor("scan", plain, "--data", digits, "--out", "after", *FAST, "--baseline", "before").code == 0
+    findings = record(Path("after"))["models"][0]["findings"]
+    assert [f["severity"] for f in findings if f["code"] == "AUD306"] == ["info"]

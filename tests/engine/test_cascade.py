@@ -246,6 +246,7 @@ def test_a_resumed_cascade_repeats_nothing_and_ends_the_same(target, network, im
         run.model_copy(update={"seconds": 0.0}) for run in expected
     ]
     assert resumed.standing.broken_by == whole.standing.broken_by
+    resumed.store.close()
     again = Scene(target, samples, tmp_path / "halted")
     network.calls.clear()
     again.run(Step1(size=0.04), Random(), Step1(size=0.06), batch_size=2)
@@ -310,3 +311,55 @@ def test_progress_reaches_its_total(scene: Scene) -> None:
     scene.run(Step1(size=0.04))
     last = [event for event in scene.events if isinstance(event, Progress)][-1]
     assert (last.done, last.total) == (6, 6)
+
+
+def test_an_attack_that_writes_into_its_arguments_moves_nothing(scene: Scene) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Vandal(Step1):
+        """Turns the originals and the labels round."""
+
+        def perturb(self, target: View, x: Tensor, y: Tensor, threat: Threat, rng: Rng) -> Tensor:
+            x.copy_(1.0 - x)
+            y.copy_(1 - y)
+            return x
+
+    scene.ring = Ring(target=scene.target, threat=Threat(norm=Norm.LINF, eps=0.001), seed=0, margin=0.0)
+    scene.run(Vandal())
+    assert set(scene.outcomes) == {"robust"}
+
+
+def test_a_model_that_answers_nan_under_attack_is_not_robust_there(build, network, images, memory, tmp_path) -> None:
+    """NaN in a band just inside the boundary, as an overflow would give it."""
+
+    def breaking(x: Tensor) -> Tensor:
+        logits = network(x)
+        return torch.where((x.flatten(1).mean(1) > 0.49)[:, None] & (logits[:, :1] > 0), torch.nan, logits)
+
+    x = images([0.10, 0.45])
+    scene = Scene(build(breaking), memory(x, torch.tensor([0, 0])), tmp_path)
+    scene.ring = Ring(target=scene.target, threat=Threat(norm=Norm.LINF, eps=0.045), seed=0, margin=0.0)
+    (run,) = scene.run(Step1(size=0.045))
+    assert scene.outcomes == ["robust", "not_evaluated"]
+    assert (run.broken, run.unanswered) == (0, 1)
+
+
+def test_a_ruled_out_class_does_not_protect_a_model(build, network, images, memory, tmp_path) -> None:
+    def three(x: Tensor) -> Tensor:
+        return torch.cat([network(x), torch.full((len(x), 1), -torch.inf)], 1)
+
+    x = images([0.45])
+    scene = Scene(build(three, num_classes=3), memory(x, torch.tensor([0])), tmp_path)
+    (run,) = scene.run(Step1(size=0.06))
+    assert run.broken == 1
+
+
+@pytest.mark.parametrize("what", ["label", "passes", "unfit"])
+def test_an_attack_that_cannot_speak_of_itself_failed(scene: Scene, what: str) -> None:
+    def broken(self: Attack, *_: object) -> object:
+        raise KeyError("oh no")
+
+    body = property(broken) if what == "label" else broken
+    odd = dataclass(frozen=True, kw_only=True)(type("Odd", (Step1,), {what: body, "__doc__": "Odd."}))
+    (run,) = scene.run(odd())
+    assert run.status == "failed"
+    assert set(scene.outcomes) == {"not_evaluated"}

@@ -47,14 +47,15 @@ def test_8_bit_originals_come_back_exactly(tmp_path: Path) -> None:
     assert next((tmp_path / "evidence").glob("**/*.safetensors")).stat().st_size < 600
 
 
-def test_what_no_manifest_names_is_swept_away(tmp_path: Path) -> None:
+def test_what_no_manifest_names_is_swept_away_once_the_run_is_known(tmp_path: Path) -> None:
     store = Store(tmp_path)
+    store.claim({"seed": 0})
     store.put("a", {}, ("m", THREAT), shard(1))
     store.close()
     place = next((tmp_path / "evidence").glob("**/*.safetensors")).parent
     (place / "00001.safetensors").write_bytes(b"half")
     (place / "00002.safetensors.tmp").write_bytes(b"half")
-    Store(tmp_path).close()
+    Store(tmp_path).claim({"seed": 0})
     assert [path.name for path in place.iterdir()] == ["00000.safetensors"]
 
 
@@ -91,6 +92,8 @@ def test_a_full_disk_is_a_sentence_and_loses_nothing_flushed(tmp_path: Path, mon
     with pytest.raises(RunError, match="--resume"):
         store.flush()
     monkeypatch.undo()
+    store._pending.clear()
+    store.close()
     again = Store(tmp_path)
     assert again.get("a") == {"n": 1}
     assert again.get("b") is None
@@ -133,3 +136,35 @@ def test_kill_9_leaves_a_whole_manifest_that_names_whole_shards(tmp_path: Path) 
     for kept in read_evidence(tmp_path, "m", "linf", 0.1):
         assert store.get(str(int(kept.index[0]))) is not None
         assert (kept.adversarial == kept.index[0]).all()
+
+
+def test_one_scan_a_directory(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.claim({"seed": 0})
+    with pytest.raises(RunError, match="Another scan"):
+        Store(tmp_path)
+    store.close()
+    Store(tmp_path).close()
+
+
+def test_evidence_without_its_state_is_not_swept_but_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.claim({"seed": 0})
+    store.put("a", {}, ("m", THREAT), shard(1))
+    store.close()
+    for path in (tmp_path / "state").iterdir():
+        path.unlink()
+    with pytest.raises(RunError, match="state is gone"):
+        Store(tmp_path).claim({"seed": 0})
+    assert len(list(read_evidence(tmp_path, "m", "linf", 0.1))) == 1
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "mine.safetensors").write_bytes(b"precious")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "evidence").symlink_to(foreign)
+    with pytest.raises(RunError, match="is a link"):
+        Store(tmp_path / "run")
+    assert (foreign / "mine.safetensors").exists()
