@@ -2,7 +2,7 @@
 
 Quantised *activations* are held as floating tensors whose values are whole numbers: an integer tensor has no
 gradient. Rounding is straight-through (Bengio et al., arXiv:1308.3432): it counts as the identity in the
-backward pass, while clipping to the integer range keeps its own gradient, which is zero outside.
+backward pass, while clipping to the integer range lets gradients pass inside of it, ends included.
 """
 
 from __future__ import annotations
@@ -38,7 +38,16 @@ def quantise(x: Tensor, scale: Tensor, zero: Tensor | None, low: int, high: int)
     q = straight_through_round(x / scale)
     if zero is not None:
         q = q + zero.to(q.dtype)
-    return q.clamp(low, high)
+    return clip(q, low, high)
+
+
+def clip(q: Tensor, low: float, high: float) -> Tensor:
+    """Clip to [low, high]; gradients pass inside and at both ends, and nowhere else.
+
+    PyTorch's own clamp lets none pass at the ends, where black and white pixels lie: none of them could be moved.
+    """
+    inside = (q >= low) & (q <= high)
+    return torch.where(inside, q, q.detach().clamp(low, high))
 
 
 def dequantise(q: Tensor, scale: Tensor, zero: Tensor | None) -> Tensor:
@@ -66,7 +75,7 @@ def quantize_linear(node: Node) -> Kernel:
 
 def _to_float8(x: Tensor, dtype: torch.dtype) -> Tensor:
     limit = torch.finfo(dtype).max
-    x = x.clamp(-limit, limit)
+    x = clip(x, -limit, limit)
     return x + (x.to(dtype).to(x.dtype) - x).detach()
 
 
