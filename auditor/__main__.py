@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 
@@ -10,6 +11,10 @@ def main() -> None:
     from auditor.cli import app
     from auditor.errors import AuditorError
 
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a dash gets a question mark; printing never decides the exit code.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except AuditorError as error:

@@ -92,6 +92,8 @@ def _converted(merged: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("mean", "std", "input_range"):
         if isinstance(merged.get(key), str):
             values[key] = tuple(parse_number(part, f"--{key.replace('_', '-')}") for part in merged[key].split(","))
+    if 0.0 in values.get("std", ()):
+        raise UsageError("--std divides the pixels, so it cannot be 0.")
     if isinstance(merged.get("input_size"), str):
         values["input_size"] = parse_size(merged["input_size"])
     if isinstance(merged.get("time_limit"), str):

@@ -67,7 +67,7 @@ def _machine(console: Console) -> bool:
     for problem in problems:
         console.print(f"problem: {problem}", highlight=False, markup=False, soft_wrap=True)
     if not problems:
-        console.print("Nothing is wrong here.")
+        console.print("Nothing is wrong with the installation.")
     return not problems
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from auditor.engine.environment import choose_device, environment, versions
 from auditor.engine.model_audit import ModelAudit, blocked
 from auditor.engine.plan import chosen_attacks
-from auditor.engine.store import Store
+from auditor.engine.store import MANIFEST, Store
 from auditor.errors import AuditorError, DataError, RunError, UsageError
 from auditor.events import Event, ScanFinished, ScanStarted
 from auditor.formats.words import threat
@@ -108,11 +108,13 @@ class Audit:
     def _open(self) -> None:
         occupied = self.run.exists() and (not self.run.is_dir() or any(self.run.iterdir()))
         if occupied and not self.resume:
+            begun = " or continue it with --resume" if (self.run / MANIFEST).is_file() else ""
             raise RunError(
-                f"{self.run} exists already and is not empty. Choose another --out, or continue it with --resume."
+                f"{self.run} exists already{'' if self.run.is_file() else ' and is not empty'}. "
+                f"Choose another --out{begun}."
             )
-        if self.resume and not occupied:
-            raise RunError(f"There is nothing to resume: {self.run} does not exist or is empty.")
+        if self.resume and not (self.run / MANIFEST).is_file():
+            raise RunError(f"There is nothing to resume: {self.run} holds no run that was begun.")
         try:
             self.run.mkdir(parents=True, exist_ok=True)
         except OSError as error:

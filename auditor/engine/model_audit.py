@@ -209,7 +209,7 @@ def _not_audited(error: AuditorError) -> Finding:
         severity=Severity.BLOCK,
         title="The model could not be audited",
         detail=str(error),
-        remedy="`auditor doctor MODEL` shows what the file holds.",
+        remedy="",
     )
 
 

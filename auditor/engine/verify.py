@@ -12,6 +12,8 @@ import torch
 
 from auditor.engine.referee import judge
 from auditor.errors import ModelError, RunError
+from auditor.gate import gates_of
+from auditor.gate import judge as judge_gates
 from auditor.settings import Settings
 from auditor.target.base import ModelOptions
 from auditor.target.binding import bind_to
@@ -79,7 +81,24 @@ def verify_run(
             if originals := _originals(run, record):
                 bind_to(target, torch.from_numpy(originals[0]))
             done += [_verify(run, target, record, threat) for threat in record.threats]
+    done += _judged_again(run, settings)
     return tuple(done)
+
+
+def _judged_again(run: Run, settings: Settings) -> list[Verification]:
+    """Gates and verdict that the stored numbers give, against those that are stored; drops need the baseline."""
+    result = run.result
+    gates = gates_of(settings, result.models, result.data.n)
+    stored = [gate for gate in result.gates if gate.rule != "max_drop"]
+    drops = [gate for gate in result.gates if gate.rule == "max_drop"]
+    verdict, exit_code, _ = judge_gates(result.models, [*gates, *drops])
+    same = [(g.rule, g.model, g.norm, g.eps, g.value, g.outcome) for g in gates] == [
+        (g.rule, g.model, g.norm, g.eps, g.value, g.outcome) for g in stored
+    ]
+    if same and (verdict, exit_code) == (result.verdict, result.exit_code):
+        return []
+    problem = f"the stored numbers give the verdict {verdict!r}, and gates or verdict in result.json differ"
+    return [Verification("all models", "", 0.0, 0, 0, problem)]
 
 
 def _load(

@@ -29,9 +29,11 @@ class Markdown(Format):
 
 
 def _lines(result: Result) -> Iterator[str]:
-    from auditor.formats.views.numbers import UPPER_BOUND
+    from auditor.formats.views.numbers import UPPER_BOUND, left_out
 
     yield from (f"# auditor: {words.headline(result.verdict, bool(result.gates))}", "", _text(result.summary), "")
+    for line in left_out(result):
+        yield from (_text(line), "")
     if result.gates:
         yield from _table(("gate", "measured", "required", "outcome", "why"), map(_gate, result.gates))
     yield from ("## Accuracy", "", *_accuracies(result))

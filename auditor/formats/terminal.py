@@ -12,7 +12,15 @@ from rich.text import Text
 
 from auditor.formats import words
 from auditor.formats.views.cascade import Step, cascade
-from auditor.formats.views.numbers import UPPER_BOUND, clean_text, confidence, robust_samples, robust_text, samples
+from auditor.formats.views.numbers import (
+    UPPER_BOUND,
+    clean_text,
+    confidence,
+    left_out,
+    robust_samples,
+    robust_text,
+    samples,
+)
 from auditor.result.record import NOTHING_LEFT
 
 if TYPE_CHECKING:
@@ -37,6 +45,8 @@ def render_terminal(run: Run, console: Console) -> None:
     result = run.result
     headline = words.headline(result.verdict, bool(result.gates))
     console.print(Text.assemble((headline.upper(), _STYLES[headline]), "  ", _plain(result.summary)))
+    for sentence in left_out(result):
+        console.print(Text(_plain(sentence), style="yellow"))
     for model in result.models:
         console.print()
         console.print(_headline(model))

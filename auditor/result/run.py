@@ -54,7 +54,7 @@ def _read_result(path: Path) -> Result:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise RunError(f"{path} is no record of auditor: {where}: {first['msg']}.") from error
+        raise RunError(f"{path} is no record of auditor: {where + ': ' if where else ''}{first['msg']}.") from error
     if result.schema_ != SCHEMA:
         raise RunError(f"{path} has schema {result.schema_!r}; this version of auditor reads {SCHEMA!r}.")
     return result

@@ -338,3 +338,37 @@ def test_a_baseline_without_a_gate_is_told_as_a_finding(auditor: Callable, plain
     assert auditor("scan", plain, "--data", digits, "--out", "after", *FAST, "--baseline", "before").code == 0
     findings = record(Path("after"))["models"][0]["findings"]
     assert [f["severity"] for f in findings if f["code"] == "AUD306"] == ["info"]
+
+
+def test_verify_refutes_a_verdict_that_the_numbers_do_not_give(auditor: Callable, plain: Path, digits: Path) -> None:
+    run = ("scan", plain, "--data", digits, "--eps", "0.1", "--out", "r", *FAST, "--min-robust-accuracy", "0.9")
+    assert auditor(*run).code == 1
+    result = record(Path("r"))
+    result |= {"verdict": "pass", "exit_code": 0}
+    result["gates"][0]["outcome"] = "pass"
+    Path("r/result.json").write_text(json.dumps(result))
+    outcome = auditor("verify", "r")
+    assert (outcome.code, "REFUTED" in outcome.out) == (1, True)
+
+
+def test_only_a_run_that_was_begun_is_resumed(auditor: Callable, plain: Path, digits: Path) -> None:
+    Path("r").mkdir()
+    Path("r/mine.txt").write_text("precious")
+    outcome = auditor("scan", plain, "--data", digits, "--out", "r", "--resume", *FAST)
+    assert (outcome.code, [p.name for p in Path("r").iterdir()]) == (2, ["mine.txt"])
+
+
+def test_samples_that_were_left_out_are_named_on_the_terminal(auditor: Callable, plain: Path, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).random((30, 28, 28)).astype(np.float32)
+    x[7, 3, 3] = np.nan
+    np.savez(tmp_path / "d.npz", x=x, y=np.arange(30) % 10)
+    outcome = auditor("scan", plain, "--data", "d.npz", "--out", "r", "--attack", "fgsm", "--format", "markdown")
+    assert "Left out" in outcome.out
+    assert record(Path("r"))["data"]["skipped"][0]["name"] in outcome.out
+
+
+def test_a_terminal_that_knows_no_dash_does_not_change_the_exit_code(plain: Path, digits: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "auditor", "scan", plain, "--data", digits, *map(str, FAST), "--out", "r"]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from auditor.formats import words
 from auditor.result.record import ModelResult, Result, ThreatResult
 
@@ -15,6 +17,18 @@ def confidence(result: Result) -> float:
     """The confidence of every interval in the record."""
     value = result.settings.get("confidence", 0.95)
     return float(value) if isinstance(value, int | float) and 0.0 < value < 1.0 else 0.95
+
+
+def left_out(result: Result) -> Iterator[str]:
+    """Samples that could not be read, and plugins that broke: what a reader must not miss, a sentence each."""
+    skipped = result.data.skipped
+    if skipped:
+        named = "; ".join(f"{item.name}: {item.reason}" for item in skipped[:5])
+        more = f"; and {len(skipped) - 5} more, named in result.json" if len(skipped) > 5 else ""
+        yield f"Left out, since they could not be read: {words.count(len(skipped), 'sample')} ({named}{more})."
+    for failure in result.plugin_failures:
+        plugin, stage, error = (failure.get(key, "") for key in ("plugin", "stage", "error"))
+        yield f"The plugin {plugin} is broken, at {stage}: {error}. What it offers is missing here."
 
 
 def samples(share: float, n: int) -> int:
