@@ -50,13 +50,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Settings:
-    """Settings from flags (None is "not said") over configuration; everything wrong is said in one sentence.
+    """Settings from flags (None, False or nothing is "not said") over configuration; what is wrong, in one sentence.
 
     Raises:
         UsageError: an unknown key, a value of the wrong kind, or values that make no sense together.
     """
     merged = {_ALIASES.get(key, key).replace("-", "_"): value for key, value in config.items()}
-    merged.update({key: value for key, value in flags.items() if value not in (None, (), [])})
+    said = {_ALIASES.get(key, key): value for key, value in flags.items() if not _unsaid(value)}
+    merged |= {key: str(value) if isinstance(value, Path) else value for key, value in said.items()}
     known = (set(Settings.model_fields) - {"threats", "attacks"}) | {"norm", "eps", "attack"}
     for key in merged:
         if key not in known:
@@ -80,6 +81,10 @@ def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Setti
             for p in error.errors()
         )
         raise UsageError(f"The settings do not hold: {problems}.") from None
+
+
+def _unsaid(value: Any) -> bool:
+    return value is None or value is False or (isinstance(value, (list, tuple)) and not value)
 
 
 def _listed(value: Any) -> list[str]:

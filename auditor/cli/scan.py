@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def scan(
+    ctx: typer.Context,
     models: Annotated[
         list[str] | None, typer.Argument(metavar="MODEL...", help="Model files, or names such as package.module:fn.")
     ] = None,
@@ -69,41 +70,12 @@ def scan(
 
     Exit code: 0 pass, 1 a gate failed, 2 usage, 3 inconclusive, 4 the model or the data could not be audited.
     """
-    flags: dict[str, Any] = {
-        "models": models,
-        "data": data,
-        "norm": norm,
-        "eps": eps,
-        "suite": suite,
-        "attack": attack,
-        "samples": samples,
-        "seed": seed,
-        "batch_size": batch_size,
-        "device": device,
-        "time_limit": time_limit,
-        "mean": mean,
-        "std": std,
-        "input_range": input_range,
-        "layout": layout,
-        "channel_order": channel_order,
-        "input_size": input_size,
-        "classes": classes,
-        "root": root,
-        "weights": weights,
-        "output": output,
-        "providers": provider,
-        "trust": trust or None,
-        "min_robust_accuracy": min_robust_accuracy,
-        "min_clean_accuracy": min_clean_accuracy,
-        "expected_clean_accuracy": expected_clean_accuracy,
-        "baseline": str(baseline) if baseline else None,
-        "max_drop": max_drop,
-        "confidence": confidence,
-        "without": without,
-    }
     from auditor.configuration import build_settings, read_config
     from auditor.plugins import load_plugins
 
+    # Every parameter that is not about where the result goes is a setting of the same name.
+    outside = ("out", "formats", "config", "resume", "quiet")
+    flags = {name: value for name, value in ctx.params.items() if name not in outside}
     file = read_config(config)
     # These three decide where the result goes, not what it is, so they are no part of the settings.
     from_file = {key: file.pop(key, None) for key in ("format", "out", "quiet")}
