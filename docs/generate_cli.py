@@ -41,6 +41,8 @@ def _command(command: Any) -> Iterator[str]:
     for name, hint in hints.items():
         if name == "return":
             continue
+        if not typing.get_args(hint):
+            continue  # The context, which no user gives.
         kind, info = typing.get_args(hint)
         if isinstance(info, ArgumentInfo):
             label = info.metavar or name.upper()

@@ -129,8 +129,9 @@ def default_folder(settings: Settings) -> Path:
 
     from auditor.result.evidence import slug
 
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return Path("auditor-runs") / f"{slug(Path(settings.models[0]).stem)}-{stamp}"
+    name = f"{slug(Path(settings.models[0]).stem)}-{datetime.now():%Y%m%d-%H%M%S}"
+    names = (name, *(f"{name}-{number}" for number in range(2, 1000)))
+    return next(path for path in map(Path("auditor-runs").joinpath, names) if not path.exists())
 
 
 def run(
