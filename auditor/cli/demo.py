@@ -38,7 +38,7 @@ def demo(
             "min_robust_accuracy": "50%",
         }
         settings = build_settings(flags, {})
-        where = out or default_folder(settings)
+        where = out or default_folder("demo")
         result = run(settings, load_plugins(), where, ("html",), resume=False, quiet=quiet)
     page = (where / "report.html").resolve()
     if show and sys.stdout.isatty():

@@ -86,7 +86,7 @@ def scan(
     settings = build_settings(flags, file)
     plugins = load_plugins(settings.without)
     wanted = check_formats(str(chosen), plugins)
-    result = run(settings, plugins, where or default_folder(settings), wanted, resume=resume, quiet=quiet)
+    result = run(settings, plugins, where or default_folder(settings.models[0]), wanted, resume=resume, quiet=quiet)
     raise typer.Exit(result.exit_code)
 
 
@@ -123,13 +123,13 @@ def write_report(name: str, run: Run, plugins: Plugins) -> Path:
     return path
 
 
-def default_folder(settings: Settings) -> Path:
+def default_folder(model: str) -> Path:
     """`auditor-runs/MODEL-TIME`, a folder that is not there yet."""
     from datetime import datetime
 
     from auditor.result.evidence import slug
 
-    name = f"{slug(Path(settings.models[0]).stem)}-{datetime.now():%Y%m%d-%H%M%S}"
+    name = f"{slug(Path(model).stem)}-{datetime.now():%Y%m%d-%H%M%S}"
     names = (name, *(f"{name}-{number}" for number in range(2, 1000)))
     return next(path for path in map(Path("auditor-runs").joinpath, names) if not path.exists())
 
