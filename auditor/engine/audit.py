@@ -15,7 +15,7 @@ from auditor.engine.environment import choose_device, environment, versions
 from auditor.engine.model_audit import ModelAudit, blocked
 from auditor.engine.plan import chosen_attacks
 from auditor.engine.store import MANIFEST, Store
-from auditor.errors import AuditorError, DataError, RunError, UsageError
+from auditor.errors import AuditorError, DataError, ModelError, RunError, UsageError
 from auditor.events import Event, ScanFinished, ScanStarted
 from auditor.formats.words import threat
 from auditor.gate import drop_gates, gates_of, judge
@@ -128,13 +128,13 @@ class Audit:
 
         try:
             target = self.plugins.load_model(source, self._model_options(), device)
-        except AuditorError as error:
+        except (ModelError, DataError) as error:
             return None, samples or self._samples(None), error
         samples = samples or self._samples(target)
         try:
             with target.frozen():
                 bind(target, samples)
-        except AuditorError as error:
+        except (ModelError, DataError) as error:
             return None, samples, error
         return target, samples, None
 

@@ -70,10 +70,16 @@ def read_pickle(path: Path, *, trust: bool = False) -> Any:
                 f"{path} is a pickle that wants more than tensors ({shown}): reading it runs whatever its author put "
                 "in. Save model.state_dict() instead; or pass --trust if you trust its author with your machine."
             ) from error
-        reason = str(error).strip().partition("\n")[0][:200]
+        if isinstance(error, (AttributeError, ImportError)):
+            raise ModelError(
+                f"{path} names a class that cannot be imported here ({error}). Make its module importable, or save "
+                "model.state_dict() and name the factory: package.module:factory --weights FILE."
+            ) from error
+        # PyTorch's own text advises to load without protection, which is not ours to pass on.
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0][:200]
+        told = type(error).__name__ if "weights_only" in reason else f"{type(error).__name__}: {reason}"
         raise ModelError(
-            f"{path} is not a file of torch.save's, or a damaged one ({type(error).__name__}: {reason}). "
-            "Copy or save it again."
+            f"{path} is not a file of torch.save's, or a damaged one ({told}). Copy or save it again."
         ) from error
 
 

@@ -161,7 +161,8 @@ BAD = [
     (("--without", "nothing"), 2, "nothing"),
     (("--max-drop", "0.1"), 2, "--baseline"),
     (("--config", "absent.toml"), 2, "absent.toml"),
-    (("--mean", "0.1,0.2,0.3"), 4, "mean"),
+    (("--mean", "0.1,0.2,0.3"), 2, "mean"),
+    (("--std", "0"), 2, "std"),
     (("--min-robust-accuracy", "1.5"), 2, "share"),
 ]
 
