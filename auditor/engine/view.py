@@ -95,9 +95,9 @@ class Ledger:
 
     def record(self, rows: Tensor, candidates: Images, logits: Logits) -> None:
         """Judge candidates for some rows and keep the most convincing ones that lie inside the threat."""
-        margin = margins(logits, self.y[rows])
+        margin = margins(logits, self.y.index_select(0, rows))
         silent = margin.isnan()
-        better = margin > self.best_margin[rows].clamp_min(-self.margin)
+        better = margin > self.best_margin.index_select(0, rows).clamp_min(-self.margin)
         # Most steps of most attacks come near nothing: then no pixel is looked at. On an accelerator, asking which
         # rows are worth a look would wait for it, so there all are looked at.
         worth = better | silent
@@ -111,7 +111,7 @@ class Ledger:
             self.best[where] = torch.where(per_sample(good, near), near, self.best[where])
             self.active[where] = self.best_margin[where] <= self.margin
             self.unanswered[where] |= silent[at] & inside
-        self.logits[rows] = logits
+        self.logits.index_copy_(0, rows, logits)
 
 
 def _inside(candidates: Images, x: Images, threat: Threat) -> Tensor:
@@ -188,13 +188,13 @@ class View:
             raise PluginError(f"The attack declares access {str(self._access)!r} and asks for gradients.")
         at = self._standing()
         if not len(at):
-            full = self._ledger.logits[self._rows]
+            full = self._ledger.logits.index_select(0, self._rows)
             return Gradient(loss(full, y).detach(), torch.zeros_like(x), full)
         everyone = len(at) == len(x)
         with torch.enable_grad():
-            leaf = (x.detach() if everyone else x.detach()[at]).requires_grad_(True)
+            leaf = (x.detach() if everyone else x.detach().index_select(0, at)).requires_grad_(True)
             answer = self._target.differentiable(leaf).to(self._ledger.logits.dtype)
-            full = answer if everyone else self._ledger.logits[self._rows].index_copy(0, at, answer)
+            full = answer if everyone else self._ledger.logits.index_select(0, self._rows).index_copy(0, at, answer)
             losses = loss(full, y)
             (gradient,) = torch.autograd.grad((losses if everyone else losses[at]).sum(), leaf)
         self._ledger.backwards += len(at)
@@ -221,11 +221,11 @@ class View:
         at = self._standing()
         if len(at):
             source = self._target.differentiable if self._access is Access.GRADIENTS else self._target.answer
-            candidates = x.detach() if len(at) == len(x) else x.detach()[at]
+            candidates = x.detach() if len(at) == len(x) else x.detach().index_select(0, at)
             with torch.no_grad():
                 answer = source(candidates)
             self._note(self._rows[at], candidates, answer)
-        return self._ledger.logits[self._rows]
+        return self._ledger.logits.index_select(0, self._rows)
 
     def _note(self, rows: Tensor, candidates: Images, answer: Logits) -> None:
         self._ledger.forwards += len(rows)
