@@ -19,8 +19,8 @@ def no_twin(reason: str) -> Finding:
         code=TWIN,
         severity=Severity.WARN,
         title="No gradients: black-box attacks only",
-        detail=f"The model has no differentiable form: {reason} "
-        "Attacks that only ask the deployed model go on; they are weaker, so the robust accuracy is a looser bound.",
+        detail=f"{reason} Attacks that only ask the deployed model go on; they are weaker, so the robust accuracy is a "
+        "looser bound.",
         remedy="Audit the PyTorch model that the file was exported from as well, or register the operator "
         "(auditor.onnx.operator).",
     )

@@ -373,3 +373,40 @@ def test_a_terminal_that_knows_no_dash_does_not_change_the_exit_code(plain: Path
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
     assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+
+
+def test_a_graph_that_gives_no_gradients_is_audited_by_asking_it(auditor: Callable, tmp_path: Path) -> None:
+    """A linear classifier of ai.onnx.ml, which only ONNX Runtime can run; class 1 where the first half is brighter."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    side = [1.0] * 32 + [-1.0] * 32
+    node = helper.make_node(
+        "LinearClassifier",
+        ["x"],
+        ["label", "scores"],
+        domain="ai.onnx.ml",
+        coefficients=[*(-v for v in side), *side],
+        intercepts=[0.0, 0.0],
+        classlabels_ints=[0, 1],
+        post_transform="SOFTMAX",
+    )
+    outputs = [("label", TensorProto.INT64, ["n"]), ("scores", TensorProto.FLOAT, ["n", 2])]
+    graph = helper.make_graph(
+        [node],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 64])],
+        [helper.make_tensor_value_info(*output) for output in outputs],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), "linear.onnx")
+    x = np.random.default_rng(0).integers(60, 190, (60, 8, 8)).astype(np.uint8)
+    y = (x[:, :4].mean((1, 2)) > x[:, 4:].mean((1, 2))).astype(np.int64)
+    np.savez("d.npz", x=x, y=y)
+    assert auditor("scan", "linear.onnx", "--data", "d.npz", "--eps", "0.1", "--suite", "quick", "--out", "r").code == 0
+    (model,) = record(Path("r"))["models"]
+    statuses = {attack["name"]: attack["status"] for attack in model["threats"][0]["attacks"]}
+    assert (model["gradients"], statuses["apgd-ce"], statuses["square"]) == ("none", "skipped", "ran")
+    assert model["threats"][0]["robust_accuracy"] < 0.5
+    (finding,) = [f for f in model["findings"] if f["code"] == "AUD114"]
+    assert "LinearClassifier" in finding["detail"]
