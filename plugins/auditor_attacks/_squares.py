@@ -32,6 +32,32 @@ class Window(NamedTuple):
     pixels: Tensor
 
 
+class Dealer:
+    """Deals `width` uniform numbers in `[0, 1)` to every sample and round.
+
+    They are drawn for many rounds at a time: beside one of these small forward passes, a draw of its own would show.
+    """
+
+    _ROUNDS = 64
+
+    def __init__(self, rng: Rng, width: int) -> None:
+        self._rng, self._width, self._round = rng, width, 0
+        self._dealt = rng.uniform(0, width)
+
+    def deal(self) -> Tensor:
+        """The numbers of the next round, `(N, width)`."""
+        place = self._round % self._ROUNDS
+        if not place:
+            self._dealt = self._rng.uniform(self._ROUNDS, self._width)
+        self._round += 1
+        return self._dealt[:, place]
+
+
+def _signs(uniform: Tensor) -> Tensor:
+    """-1 or +1 from uniform numbers, `(N, channels)` to `(N, channels, 1)`."""
+    return ((uniform < 0.5).to(uniform.dtype) * 2.0 - 1.0).unsqueeze(2)
+
+
 @dataclass(frozen=True)
 class Canvas:
     """Samples as `(N, channels, height, width)`; inputs that are no images are a single row of pixels."""
@@ -66,12 +92,14 @@ class Canvas:
             return self.height, min(max(round(area / self.height), least) | odd, self.width)
         return min(max(round(area / self.width), least) | odd, self.height), self.width
 
-    def window(self, size: tuple[int, int], rng: Rng) -> Window:
-        """A rectangle of this size somewhere in every sample."""
+    def window(self, size: tuple[int, int], uniform: Tensor) -> Window:
+        """A rectangle of this size somewhere in every sample, as a number in `[0, 1)` says, `(N,)`."""
         height, width = size
         device = self.x.device
         across = self.width - width + 1
-        place = rng.integers((self.height - height + 1) * across)
+        places = (self.height - height + 1) * across
+        # A number may round up to 1 when it is multiplied, and there is no place beyond the last.
+        place = (uniform * places).long().clamp_max_(places - 1)
         corner = place // across * self.width + place % across
         rows = torch.arange(height, device=device)[:, None] * self.width
         inside = (rows + torch.arange(width, device=device)).view(-1)
@@ -83,18 +111,19 @@ class Stripes:
     """linf: vertical stripes of plus and minus eps, then squares of one sign per channel."""
 
     def __init__(self, canvas: Canvas, threat: Threat, rng: Rng) -> None:
-        self._canvas, self._eps, self._rng = canvas, threat.eps, rng
+        self._canvas, self._eps = canvas, threat.eps
+        self._dealer = Dealer(rng.fork("squares"), 1 + canvas.channels)
         signs = rng.signs(canvas.channels, 1, canvas.width).expand(-1, -1, canvas.height, -1)
         self.image = (canvas.x + signs.reshape(canvas.x.shape) * threat.eps).clamp_(0.0, 1.0)
 
     def paint(self, share: float) -> None:
         """Repaint one square of every sample, of this share of the pixels."""
         canvas = self._canvas
-        pixels = self._pixels = canvas.window(canvas.size(share, 1), self._rng).pixels
+        dealt = self._dealer.deal()
+        pixels = self._pixels = canvas.window(canvas.size(share, 1), dealt[:, 0]).pixels
         image = canvas.flat(self.image)
         self._old = image.gather(2, pixels)
-        signs = self._rng.signs(canvas.channels, 1)
-        self._new = (canvas.flat(canvas.x).gather(2, pixels) + signs * self._eps).clamp_(0.0, 1.0)
+        self._new = (canvas.flat(canvas.x).gather(2, pixels) + _signs(dealt[:, 1:]) * self._eps).clamp_(0.0, 1.0)
         image.scatter_(2, pixels, self._new)
 
     def settle(self, better: Tensor) -> None:
@@ -108,6 +137,7 @@ class Spikes:
 
     def __init__(self, canvas: Canvas, threat: Threat, rng: Rng) -> None:
         self._canvas, self._threat, self._rng = canvas, threat, rng
+        self._dealer = Dealer(rng.fork("bumps"), 3 + canvas.channels)
         self._power = 1 if threat.norm is Norm.L1 else 2
         self.image = self._best = self._within(self._grid())
 
@@ -116,7 +146,8 @@ class Spikes:
         canvas = self._canvas
         delta = canvas.flat(self._best - canvas.x)
         size = canvas.size(share, 3)
-        here, there = canvas.window(size, self._rng), canvas.window(size, self._rng)
+        dealt = self._dealer.deal()
+        here, there = canvas.window(size, dealt[:, 0]), canvas.window(size, dealt[:, 1])
         spent = torch.linalg.vector_norm(delta, self._power, dim=(1, 2), keepdim=True).pow_(self._power)
         unspent = (self._threat.eps**self._power - spent).clamp_min_(0.0)
         old = delta.gather(2, here.pixels)
@@ -124,7 +155,7 @@ class Spikes:
         # Gathered after the first window is blank, so that pixels in both count once.
         freed = self._length(old).pow(self._power) + self._length(delta.gather(2, there.pixels)).pow(self._power)
         delta.scatter_(2, there.pixels, 0.0)
-        bump = self._bumps(here) + old / (self._length(old) + _TINY)
+        bump = self._bumps(here, dealt[:, 2:]) + old / (self._length(old) + _TINY)
         bump *= (unspent / canvas.channels + freed).pow_(1.0 / self._power) / (self._length(bump) + _TINY)
         if self._power == 1:
             # The projection takes back what is too much, from all pixels alike.
@@ -155,12 +186,12 @@ class Spikes:
         delta[:, :, top : top + down * height, left : left + across * width] = tiles
         return canvas.flat(delta)
 
-    def _bumps(self, window: Window) -> Tensor:
+    def _bumps(self, window: Window, uniform: Tensor) -> Tensor:
         """Bumps of random sign and direction for a window of every sample, `(N, channels, height * width)`."""
         like, height, width = self._canvas.x, window.height, window.width
         lying, standing = _bump(height, width, like).reshape(-1), _bump(width, height, like).T.reshape(-1)
-        turned = self._rng.integers(2)[:, None, None] > 0
-        return torch.where(turned, lying, standing) * self._rng.signs(self._canvas.channels, 1)
+        turned = uniform[:, :1, None] < 0.5
+        return torch.where(turned, lying, standing) * _signs(uniform[:, 1:])
 
     def _length(self, delta: Tensor) -> Tensor:
         length: Tensor = torch.linalg.vector_norm(delta, self._power, dim=2, keepdim=True)
