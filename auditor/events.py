@@ -19,7 +19,7 @@ class ScanStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class StageStarted:
-    """A part of the scan begins: `total` samples will pass through it."""
+    """A part of the scan begins: it takes at most `total` passes of samples through the model; 0 is not known."""
 
     model: str
     title: str
@@ -28,7 +28,7 @@ class StageStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """`done` of the stage's `total` samples are through; of them `broken` fell."""
+    """`done` of the stage's `total` passes are through or spared; `broken` samples fell in it so far."""
 
     model: str
     done: int

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from auditor.engine.environment import choose_device, environment, versions
 from auditor.engine.model_audit import ModelAudit, blocked
+from auditor.engine.options import model_options
 from auditor.engine.plan import chosen_attacks
 from auditor.engine.store import MANIFEST, Store
 from auditor.errors import AuditorError, DataError, ModelError, RunError, UsageError
@@ -26,7 +27,6 @@ from auditor.result.record import Skipped as SkippedRecord
 from auditor.result.run import Run
 from auditor.result.samples_csv import Row, write_rows
 from auditor.samples.base import SampleOptions
-from auditor.target.base import ModelOptions
 
 if TYPE_CHECKING:
     import torch
@@ -127,7 +127,7 @@ class Audit:
         from auditor.target.binding import bind
 
         try:
-            target = self.plugins.load_model(source, self._model_options(), device)
+            target = self.plugins.load_model(source, model_options(self.settings, trust=self.settings.trust), device)
         except (ModelError, DataError) as error:
             return None, samples or self._samples(None), error
         samples = samples or self._samples(target)
@@ -162,22 +162,6 @@ class Audit:
         except DataError:
             pass  # The same data in the wanted size says what is wrong with it, if anything still is.
         return self.plugins.load_samples(source, replace(own, size=wanted))
-
-    def _model_options(self) -> ModelOptions:
-        s = self.settings
-        return ModelOptions(
-            mean=s.mean,
-            std=s.std,
-            input_range=s.input_range,
-            layout=s.layout,
-            input_size=s.input_size,
-            channel_order=s.channel_order,
-            weights=s.weights,
-            classes=s.classes,
-            output=s.output,
-            providers=s.providers,
-            trust=s.trust,
-        )
 
     def _claim(self, samples: Samples) -> Store:
         if self.baseline is not None and self.baseline.result.data.sha256 != samples.sha256:

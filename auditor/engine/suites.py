@@ -17,7 +17,7 @@ SUITES: dict[str, Recipe] = {
         ("apgd", {"loss": "dlr-targeted", "steps": 20, "targets": 3}),
         ("square", {"queries": 200}),
     ),
-    # AutoAttack's standard set without FAB, which found nothing that targeted APGD had missed
+    # AutoAttack's standard set without FAB, which did not make it stronger where both were measured
     # (docs/explanation/suites.md has the figures), behind attacks that make the easy samples cheap.
     "standard": (
         ("noise", {"draws": 10}),

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from auditor.engine.options import model_options
 from auditor.engine.referee import judge
 from auditor.errors import ModelError, RunError
 from auditor.gate import gates_of
 from auditor.gate import judge as judge_gates
 from auditor.settings import Settings
-from auditor.target.base import ModelOptions
 from auditor.target.binding import bind_to
 from auditor.types import Norm, Threat
 
@@ -110,20 +110,7 @@ def _load(
     *,
     trust: bool,
 ) -> Target:
-    options = ModelOptions(
-        mean=settings.mean,
-        std=settings.std,
-        input_range=settings.input_range,
-        layout=settings.layout,
-        input_size=settings.input_size,
-        channel_order=settings.channel_order,
-        weights=settings.weights,
-        classes=settings.classes,
-        output=settings.output,
-        providers=settings.providers,
-        trust=trust,
-    )
-    target = plugins.load_model(source, options, device)
+    target = plugins.load_model(source, model_options(settings, trust=trust), device)
     if target.sha256 != record.sha256:
         raise ModelError(
             f"{source} is not the model that was audited: its digest is {target.sha256[:12]}…, "
