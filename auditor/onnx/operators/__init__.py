@@ -1,41 +1,7 @@
-"""The operators that come with auditor, a family a file. Importing this package registers them."""
+"""The operators that come with auditor, a family a file. Importing this package registers them all."""
 
-from auditor.onnx.operators import (
-    activation,
-    arithmetic,
-    control_flow,
-    convolution,
-    indexing,
-    integer,
-    linear,
-    microsoft,
-    normalisation,
-    pooling,
-    quantisation,
-    recurrent,
-    reduction,
-    resize,
-    scatter,
-    shape,
-    signal,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "activation",
-    "arithmetic",
-    "control_flow",
-    "convolution",
-    "indexing",
-    "integer",
-    "linear",
-    "microsoft",
-    "normalisation",
-    "pooling",
-    "quantisation",
-    "recurrent",
-    "reduction",
-    "resize",
-    "scatter",
-    "shape",
-    "signal",
-]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
