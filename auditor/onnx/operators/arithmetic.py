@@ -79,10 +79,10 @@ def _fold(combine: Callable[[Tensor, Tensor], Tensor]) -> Kernel:
 
 
 for _name, _combine in _VARIADIC.items():
-    operator(_name, since=8)(stateless(_fold(_combine)))
+    operator(_name, since=6)(stateless(_fold(_combine)))
 
 
-@operator("Mean", since=8)
+@operator("Mean", since=6)
 def mean(node: Node) -> Kernel:
     return lambda *tensors: functools.reduce(torch.add, tensors) / len(tensors)
 
@@ -169,6 +169,12 @@ def cast(node: Node) -> Kernel:
 def cast_like(node: Node) -> Kernel:
     saturate = bool(node.integer("saturate", 1))
     return lambda x, target: _caster(target.dtype, saturate)(x)
+
+
+@operator("BitCast", since=26)
+def bit_cast(node: Node) -> Kernel:
+    dtype = torch_dtype(node.integer("to", 0))
+    return lambda x: x.view(dtype)
 
 
 def _caster(dtype: torch.dtype, saturate: bool) -> Kernel:

@@ -14,7 +14,7 @@ from auditor.onnx.node import Node
 from auditor.onnx.registry import Kernel, operator
 
 _CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
-_TRANSPOSED: dict[int, Callable[..., Tensor]] = {
+TRANSPOSED: dict[int, Callable[..., Tensor]] = {
     1: F.conv_transpose1d,
     2: F.conv_transpose2d,
     3: F.conv_transpose3d,
@@ -89,7 +89,7 @@ def transposed_convolution(node: Node) -> Kernel:
         rank = weight.dim() - 2
         window = Window.of(node, rank)
         before, after, extra = _transposed_padding(node, window, x.shape[2:], weight.shape[2:])
-        convolve = _TRANSPOSED[rank]
+        convolve = TRANSPOSED[rank]
         fits = all(e < max(s, d) for e, s, d in zip(extra, window.strides, window.dilations, strict=True))
         if before == after and fits and min(before) >= 0:
             return convolve(x, weight, bias, window.strides, before, extra, group, window.dilations)

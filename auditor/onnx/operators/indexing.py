@@ -112,6 +112,12 @@ def top_k(node: Node) -> Kernel:
     return run if in_order else lambda x, k: tuple(torch.topk(x, k[0], axis, largest, False))
 
 
+@operator("TopK")
+def top_k_by_attribute(node: Node) -> Kernel:
+    find, k = top_k(node), [node.integer("k", 1)]
+    return lambda x: find(x, k)
+
+
 @operator("OneHot", since=9, host=(1,))
 def one_hot(node: Node) -> Kernel:
     axis = node.integer("axis", -1)
@@ -158,5 +164,25 @@ def reverse_sequence(node: Node) -> Kernel:
         index = torch.where(steps < lengths, lengths - 1 - steps, steps)
         rest = index.reshape(*index.shape, *[1] * (x.dim() - 2)).expand(moved.shape)
         return torch.gather(moved, 0, rest).movedim((0, 1), (time, batch))
+
+    return run
+
+
+@operator("Unique", since=11)
+def unique(node: Node) -> Kernel:
+    axis, in_order = node.attributes.get("axis"), bool(node.integer("sorted", 1))
+
+    def run(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        dim = 0 if axis is None else axis
+        rows = x.reshape(-1) if axis is None else x
+        values, inverse, counts = torch.unique(rows, return_inverse=True, return_counts=True, dim=dim)
+        places = torch.arange(inverse.shape[0], device=x.device)
+        first = places.new_full(counts.shape, inverse.shape[0]).scatter_reduce(0, inverse, places, "amin")
+        if not in_order:
+            order = first.argsort()
+            values, first, counts = values.index_select(dim, order), first[order], counts[order]
+            inverse = order.argsort()[inverse]
+        # Read from the input by place: `torch.unique` itself has no gradient.
+        return rows.index_select(dim, first).reshape(values.shape), first, inverse, counts
 
     return run

@@ -19,7 +19,7 @@ def output_range(zero: Tensor | None) -> tuple[int, int]:
     return integer_range(torch.uint8 if zero is None or zero.is_floating_point() else zero.dtype)
 
 
-def _centred(x: Tensor, zero: Tensor | None, axis: int) -> Tensor:
+def centred(x: Tensor, zero: Tensor | None, axis: int) -> Tensor:
     x = x if x.is_floating_point() else x.float()
     return x if zero is None else x - along(zero, x, axis).to(x.dtype)
 
@@ -29,7 +29,7 @@ def integer_convolution(node: Node) -> Kernel:
     convolve = convolution(node)
 
     def run(x: Tensor, w: Tensor, x_zero: Tensor | None = None, w_zero: Tensor | None = None) -> Tensor:
-        result: Tensor = convolve(_centred(x, x_zero, 1), _centred(w, w_zero, 0))
+        result: Tensor = convolve(centred(x, x_zero, 1), centred(w, w_zero, 0))
         return result
 
     return run
@@ -38,7 +38,7 @@ def integer_convolution(node: Node) -> Kernel:
 @operator("MatMulInteger", since=10)
 def integer_matmul(node: Node) -> Kernel:
     def run(a: Tensor, b: Tensor, a_zero: Tensor | None = None, b_zero: Tensor | None = None) -> Tensor:
-        return _centred(a, a_zero, -2) @ _centred(b, b_zero, -1)
+        return centred(a, a_zero, -2) @ centred(b, b_zero, -1)
 
     return run
 

@@ -1,158 +1,39 @@
-"""Operators of ONNX Runtime's own domain, com.microsoft, as its quantiser and its optimiser write them."""
+"""Fused operators of ONNX Runtime's own domain, com.microsoft, as its optimiser writes them."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from auditor.onnx.node import Node
-from auditor.onnx.operators.integer import _centred, output_range, requantised
-from auditor.onnx.operators.pooling import average_pool
-from auditor.onnx.operators.quantisation import (
-    along,
-    dequantise,
-    dequantize_linear,
-    dynamic_quantize_linear,
-    quantise,
-    quantize_linear,
-)
-from auditor.onnx.registry import Builder, Kernel, operator
+from auditor.onnx.operators.arithmetic import stateless
+from auditor.onnx.operators.convolution import convolution, transposed_convolution
+from auditor.onnx.operators.indexing import triangle, unique
+from auditor.onnx.operators.linear import gemm
+from auditor.onnx.operators.normalisation import root_mean_square
+from auditor.onnx.operators.resize import grid_sample
+from auditor.onnx.operators.shape import arange, pad
+from auditor.onnx.registry import NEWEST, Kernel, find_operator, operator
 
 DOMAIN = "com.microsoft"
 
-operator("QuantizeLinear", domain=DOMAIN)(quantize_linear)
-operator("DequantizeLinear", domain=DOMAIN)(dequantize_linear)
+operator("Gelu", domain=DOMAIN)(stateless(F.gelu))
+operator("BiasGelu", domain=DOMAIN)(stateless(lambda x, bias: F.gelu(x + bias)))
+operator("Inverse", domain=DOMAIN)(stateless(torch.linalg.inv))
+operator("GridSample", domain=DOMAIN)(grid_sample)
+operator("Pad", domain=DOMAIN, host=(1, 2))(pad)
+operator("Range", domain=DOMAIN)(arange)
+operator("Trilu", domain=DOMAIN, host=(1,))(triangle)
+operator("Unique", domain=DOMAIN)(lambda node: lambda x: _without_inverse(*unique(node)(x)))
 
 
-def _binary(combine: Kernel) -> Builder:
-    def run(
-        a: Tensor,
-        a_scale: Tensor,
-        a_zero: Tensor | None,
-        b: Tensor,
-        b_scale: Tensor,
-        b_zero: Tensor | None,
-        y_scale: Tensor,
-        y_zero: Tensor | None = None,
-    ) -> Tensor:
-        y = combine(dequantise(a, a_scale, a_zero), dequantise(b, b_scale, b_zero))
-        return quantise(y, y_scale, y_zero, *output_range(y_zero))
-
-    return lambda node: run
-
-
-operator("QLinearAdd", domain=DOMAIN)(_binary(torch.add))
-operator("QLinearMul", domain=DOMAIN)(_binary(torch.mul))
-operator("QLinearSigmoid", domain=DOMAIN)(lambda node: requantised(torch.sigmoid))
-
-
-@operator("QLinearLeakyRelu", domain=DOMAIN)
-def quantised_leaky_relu(node: Node) -> Kernel:
-    alpha = node.number("alpha", 0.01)
-    return requantised(lambda x: F.leaky_relu(x, alpha))
-
-
-@operator("QLinearSoftmax", domain=DOMAIN)
-def quantised_softmax(node: Node) -> Kernel:
-    axis = node.integer("axis", -1)
-    if node.integer("opset", 13) >= 13:
-        return requantised(lambda x: torch.softmax(x, axis))
-    return requantised(lambda x: torch.softmax(x.flatten(axis), -1).reshape(x.shape))
-
-
-@operator("QLinearConcat", domain=DOMAIN)
-def quantised_concatenation(node: Node) -> Kernel:
-    axis = node.integer("axis", 1)
-
-    def run(y_scale: Tensor, y_zero: Tensor, *parts: Tensor) -> Tensor:
-        triples = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
-        joined = torch.cat([dequantise(*triple) for triple in triples], axis)
-        return quantise(joined, y_scale, y_zero, *output_range(y_zero))
-
-    return run
-
-
-def _last_channels(node: Node, pool: Kernel) -> Kernel:
-    if not node.integer("channels_last", 0):
-        return pool
-    return lambda x: pool(x.movedim(-1, 1)).movedim(1, -1)
-
-
-@operator("QLinearGlobalAveragePool", domain=DOMAIN)
-def quantised_global_average(node: Node) -> Kernel:
-    return requantised(_last_channels(node, lambda x: x.mean(list(range(2, x.dim())), keepdim=True)))
-
-
-@operator("QLinearAveragePool", domain=DOMAIN)
-def quantised_average(node: Node) -> Kernel:
-    return requantised(_last_channels(node, average_pool(node)))
-
-
-@operator("QGemm", domain=DOMAIN)
-def quantised_gemm(node: Node) -> Kernel:
-    alpha = node.number("alpha", 1.0)
-    flip_a, flip_b = bool(node.integer("transA", 0)), bool(node.integer("transB", 0))
-
-    def run(
-        a: Tensor,
-        a_scale: Tensor,
-        a_zero: Tensor,
-        b: Tensor,
-        b_scale: Tensor,
-        b_zero: Tensor,
-        c: Tensor | None = None,
-        y_scale: Tensor | None = None,
-        y_zero: Tensor | None = None,
-    ) -> Tensor:
-        side = 0 if flip_b else 1  # one scale for each column of the product
-        left = dequantise(a.t() if flip_a else a, a_scale, a_zero)
-        right = dequantise(b, along(b_scale, b, side), along(b_zero, b, side))
-        y = alpha * (left @ (right.t() if flip_b else right))
-        if c is not None:
-            y = y + c.to(y.dtype) * (alpha * a_scale * b_scale)
-        return y if y_scale is None else quantise(y, y_scale, y_zero, *output_range(y_zero))
-
-    return run
-
-
-@operator("MatMulIntegerToFloat", domain=DOMAIN)
-def integer_matmul_to_float(node: Node) -> Kernel:
-    def run(
-        a: Tensor,
-        b: Tensor,
-        a_scale: Tensor,
-        b_scale: Tensor,
-        a_zero: Tensor | None = None,
-        b_zero: Tensor | None = None,
-        bias: Tensor | None = None,
-    ) -> Tensor:
-        y = (_centred(a, a_zero, -2) @ _centred(b, b_zero, -1)) * (a_scale * b_scale)
-        return y if bias is None else y + bias
-
-    return run
-
-
-@operator("DynamicQuantizeMatMul", domain=DOMAIN)
-def dynamically_quantised_matmul(node: Node) -> Kernel:
-    quantise_input, multiply = dynamic_quantize_linear(node), integer_matmul_to_float(node)
-
-    def run(a: Tensor, b: Tensor, b_scale: Tensor, b_zero: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
-        q, scale, zero = quantise_input(a)
-        y: Tensor = multiply(q, b, scale, b_scale, zero, b_zero, bias)
-        return y
-
-    return run
-
-
-@operator("Gelu", domain=DOMAIN)
-def gelu(node: Node) -> Kernel:
-    return F.gelu
-
-
-@operator("BiasGelu", domain=DOMAIN)
-def bias_gelu(node: Node) -> Kernel:
-    return lambda x, bias: F.gelu(x + bias)
+def _without_inverse(values: Tensor, first: Tensor, inverse: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return values, inverse, counts
 
 
 @operator("FastGelu", domain=DOMAIN)
@@ -166,17 +47,94 @@ def quick_gelu(node: Node) -> Kernel:
     return lambda x: x * torch.sigmoid(alpha * x)
 
 
-@operator("FusedMatMul", domain=DOMAIN)
-def fused_matmul(node: Node) -> Kernel:
-    alpha = node.number("alpha", 1.0)
-    flip_a, flip_b = bool(node.integer("transA", 0)), bool(node.integer("transB", 0))
-    if node.integer("transBatchA", 0) or node.integer("transBatchB", 0):
-        raise node.error("moves batch dimensions, which the twin does not do")
+@operator("ExpandDims", domain=DOMAIN, host=(1,))
+def expand_dims(node: Node) -> Kernel:
+    return lambda x, axis: x.unsqueeze(axis[0] if isinstance(axis, list) else axis)
+
+
+@operator("CDist", domain=DOMAIN)
+def pairwise_distance(node: Node) -> Kernel:
+    squared = node.text("metric", "sqeuclidean") == "sqeuclidean"
 
     def run(a: Tensor, b: Tensor) -> Tensor:
-        return alpha * ((a.mT if flip_a else a) @ (b.mT if flip_b else b))
+        squares = (a.unsqueeze(-2) - b.unsqueeze(-3)).square().sum(-1)
+        return squares if squared else squares.sqrt()
 
     return run
+
+
+def _activation(node: Node, attributes: Mapping[str, Any]) -> Kernel:
+    """The kernel of the ONNX operator that the attribute `activation` names; the identity where it is absent."""
+    name = node.text("activation", "")
+    if not name:
+        return lambda x: x
+    # The oldest Clip takes its bounds as attributes, which is how they are written here.
+    found = find_operator(name, "", 6 if name == "Clip" else NEWEST)
+    if found is None:
+        raise node.error(f"has the unknown activation {name!r}")
+    return found.build(replace(node, op_type=name, domain="", attributes=attributes))
+
+
+_PARAMETERS = {"LeakyRelu": ("alpha",), "Clip": ("min", "max"), "HardSigmoid": ("alpha", "beta")}
+
+
+@operator("FusedConv", domain=DOMAIN)
+def fused_convolution(node: Node) -> Kernel:
+    convolve = convolution(node)
+    names = _PARAMETERS.get(node.text("activation", ""), ())
+    activate = _activation(node, dict(zip(names, node.numbers("activation_params") or [], strict=False)))
+
+    def run(x: Tensor, weight: Tensor, bias: Tensor | None = None, total: Tensor | None = None) -> Tensor:
+        y = convolve(x, weight, bias)
+        result: Tensor = activate(y if total is None else y + total)
+        return result
+
+    return run
+
+
+def _prefixed(node: Node) -> dict[str, Any]:
+    """The activation's own attributes: `activation_alpha` is its `alpha`."""
+    prefix = "activation_"
+    return {key.removeprefix(prefix): value for key, value in node.attributes.items() if key.startswith(prefix)}
+
+
+@operator("FusedGemm", domain=DOMAIN)
+def fused_gemm(node: Node) -> Kernel:
+    multiply, activate = gemm(node), _activation(node, _prefixed(node))
+    return lambda a, b, c=None: activate(multiply(a, b, c))
+
+
+@operator("TransposeMatMul", domain=DOMAIN)
+@operator("FusedMatMul", domain=DOMAIN)
+@operator("FusedMatMulActivation", domain=DOMAIN)
+def fused_matmul(node: Node) -> Kernel:
+    alpha, activate = node.number("alpha", 1.0), _activation(node, _prefixed(node))
+
+    def arranged(x: Tensor, side: str) -> Tensor:
+        # With `transBatch` a matrix's rows are the first dimension, in front of those of the batch.
+        x = x.movedim(0, -2) if node.integer(f"transBatch{side}", 0) else x
+        return x.mT if node.integer(f"trans{side}", 0) and x.dim() > 1 else x
+
+    def run(a: Tensor, b: Tensor) -> Tensor:
+        product = arranged(a, "A") @ arranged(b, "B")
+        result: Tensor = activate(product if alpha == 1.0 else alpha * product)
+        return result
+
+    return run
+
+
+@operator("ConvTransposeWithDynamicPads", domain=DOMAIN, host=(2,))
+def transposed_convolution_with_padding_as_input(node: Node) -> Kernel:
+    def run(x: Tensor, weight: Tensor, pads: list[int] | None = None, bias: Tensor | None = None) -> Tensor:
+        given = replace(node, attributes={**node.attributes, **({} if pads is None else {"pads": pads})})
+        result: Tensor = transposed_convolution(given)(x, weight, bias)
+        return result
+
+    return run
+
+
+def _with_skip(x: Tensor, skip: Tensor, bias: Tensor | None) -> Tensor:
+    return x + skip if bias is None else x + skip + bias
 
 
 @operator("SkipLayerNormalization", domain=DOMAIN)
@@ -186,7 +144,21 @@ def skip_layer_normalisation(node: Node) -> Kernel:
     def run(
         x: Tensor, skip: Tensor, scale: Tensor, shift: Tensor | None = None, bias: Tensor | None = None
     ) -> tuple[Tensor, None, None, Tensor]:
-        total = x + skip if bias is None else x + skip + bias
+        total = _with_skip(x, skip, bias)
         return F.layer_norm(total, scale.shape, scale, shift, eps), None, None, total
+
+    return run
+
+
+@operator("SkipSimplifiedLayerNormalization", domain=DOMAIN)
+def skip_root_mean_square_normalisation(node: Node) -> Kernel:
+    eps = node.number("epsilon", 1e-12)
+
+    def run(
+        x: Tensor, skip: Tensor, scale: Tensor, bias: Tensor | None = None
+    ) -> tuple[Tensor, None, Tensor, Tensor]:
+        total = _with_skip(x, skip, bias)
+        y, inverse = root_mean_square(total, scale, -1, eps)
+        return y, None, inverse, total
 
     return run

@@ -16,10 +16,17 @@ def batch_normalisation(node: Node) -> Kernel:
     if node.integer("training_mode", 0):
         return _batch_normalisation_training(eps, node.number("momentum", 0.9))
 
+    if node.opset < 9 and not node.integer("spatial", 1):
+        return _batch_normalisation_per_element(eps)
+
     def run(x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor) -> Tensor:
         return F.batch_norm(x, mean, var, scale, bias, False, 0.0, eps)
 
     return run
+
+
+def _batch_normalisation_per_element(eps: float) -> Kernel:
+    return lambda x, scale, bias, mean, var: (x - mean) * torch.rsqrt(var + eps) * scale + bias
 
 
 def _batch_normalisation_training(eps: float, momentum: float) -> Kernel:
@@ -38,7 +45,8 @@ def instance_normalisation(node: Node) -> Kernel:
     return lambda x, scale, bias: F.instance_norm(x, weight=scale, bias=bias, eps=eps)
 
 
-@operator("LayerNormalization", since=17)
+# ONNX has this operator from opset 17 on; ONNX Runtime's optimiser writes it into older graphs too.
+@operator("LayerNormalization")
 def layer_normalisation(node: Node) -> Kernel:
     axis, eps = node.integer("axis", -1), node.number("epsilon", 1e-5)
     if node.has_output(1) or node.has_output(2):
@@ -65,15 +73,17 @@ def _layer_normalisation_with_statistics(axis: int, eps: float) -> Kernel:
     return run
 
 
+def root_mean_square(x: Tensor, scale: Tensor, axis: int, eps: float) -> tuple[Tensor, Tensor]:
+    """`x` over its root mean square from `axis` on, times `scale`; and the factor that it took."""
+    inverse = torch.rsqrt(x.square().mean(list(range(axis % x.dim(), x.dim())), keepdim=True) + eps)
+    return x * inverse * scale, inverse
+
+
+@operator("SimplifiedLayerNormalization")  # the name that ONNX Runtime's optimiser gave it before ONNX had it
 @operator("RMSNormalization", since=23)
 def rms_normalisation(node: Node) -> Kernel:
     axis, eps = node.integer("axis", -1), node.number("epsilon", 1e-5)
-
-    def run(x: Tensor, scale: Tensor) -> Tensor:
-        axes = list(range(axis % x.dim(), x.dim()))
-        return x * torch.rsqrt(x.square().mean(axes, keepdim=True) + eps) * scale
-
-    return run
+    return lambda x, scale: root_mean_square(x, scale, axis, eps)
 
 
 @operator("GroupNormalization", since=18)

@@ -6,6 +6,7 @@ The products with the input are made for all times at once; only the products wi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,21 +14,28 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from auditor.onnx.node import Node
+from auditor.onnx.operators.quantisation import dequantise, dynamic_quantize_linear
 from auditor.onnx.registry import Kernel, operator
 
 State = tuple[Tensor, ...]
 Step = Callable[[Tensor, State], State]
-MakeStep = Callable[[Node, int, "Weights"], Step]
 Activation = Callable[[Tensor], Tensor]
+MakeStep = Callable[[Node, int, "Weights"], Step]
 
 _DEFAULTS = {"LeakyRelu": (0.01, 0.0), "Elu": (1.0, 0.0), "HardSigmoid": (0.2, 0.5), "ThresholdedRelu": (1.0, 0.0)}
 
 
+@dataclass(frozen=True)
 class Weights:
-    """One direction's weights: `r` for the state, its bias, and peepholes where the node has them."""
+    """One direction's weights: `r` for the state, its bias, and peepholes where the node has them.
 
-    def __init__(self, r: Tensor, bias: Tensor | None, peephole: Tensor | None) -> None:
-        self.r, self.bias, self.peephole = r, bias, peephole
+    `rounded` is applied to what the weights are multiplied with.
+    """
+
+    r: Tensor
+    bias: Tensor | None
+    peephole: Tensor | None
+    rounded: Activation
 
 
 def _activations(node: Node, direction: int, default: Sequence[str]) -> list[Activation]:
@@ -75,7 +83,7 @@ def _lstm_step(node: Node, direction: int, weights: Weights) -> Step:
 
     def step(projected: Tensor, state: State) -> State:
         hidden, cell = state
-        i, o, forget, c = F.linear(hidden, weights.r).add(projected).chunk(4, -1)
+        i, o, forget, c = F.linear(weights.rounded(hidden), weights.r).add(projected).chunk(4, -1)
         i = f(clip(i + peep[0] * cell))
         forget = 1 - i if coupled else f(clip(forget + peep[2] * cell))
         cell = forget * cell + i * g(clip(c))
@@ -126,7 +134,7 @@ def _scan(step: Step, projected: Tensor, state: State, lengths: Tensor | None, b
     return torch.stack(outputs[::-1] if backwards else outputs), state
 
 
-def _recurrent(node: Node, make_step: MakeStep, states: int) -> Kernel:
+def _recurrent(node: Node, make_step: MakeStep, states: int, rounded: Activation = lambda x: x) -> Kernel:
     hidden_size = node.integer("hidden_size", 0)
     way = node.text("direction", "forward")
     batch_first = bool(node.integer("layout", 0))
@@ -144,11 +152,11 @@ def _recurrent(node: Node, make_step: MakeStep, states: int) -> Kernel:
             w_bias, r_bias = (None, None) if b is None else b[d].chunk(2)
             # GRU applies the state's bias inside its step; the others may add it to the input's at once.
             bias = w_bias if w_bias is None or r_bias is None or input_bias_only else w_bias + r_bias
-            weights = Weights(r[d], r_bias, None if peepholes is None else peepholes[d])
+            weights = Weights(r[d], r_bias, None if peepholes is None else peepholes[d], rounded)
             zero = x.new_zeros(x.shape[1], hidden_size)
             start = tuple(zero if s is None else s[:, d] if batch_first else s[d] for s in initial)
             step = make_step(node, d, weights)
-            y, end = _scan(step, F.linear(x, w[d], bias), start, lengths, way == "reverse" or d == 1)
+            y, end = _scan(step, F.linear(rounded(x), w[d], bias), start, lengths, way == "reverse" or d == 1)
             outputs.append(y)
             ends.append(end)
         along = 1 if batch_first else 0
@@ -172,3 +180,21 @@ def gru(node: Node) -> Kernel:
 @operator("RNN", since=7)
 def rnn(node: Node) -> Kernel:
     return _recurrent(node, _rnn_step, 1)
+
+
+def dynamically_quantised_lstm(node: Node) -> Kernel:
+    """An LSTM whose weights are integers and whose inputs and states are rounded as it goes."""
+    quantised = dynamic_quantize_linear(node)
+    run = _recurrent(node, _lstm_step, 2, lambda x: dequantise(*quantised(x)))
+
+    def unpack(q: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+        # (directions, inputs, gates), with one scale for a direction or one for each of its gates' rows
+        rows = (scale.shape[0], 1, -1)
+        return dequantise(q, scale.reshape(rows), zero.reshape(rows)).mT
+
+    def kernel(x: Tensor, w: Tensor, r: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        others, (w_scale, w_zero, r_scale, r_zero) = rest[:-4], rest[-4:]
+        result: tuple[Tensor, ...] = run(x, unpack(w, w_scale, w_zero), unpack(r, r_scale, r_zero), *others)
+        return result
+
+    return kernel
