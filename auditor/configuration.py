@@ -20,7 +20,7 @@ from auditor.types import Norm
 # The budgets that the literature uses most, for images in [0, 1].
 DEFAULT_EPS = {Norm.LINF: "8/255", Norm.L2: "0.5", Norm.L1: "12"}
 # Flags whose name in the settings differs.
-_ALIASES = {"model": "models", "provider": "providers"}
+_ALIASES = {"model": "models", "provider": "providers", "constant": "constants"}
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
@@ -106,6 +106,8 @@ def _converted(merged: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(merged.get("batch_size"), str):
         text = merged["batch_size"]
         values["batch_size"] = None if text == "auto" else int(parse_number(text, "--batch-size"))
+    if isinstance(merged.get("constants"), (str, list, tuple)):
+        values["constants"] = dict(map(parse_constant, _listed(merged["constants"])))
     if isinstance(merged.get("classes"), str):
         from auditor.samples.classes import class_file
 
@@ -137,6 +139,17 @@ def parse_number(text: str, where: str) -> float:
     if not math.isfinite(value):
         raise UsageError(f"{where} {text!r} is not finite.")
     return value
+
+
+def parse_constant(text: str) -> tuple[str, float | str]:
+    """`"state=0"` or `"mask=mask.npy"`: an input's name, and its number or file."""
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not (name and equals and value):
+        raise UsageError(f"--constant {text!r} is no NAME=VALUE; write state=0 or mask=mask.npy.")
+    try:
+        return name, float(value)
+    except ValueError:
+        return name, value
 
 
 def parse_size(text: str) -> tuple[int, int]:

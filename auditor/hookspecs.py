@@ -1,4 +1,4 @@
-"""The eight hooks. Entry-point group `auditor`; implementations are marked with `auditor.hookimpl`.
+"""The nine hooks. Entry-point group `auditor`; implementations are marked with `auditor.hookimpl`.
 
 Implementations take the arguments they need, by name, and return values; provenance comes from the plugin that
 answered. A plugin that raises is listed and left out; nothing else fails because of it.
@@ -44,6 +44,15 @@ def auditor_checks() -> Iterable[type[Check]]:  # type: ignore[empty-body]
 @hookspec
 def auditor_formats() -> Iterable[Format]:  # type: ignore[empty-body]
     """Report formats: each a name, a file name and a pure function of a finished run."""
+
+
+@hookspec
+def auditor_operators() -> None:
+    """Register ONNX operators that the twin lacks; called once, before the first model is loaded.
+
+    An implementation imports the modules that register with `auditor.onnx.operator`, and returns nothing.
+    If it raises, none of its registrations stay.
+    """
 
 
 @hookspec(firstresult=True)

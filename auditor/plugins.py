@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -78,6 +79,7 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         self.loaded: list[Plugin] = []
         self.failures: list[Failure] = []
+        self._operators_registered = False
 
     def register(self, module: object, plugin: Plugin) -> None:
         """Add a plugin, or list it as failed and leave no trace of it."""
@@ -122,12 +124,23 @@ class Plugins:
         """The first target that a plugin makes of `path`. Raises ModelError where none can."""
         from auditor.target.base import Target
 
+        self._register_operators()
         for _, target in self._ask("auditor_load_model", Target, path=path, options=options, device=device):
             return target
         raise ModelError(
             f"Nothing here knows how to load {path!r}. Give an ONNX file, a .pt2 archive, or the name of a factory "
             f"such as package.module:factory with --weights FILE.{self._failed('auditor_load_model')}"
         )
+
+    def _register_operators(self) -> None:
+        """Let every plugin add its ONNX operators, once."""
+        if self._operators_registered or not any("auditor_operators" in plugin.hooks for plugin in self.loaded):
+            return
+        from auditor.onnx.registry import all_or_none
+
+        self._operators_registered = True
+        for _ in self._ask("auditor_operators", type(None), around=all_or_none):
+            pass
 
     def load_samples(self, source: str, options: SampleOptions) -> Samples:
         """The first samples that a plugin makes of `source`. Raises DataError where none can."""
@@ -146,21 +159,31 @@ class Plugins:
         for _ in self._ask("auditor_event", object, event=event):
             pass
 
-    def _ask(self, hook: str, kind: type[T], **arguments: Any) -> Iterator[tuple[Plugin, T]]:
-        """Each plugin's own answer, where it has one; what breaks, or is not of the kind due, is listed."""
+    def _ask(
+        self,
+        hook: str,
+        kind: type[T],
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+        **arguments: Any,
+    ) -> Iterator[tuple[Plugin, T]]:
+        """Each plugin's own answer, where it has one; what breaks, or is not of the kind due, is listed.
+
+        `around` wraps each call, and learns of what breaks.
+        """
         everyone = [module for _, module in self._manager.list_name_plugin() if module is not None]
         for plugin in [p for p in self.loaded if hook in p.hooks]:
             module = self._manager.get_plugin(plugin.key)
             others = [other for other in everyone if other is not module]
             try:
-                answer = self._manager.subset_hook_caller(hook, others)(**arguments)
-                if hook not in _FIRST_RESULT:
-                    answer = answer[0] if answer else None
-                if hook in _COLLECTING and answer is not None:
-                    # Drained here, where a generator's failure can still be told from the tool's own.
-                    answer = list(answer)
-                if answer is not None and not isinstance(answer, kind):
-                    raise PluginError(f"{hook} answered with {type(answer).__name__}, not {kind.__name__}")
+                with around():
+                    answer = self._manager.subset_hook_caller(hook, others)(**arguments)
+                    if hook not in _FIRST_RESULT:
+                        answer = answer[0] if answer else None
+                    if hook in _COLLECTING and answer is not None:
+                        # Drained here, where a generator's failure can still be told from the tool's own.
+                        answer = list(answer)
+                    if answer is not None and not isinstance(answer, kind):
+                        raise PluginError(f"{hook} answered with {type(answer).__name__}, not {kind.__name__}")
             except _CONTAINED as error:
                 # A loader's sentence is for the user: the file is its business, and it says what is wrong with it.
                 if hook in _FIRST_RESULT and isinstance(error, AuditorError) and not isinstance(error, PluginError):

@@ -51,6 +51,8 @@ class Settings(BaseModel):
     classes: tuple[str, ...] | None = None
     root: str | None = None
     weights: str | None = None
+    input: str | None = None
+    constants: dict[str, float | str] = Field(default_factory=dict)
     output: str | None = None
     providers: tuple[str, ...] = ()
     trust: bool = False

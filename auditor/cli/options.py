@@ -25,6 +25,11 @@ Classes: TypeAlias = Annotated[
 Weights: TypeAlias = Annotated[
     str | None, typer.Option(help="Weights (safetensors, or a state dict) for a model named package.module:factory.")
 ]
+Input: TypeAlias = Annotated[str | None, typer.Option(help="Input that gets the samples, where a graph has several.")]
+Constant: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(help="NAME=VALUE for another input: a number that fills it, or an .npy file; repeatable."),
+]
 Output: TypeAlias = Annotated[str | None, typer.Option(help="Name of the output to judge, where a graph has several.")]
 Provider: TypeAlias = Annotated[
     list[str] | None, typer.Option(help="ONNX Runtime execution provider, e.g. tensorrt; repeatable, in order.")

@@ -48,6 +48,8 @@ def scan(
     classes: options.Classes = None,
     root: Annotated[str | None, typer.Option(help="Folder that relative paths in a CSV start from.")] = None,
     weights: options.Weights = None,
+    input: options.Input = None,
+    constant: options.Constant = None,
     output: options.Output = None,
     provider: options.Provider = None,
     trust: options.Trust = False,

@@ -21,6 +21,8 @@ def model_options(settings: Settings, *, trust: bool) -> ModelOptions:
         channel_order=settings.channel_order,
         weights=settings.weights,
         classes=settings.classes,
+        input=settings.input,
+        constants=settings.constants,
         output=settings.output,
         providers=settings.providers,
         trust=trust,

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from auditor.errors import ModelError
+from auditor.errors import ModelError, UsageError
+from auditor.loaders.onnx_classes import class_names
+from auditor.loaders.onnx_constants import Constants, read_constants
 from auditor.loaders.onnx_files import digest, model_files
-from auditor.loaders.onnx_signature import choose_input, choose_output, without_zipmap
+from auditor.loaders.onnx_signature import choose_input, choose_output, ports, without_zipmap
 from auditor.onnx import inspect_graph, load_twin
 from auditor.onnx.files import read_model
+from auditor.onnx.registry import StepFunction
 from auditor.target import notices
 from auditor.target.base import Target
 from auditor.target.metadata import fill
@@ -19,6 +22,7 @@ from auditor.target.runtime import Runtime, full_precision, open_session
 
 if TYPE_CHECKING:
     import onnx
+    from onnxruntime import InferenceSession
 
     from auditor.onnx import GraphInfo, Twin
     from auditor.target.base import ModelOptions, Network
@@ -52,15 +56,16 @@ def _load(file: Path, source: str, options: ModelOptions, device: torch.device) 
     rewritten = without_zipmap(model)
     try:
         session = open_session(rewritten.SerializeToString() if rewritten else file, device, options.providers)
-        port = choose_input(session)
+        port, further = choose_input(session, options)
+        constants, arrays = read_constants(options, port, further)
         output, others = choose_output(session, options)
-        runtime = Runtime(session, port.name, output, device)
-    except ModelError as error:
-        raise ModelError(f"{source}: {error}") from error
+        runtime = Runtime(session, port.name, output, device, constants)
+    except (ModelError, UsageError) as error:
+        raise type(error)(f"{source}: {error}") from error
     target = Target(
         name=file.stem,
         source=source,
-        sha256=digest(files),
+        sha256=digest([*files, *arrays]),
         format="onnx",
         deployed=runtime,
         twin=None,
@@ -70,13 +75,15 @@ def _load(file: Path, source: str, options: ModelOptions, device: torch.device) 
         device=device,
         input_dtype=runtime.dtype,
         details=_details(info, files)
-        | {"input_name": port.name, "output_name": output, "providers": session.get_providers()},
+        | {"input_name": port.name, "output_name": output, "providers": session.get_providers()}
+        | ({"constants": dict(options.constants)} if further else {}),
     )
+    target.classes = _fitting(class_names(model, output), session, output)
     if others:
         target.findings.append(notices.output_chosen(output, others))
     if device.type != runtime.device.type:
         target.findings.append(notices.runtime_elsewhere(str(device), session.get_providers()))
-    _add_twin(target, rewritten or file, output)
+    _add_twin(target, rewritten or file, port.name, output, constants)
     return target
 
 
@@ -87,24 +94,37 @@ def _refuse_folder(folder: Path) -> None:
         raise ModelError(f"{folder} is a folder; name the model file in it, for example {folder / inside[0]}.")
 
 
-def _add_twin(target: Target, source: Path | onnx.ModelProto, output: str) -> None:
+def _fitting(names: tuple[str, ...] | None, session: InferenceSession, output: str) -> tuple[str, ...] | None:
+    """The graph's class names, unless the output that is judged has another number of scores."""
+    dims = next(port.dims for port in ports(session.get_outputs()) if port.name == output)
+    scores = dims[-1] if dims else None
+    return names if names is None or not isinstance(scores, int) or scores == len(names) else None
+
+
+def _add_twin(target: Target, source: Path | onnx.ModelProto, name: str, output: str, constants: Constants) -> None:
     try:
         twin = load_twin(source, output=output).to(target.device)
     except Exception as error:  # whatever a graph does to the executor, black-box attacks can go on
         reason = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}."
-        target.findings.append(notices.no_twin(reason))
+        remedy = notices.MORE_QUERIES if isinstance(error, StepFunction) else notices.REGISTER
+        target.findings.append(notices.no_twin(reason, remedy))
         return
-    target.twin, target.gradients = _casting(twin), "twin"
+    target.twin, target.gradients = _casting(twin, name, target.input_dtype, constants), "twin"
     target.ending, target.stripped = twin.head, twin.stripped
 
 
-def _casting(twin: Twin) -> Network:
-    """The twin for float32 inputs; one that takes integers gets whole numbers as floats, which have gradients."""
-    dtype = twin.input_dtype if twin.input_dtype.is_floating_point else torch.float32
+def _casting(twin: Twin, name: str, dtype: torch.dtype, constants: Constants) -> Network:
+    """The twin with samples at its input `name` of type `dtype`, and constants at the others.
+
+    One that takes integers gets whole numbers as floats, which have gradients.
+    """
+    dtype = dtype if dtype.is_floating_point else torch.float32
 
     def run(x: torch.Tensor) -> torch.Tensor:
+        values = {**constants(x), name: x.to(dtype)}
+        first = values.pop(twin.input_name)
         with full_precision():
-            answer: torch.Tensor = twin(x.to(dtype))
+            answer: torch.Tensor = twin(first, **values)
         return answer
 
     return run

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from auditor.errors import ModelError
+from auditor.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -19,29 +19,54 @@ _FLOATS = ("tensor(float)", "tensor(float16)", "tensor(bfloat16)", "tensor(doubl
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output of a session: its name, ONNX Runtime's word for its type, its shape (None: any size)."""
+    """An input or output of a session: its name, and ONNX Runtime's words for its type and its sizes.
+
+    `dims` has a number, a name or None for each axis; None itself where the file does not tell, and for single numbers.
+    """
 
     name: str
     kind: str
-    shape: tuple[int | None, ...] | None
+    dims: tuple[int | str | None, ...] | None
+
+    @property
+    def shape(self) -> tuple[int | None, ...] | None:
+        """Sizes, with None where any fits."""
+        return None if self.dims is None else tuple(size if isinstance(size, int) else None for size in self.dims)
+
+    def __str__(self) -> str:
+        sizes = ", ".join("?" if size is None else str(size) for size in self.dims or ())
+        return f"{self.name} ({self.kind.removeprefix('tensor(').removesuffix(')')}[{sizes}])"
 
 
-def choose_input(session: onnxruntime.InferenceSession) -> Port:
-    """The one input that has to be given.
+def choose_input(session: onnxruntime.InferenceSession, options: ModelOptions) -> tuple[Port, list[Port]]:
+    """The input that gets the samples, and the others that have to be given.
+
+    Without a word from the user: the only one that has no constant, or the only tensor of floats with two axes or more.
 
     Raises:
-        ModelError: there is none, or there are several.
+        ModelError: there is none, or several could be meant.
+        UsageError: the user names one that is not there.
     """
-    inputs = _ports(session.get_inputs())
+    inputs = ports(session.get_inputs())
+    words = ", ".join(map(str, inputs))
     if not inputs:
         raise ModelError("The model has no input, so there is nothing to attack.")
-    if len(inputs) > 1:
-        names = ", ".join(f"{port.name} ({port.kind})" for port in inputs)
+    if options.input is not None:
+        candidates = [port for port in inputs if port.name == options.input]
+        if not candidates:
+            raise UsageError(f"The model has no input {options.input!r}; it has {words}.")
+        if options.input in options.constants:
+            raise UsageError(f"The input {options.input!r} cannot get both the samples and a constant.")
+    else:
+        candidates = [port for port in inputs if port.name not in options.constants]
+    if len(candidates) > 1:
+        candidates = [port for port in candidates if port.kind in _FLOATS and len(port.dims or ()) >= 2]
+    if len(candidates) != 1:
         raise ModelError(
-            f"The model has {len(inputs)} inputs ({names}); auditor feeds one. "
-            "Export it with the others as constants (initialisers)."
+            f"The model has {len(inputs)} inputs: {words}. Say with --input NAME which gets the samples, "
+            "and with --constant NAME=VALUE what each other gets."
         )
-    return inputs[0]
+    return candidates[0], [port for port in inputs if port is not candidates[0]]
 
 
 def choose_output(session: onnxruntime.InferenceSession, options: ModelOptions) -> tuple[str, list[str]]:
@@ -53,7 +78,7 @@ def choose_output(session: onnxruntime.InferenceSession, options: ModelOptions) 
     Raises:
         ModelError: no such output.
     """
-    outputs = _ports(session.get_outputs())
+    outputs = ports(session.get_outputs())
     words = ", ".join(f"{port.name} ({port.kind})" for port in outputs)
     if options.output is not None and options.output not in {port.name for port in outputs}:
         raise ModelError(f"The model has no output {options.output!r}; it has {words}.")
@@ -88,13 +113,14 @@ def without_zipmap(model: onnx.ModelProto) -> onnx.ModelProto | None:
     return changed
 
 
-def _ports(arguments: list[onnxruntime.NodeArg]) -> list[Port]:
-    return [Port(a.name, a.type, _shape(a.shape)) for a in arguments]
+def ports(arguments: list[onnxruntime.NodeArg]) -> list[Port]:
+    """Inputs or outputs of a session."""
+    return [Port(a.name, a.type, _dims(a.shape)) for a in arguments]
 
 
-def _shape(shape: list[int | str | None] | None) -> tuple[int | None, ...] | None:
-    """Sizes that are names, unknown or not positive are free; no shape at all is None."""
-    return tuple(size if isinstance(size, int) and size > 0 else None for size in shape) if shape else None
+def _dims(shape: list[int | str | None] | None) -> tuple[int | str | None, ...] | None:
+    """Sizes that are not positive are free; no shape at all is None."""
+    return tuple(size if isinstance(size, str) or (size or 0) > 0 else None for size in shape) if shape else None
 
 
 def _looks_like_rows(shape: tuple[int | None, ...] | None) -> bool:

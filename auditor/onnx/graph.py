@@ -14,19 +14,26 @@ from onnx import AttributeProto, TensorProto, inliner
 import auditor.onnx.operators  # noqa: F401  (importing it registers the operators)
 from auditor.errors import ModelError
 from auditor.onnx.node import Node
-from auditor.onnx.registry import UnsupportedOperator, canonical, find_operator
+from auditor.onnx.registry import StepFunction, UnsupportedOperator, canonical, find_operator
 from auditor.onnx.tensors import NARROW, to_torch
+
+TREES = frozenset({"TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor"})
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in execution order and what they read and write. `captures` are names of the enclosing graph."""
+    """Nodes in execution order and what they read and write.
+
+    `captures` are names of the enclosing graph. `texts` are constants of strings, such as names of classes, which are
+    not kept: no score depends on them.
+    """
 
     nodes: tuple[Node, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     constants: Mapping[str, torch.Tensor]
     captures: tuple[str, ...] = ()
+    texts: frozenset[str] = frozenset()
 
     def walk(self) -> Iterator[Node]:
         """Every node, those of subgraphs included."""
@@ -118,7 +125,13 @@ def require_known(graph: Graph) -> None:
     """Raise UnsupportedOperator, naming all of them, if a node's operator is not registered."""
     unknown = [node for node in graph.walk() if node.operator is None]
     if not unknown:
+        _require_no_text(graph)
         return
+    if trees := sorted({node.op_type for node in unknown} & TREES):
+        raise StepFunction(
+            f"The model has no differentiable twin: it holds decision trees ({', '.join(trees)}), which are step "
+            "functions, and no gradient exists that would show a way."
+        )
     names = _describe((node.op_type, node.domain, node.opset, node.name) for node in unknown)
     raise UnsupportedOperator(
         f"The model has no differentiable twin: {len(names)} operator(s) are unknown: {'; '.join(names)}. "
@@ -126,17 +139,28 @@ def require_known(graph: Graph) -> None:
     )
 
 
+def _require_no_text(graph: Graph) -> None:
+    for node in graph.nodes:
+        if read := sorted(graph.texts.intersection(node.inputs)):
+            raise UnsupportedOperator(f"{node} computes with the texts {read[0]!r}, and gradients are of numbers.")
+        for value in node.attributes.values():
+            if isinstance(value, Graph):
+                _require_no_text(value)
+
+
 def _parse(proto: onnx.GraphProto, opsets: Mapping[str, int]) -> Graph:
     if proto.sparse_initializer:
         raise ModelError("The model stores sparse weights, which the twin cannot read; store them dense.")
-    constants = {tensor.name: to_torch(tensor) for tensor in proto.initializer}
+    texts = frozenset(tensor.name for tensor in proto.initializer if tensor.data_type == TensorProto.STRING)
+    constants = {tensor.name: to_torch(tensor) for tensor in proto.initializer if tensor.name not in texts}
     _declare_narrow_types(proto)
     nodes = tuple(_parse_node(node, index, opsets) for index, node in enumerate(proto.node))
     graph = Graph(
         nodes,
-        tuple(value.name for value in proto.input if value.name not in constants),
+        tuple(value.name for value in proto.input if value.name not in constants and value.name not in texts),
         tuple(value.name for value in proto.output),
         constants,
+        texts=texts,
     )
     return replace(graph, captures=_free_names(graph))
 
@@ -157,7 +181,7 @@ def _declare_narrow_types(proto: onnx.GraphProto) -> None:
 
 def _free_names(graph: Graph) -> tuple[str, ...]:
     """Names that the graph reads and does not write, in order of first use; checks the order of nodes."""
-    defined = {"", *graph.inputs, *graph.constants}
+    defined = {"", *graph.inputs, *graph.constants, *graph.texts}
     later = {name for node in graph.nodes for name in node.outputs}
     free: dict[str, None] = {}
     for node in graph.nodes:

@@ -13,7 +13,8 @@ once, and returns the *kernel* that runs on tensors. Nothing of the node is look
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,10 @@ NEWEST = 1_000_000
 
 class UnsupportedOperator(ModelError):
     """The graph needs operators that nobody registered; the text names each with domain, opset and a node."""
+
+
+class StepFunction(UnsupportedOperator):
+    """The graph holds decision trees, whose answer is constant almost everywhere: no gradient could show a way."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,18 @@ def operator(
         return build
 
     return register
+
+
+@contextmanager
+def all_or_none() -> Iterator[None]:
+    """Registrations made inside stay if the block ends well, and all go if it raises."""
+    before = {key: list(versions) for key, versions in _REGISTRY.items()}
+    try:
+        yield
+    except BaseException:
+        _REGISTRY.clear()
+        _REGISTRY.update(before)
+        raise
 
 
 def canonical(domain: str) -> str:

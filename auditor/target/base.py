@@ -37,6 +37,8 @@ class ModelOptions:
         channel_order: `rgb` or `bgr`.
         weights: file with the weights, for models named as `package.module:factory`.
         classes: class names in the order of the outputs.
+        input: which input gets the samples, where a graph has several.
+        constants: what its other inputs get, by name: a number that fills the declared shape, or an `.npy` file.
         output: which output to judge, where a graph has several.
         providers: ONNX Runtime execution providers in order of preference; empty chooses by device.
         trust: the user accepts that loading may run code from the file.
@@ -50,6 +52,8 @@ class ModelOptions:
     channel_order: Literal["rgb", "bgr"] = "rgb"
     weights: str | None = None
     classes: tuple[str, ...] | None = None
+    input: str | None = None
+    constants: Mapping[str, float | str] = field(default_factory=dict)
     output: str | None = None
     providers: tuple[str, ...] = ()
     trust: bool = False

@@ -13,7 +13,14 @@ RUNTIME = "AUD123"
 OUTPUT = "AUD124"
 
 
-def no_twin(reason: str) -> Finding:
+REGISTER = (
+    "Audit the PyTorch model that the file was exported from as well, or register the operator (auditor.onnx.operator)."
+)
+
+MORE_QUERIES = "Nothing is wrong with the file. --suite thorough gives attacks that only ask more queries."
+
+
+def no_twin(reason: str, remedy: str = REGISTER) -> Finding:
     """The graph has no differentiable form."""
     return Finding(
         code=TWIN,
@@ -21,8 +28,7 @@ def no_twin(reason: str) -> Finding:
         title="No gradients: black-box attacks only",
         detail=f"{reason} Attacks that only ask the deployed model go on; they are weaker, so the robust accuracy is a "
         "looser bound.",
-        remedy="Audit the PyTorch model that the file was exported from as well, or register the operator "
-        "(auditor.onnx.operator).",
+        remedy=remedy,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ _PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
-_DTYPES = {
+DTYPES = {
     "tensor(float)": torch.float32,
     "tensor(float16)": torch.float16,
     "tensor(bfloat16)": torch.bfloat16,
@@ -100,14 +100,29 @@ def full_precision() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before
 
 
+def _nothing(x: torch.Tensor) -> Mapping[str, torch.Tensor]:
+    return {}
+
+
 class Runtime:
     """One input and one output of a session as a `Network`: `(N, …)` of any dtype and device to raw outputs there.
 
     Integers are rounded and kept inside their type's range. On the CPU inputs are not copied.
+
+    Args:
+        others: what the session's further inputs get beside a batch, by name.
     """
 
-    def __init__(self, session: ort.InferenceSession, input_name: str, output_name: str, device: torch.device) -> None:
+    def __init__(
+        self,
+        session: ort.InferenceSession,
+        input_name: str,
+        output_name: str,
+        device: torch.device,
+        others: Callable[[torch.Tensor], Mapping[str, torch.Tensor]] = _nothing,
+    ) -> None:
         self._session = session
+        self._others = others
         self._input, self._output = input_name, output_name
         self.dtype = input_dtype(session, input_name)
         on_gpu = not _ON_GPU.isdisjoint(session.get_providers())
@@ -128,11 +143,13 @@ class Runtime:
         return raw.to(x.device)
 
     def _run(self, value: torch.Tensor) -> torch.Tensor:
-        if self.device.type == "cpu" and value.dtype is not torch.bfloat16:
+        values = {self._input: value, **self._others(value)}
+        if self.device.type == "cpu" and all(v.dtype is not torch.bfloat16 for v in values.values()):
             # Shares its memory with numpy as well, and costs a fifth of a binding: much where a batch is a loop.
-            return torch.from_numpy(self._session.run([self._output], {self._input: value.numpy()})[0])
+            return torch.from_numpy(self._session.run([self._output], {k: v.numpy() for k, v in values.items()})[0])
         binding = self._session.io_binding()
-        binding.bind_ortvalue_input(self._input, ort.OrtValue.from_dlpack(value))
+        for name, given in values.items():
+            binding.bind_ortvalue_input(name, ort.OrtValue.from_dlpack(given))
         binding.bind_output(self._output, self.device.type, self.device.index or 0)
         if self.device.type == "cuda":
             # The session computes on a stream of its own and does not wait for torch's.
@@ -155,9 +172,9 @@ def input_dtype(session: ort.InferenceSession, name: str) -> torch.dtype:
         ModelError: it takes no numbers, but strings, booleans, sequences or such.
     """
     kind = next(argument.type for argument in session.get_inputs() if argument.name == name)
-    if kind not in _DTYPES:
-        raise ModelError(f"The model's input {name!r} is a {kind}; auditor feeds numbers: {', '.join(_DTYPES)}.")
-    return _DTYPES[kind]
+    if kind not in DTYPES:
+        raise ModelError(f"The model's input {name!r} is a {kind}; auditor feeds numbers: {', '.join(DTYPES)}.")
+    return DTYPES[kind]
 
 
 def _sentence(error: Exception) -> str:

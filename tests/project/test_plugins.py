@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -245,3 +246,68 @@ def test_the_command_lists_what_is_broken_and_still_answers(site: SitePackages) 
     assert "broken: exits (acme-exit 1.0), at import: SystemExit: 7" in done.stdout
     assert "broken: typo (acme-typo 1.0), at register:" in done.stdout
     assert "attacks" in done.stdout
+
+
+OPERATOR = """
+    import auditor
+
+    @auditor.hookimpl
+    def auditor_operators():
+        from auditor.onnx import operator
+
+        @operator("{name}", domain="com.acme")
+        def build(node):
+            return lambda x: 2 * x
+
+        {then}
+"""
+
+
+@pytest.fixture
+def registry() -> Iterator[None]:
+    """Registrations made in a test end with it."""
+    from auditor.onnx.registry import all_or_none
+
+    with contextlib.suppress(InterruptedError), all_or_none():
+        yield
+        raise InterruptedError
+
+
+@pytest.mark.usefixtures("registry")
+def test_operators_of_a_plugin_are_there_before_the_first_model_is_loaded(site: SitePackages, tmp_path: Path) -> None:
+    from auditor.onnx.registry import find_operator
+
+    site.install("acme-doubles", "doubles", OPERATOR.format(name="Double", then=""))
+    plugins = load()
+    assert find_operator("Double", "com.acme", 1) is None
+    for _ in range(2):
+        with pytest.raises(ModelError, match="no model file"):
+            plugins.load_model(str(tmp_path / "m.onnx"), ModelOptions(), CPU)
+    assert find_operator("Double", "com.acme", 1) is not None
+    assert not [failure for failure in plugins.failures if failure.plugin.name == "doubles"]
+
+
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize(
+    ("then", "error"),
+    [
+        ("import a_module_that_is_not_there", "ModuleNotFoundError"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("return [build]", "answered with list, not NoneType"),
+    ],
+)
+def test_operators_of_a_plugin_that_breaks_go_again_and_those_of_others_stay(
+    site: SitePackages, tmp_path: Path, then: str, error: str
+) -> None:
+    from auditor.onnx.registry import find_operator
+
+    site.install("acme-broken", "broken", OPERATOR.format(name="Half", then=then))
+    site.install("acme-doubles", "doubles", OPERATOR.format(name="Double", then=""))
+    plugins = load()
+    with pytest.raises(ModelError, match="no model file"):
+        plugins.load_model(str(tmp_path / "m.onnx"), ModelOptions(), CPU)
+    assert error in failure_of(plugins, "broken").error
+    assert str(failure_of(plugins, "broken").plugin) == "broken (acme-broken 1.0)"
+    assert find_operator("Half", "com.acme", 1) is None
+    assert find_operator("Double", "com.acme", 1) is not None
+    assert find_operator("Relu", "", 17) is not None

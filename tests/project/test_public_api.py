@@ -24,6 +24,7 @@ HOOKS = {
     "auditor_defenses": "() -> 'Iterable[type[Defense]]'",
     "auditor_checks": "() -> 'Iterable[type[Check]]'",
     "auditor_formats": "() -> 'Iterable[Format]'",
+    "auditor_operators": "() -> 'None'",
     "auditor_load_model": "(path: 'str', options: 'ModelOptions', device: 'torch.device') -> 'Target | None'",
     "auditor_load_samples": "(source: 'str', options: 'SampleOptions') -> 'Samples | None'",
     "auditor_templates": "() -> 'str'",
@@ -46,7 +47,7 @@ def test_another_name_is_an_attribute_error() -> None:
         auditor.Atack  # noqa: B018
 
 
-def test_the_eight_hooks_have_these_signatures() -> None:
+def test_the_nine_hooks_have_these_signatures() -> None:
     specs = {
         name: str(inspect.signature(thing))
         for name, thing in vars(hookspecs).items()
