@@ -1,12 +1,12 @@
 """Whether the twin computes what the deployed model computes: asked of real samples before its gradients are followed.
 
 A twin that is wrong cannot produce a wrong number, since every example is judged by the deployed model; it can make
-attacks miss, which would flatter the model.
+attacks miss, which would flatter the model. Asked are the logits, the order of the best classes, and the gradients.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from auditor.check import Finding, Severity
 from auditor.target import notices
 from auditor.target.head import TINY, Head
+from auditor.target.slopes import Slopes, compare_slopes
 
 if TYPE_CHECKING:
     from auditor.target.base import Target
@@ -34,6 +35,7 @@ its levels of optimisation, and the twin by 5, with every label the same.
 """
 
 _BATCH = 32
+_RANKED = 5  # best classes whose order is compared
 _DISTINCT = 5  # fewer values may lie on a grid by chance
 _STEPS = 4096  # more steps than that are no quantisation that one could count in
 
@@ -47,20 +49,41 @@ class Agreement:
         scale: range of the deployed model's logits.
         tolerance: largest difference at which they still agree.
         label_flips: samples that they label differently though the deployed model's margin is above the tolerance.
+        rank_flips: samples on which two neighbours among the five best classes are in the other order though the
+            deployed model tells them apart by more than the tolerance.
         quantum: step of a quantised model's outputs, or None where they lie on no grid.
+        slopes: what was found about the gradients; None where the answers disagree already, or where the network takes
+            whole numbers.
     """
 
     max_abs_diff: float
     scale: float
     tolerance: float
     label_flips: int
+    rank_flips: int
     n: int
     quantum: float | None
+    slopes: Slopes | None = None
+
+    @property
+    def answers_agree(self) -> bool:
+        """Whether logits and ranking are the same."""
+        return self.max_abs_diff <= self.tolerance and not self.label_flips and not self.rank_flips
 
     @property
     def holds(self) -> bool:
         """Whether the twin may be trusted."""
-        return self.max_abs_diff <= self.tolerance and not self.label_flips
+        return self.answers_agree and (self.slopes is None or self.slopes.holds)
+
+    @property
+    def summary(self) -> str:
+        """In one sentence, without a full stop."""
+        verdict = "agrees" if self.holds else "DISAGREES"
+        share = self.max_abs_diff / self.scale
+        text = f"{verdict} on {self.n} samples: logits {share:.1e} of their range apart"
+        if self.label_flips or self.rank_flips:
+            text += f", {self.label_flips} labels and {self.rank_flips} rankings differ"
+        return text if self.slopes is None else f"{text}; {self.slopes.summary}"
 
 
 def agreement(target: Target, x: Images) -> Agreement:
@@ -82,32 +105,50 @@ def agreement(target: Target, x: Images) -> Agreement:
     tolerance = max(scale * (RELATIVE_QUANTISED if quantised else RELATIVE), QUANTA * (1 + 1e-3) * (quantum or 0.0))
     same = (deployed == twin) | (deployed.isnan() & twin.isnan())
     difference = torch.where(same, 0.0, (deployed - twin).abs()).nan_to_num(torch.inf, torch.inf)
-    best = deployed.topk(2, 1)
-    flips = (best.indices[:, 0] != twin.argmax(1)) & (best.values[:, 0] - best.values[:, 1] > tolerance)
-    return Agreement(
+    best = deployed.topk(min(_RANKED, deployed.shape[1]), 1)
+    told_apart = -best.values.diff(dim=1) > tolerance
+    swapped = told_apart & (twin.gather(1, best.indices).diff(dim=1) > 0)
+    result = Agreement(
         max_abs_diff=float(difference.max()),
         scale=scale,
         tolerance=tolerance,
-        label_flips=int(flips.sum()),
+        label_flips=int(((best.indices[:, 0] != twin.argmax(1)) & told_apart[:, 0]).sum()),
+        rank_flips=int(swapped.any(1).sum()),
         n=len(deployed),
         quantum=quantum,
     )
+    return replace(result, slopes=compare_slopes(target, x)) if result.answers_agree else result
 
 
 def distrust(result: Agreement) -> Finding:
     """The finding for a twin that does not agree."""
+    return Finding(
+        code=notices.TWIN,
+        severity=Severity.WARN,
+        title="The differentiable form of the model disagrees with it: black-box attacks only",
+        detail=_gradients_differ(result) if result.answers_agree else _answers_differ(result),
+        remedy="Audit the PyTorch model that the file was exported from as well, and report the file's operators.",
+    )
+
+
+def _answers_differ(result: Agreement) -> str:
     if result.quantum is None:
         measure = f"{result.max_abs_diff:.3g} at a range of {result.scale:.3g} (rounding: up to {result.tolerance:.3g})"
     else:
         steps = result.max_abs_diff / result.quantum
         measure = f"{steps:.1f} steps of its quantised output (rounding: up to {result.tolerance / result.quantum:.1f})"
-    return Finding(
-        code=notices.TWIN,
-        severity=Severity.WARN,
-        title="The differentiable form of the model disagrees with it: black-box attacks only",
-        detail=f"On {result.n} samples the two differ by up to {measure}, and {result.label_flips} are labelled "
-        "differently, so gradients of the one say little about the other and are not followed.",
-        remedy="Audit the PyTorch model that the file was exported from as well, and report the file's operators.",
+    return (
+        f"On {result.n} samples the two differ by up to {measure}, {result.label_flips} are labelled differently and "
+        f"{result.rank_flips} rank the best classes differently, so gradients of the one say little about the other "
+        "and are not followed."
+    )
+
+
+def _gradients_differ(result: Agreement) -> str:
+    said = "" if result.slopes is None else result.slopes.summary
+    return (
+        f"On {result.n} samples the two answer alike, but the gradients are not those of the deployed model, which "
+        f"small changes of its inputs tell: {said}. They are not followed."
     )
 
 

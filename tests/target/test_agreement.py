@@ -68,6 +68,18 @@ def test_labels_that_flip_although_the_model_was_sure_are_counted() -> None:
     assert not result.holds
 
 
+def test_second_best_classes_in_another_order_are_counted() -> None:
+    """Every single score is within the tolerance of 5 %, and the order of two that are 6 % apart is not."""
+
+    def ranked(gap: float) -> Function:
+        return lambda x: torch.tensor([1.0, 0.5 + gap, 0.5 - gap, 0.0]).expand(len(x), 4) + 0.0 * x[:, :4]
+
+    result = agreement(target(ranked(0.03), ranked(-0.01), quantised=True), X)
+    assert result.max_abs_diff < result.tolerance
+    assert (result.label_flips, result.rank_flips, result.holds) == (0, 70, False)
+    assert agreement(target(ranked(0.02), ranked(-0.02), quantised=True), X).holds
+
+
 def test_a_near_tie_may_fall_either_way() -> None:
     def tie(x: Tensor) -> Tensor:
         return torch.stack([x[:, 0], x[:, 0] + 1e-6], 1)
@@ -155,3 +167,9 @@ def test_a_twin_that_is_not_trusted_is_dropped_and_the_finding_says_by_how_much(
     assert "7.0 steps" in finding.detail
     network.drop_twin(finding)
     assert (network.twin, network.gradients, network.findings) == (None, "none", [finding])
+
+
+def test_the_summary_is_one_sentence_with_the_verdict_the_distance_and_the_gradients() -> None:
+    said = agreement(target(scores, lambda x: 1.0 * scores(x)), X).summary
+    assert said.startswith("agrees on 70 samples: logits 0.0e+00 of their range apart; gradients are 1.000 times")
+    assert agreement(target(scores, lambda x: scores(x).flip(1)), X).summary.startswith("DISAGREES on 70 samples")
