@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auditor.check import Check, Finding, Severity, Stage
+from auditor.target import notices
 
 if TYPE_CHECKING:
     from auditor.engine.scene import Scene
     from auditor.target.base import Target
+    from auditor.types import Images
 
-TWIN_UNUSABLE = frozenset({"AUD112", "AUD114"})
+TWIN_UNUSABLE = frozenset({"AUD112", notices.TWIN})
 """Findings after which the twin's gradients are not followed: it gives none, or it disagrees with the model."""
 
 CHECK_FAILED = "AUD002"
+_NO_NODE = (
+    "Node by node the two compute the same values, so what is wrong is a gradient, or what ONNX Runtime's "
+    "optimisations make of the graph."
+)
+_BATCH = 32
 # A margin in logits that rounding alone does not cross, relative to the spread of the logits.
 _ROUNDING = 1e-6
 
@@ -24,7 +32,7 @@ def inspect(checks: Iterable[type[Check]], scene: Scene, stage: Stage) -> list[F
     findings: list[Finding] = []
     for check in sorted((c for c in checks if c.stage is stage), key=lambda c: c.code):
         try:
-            findings.extend(check().inspect(scene))
+            findings.extend(located(finding, scene.target, scene.x) for finding in check().inspect(scene))
         except (Exception, SystemExit) as error:  # a plugin border: a broken check hurts only itself
             findings.append(
                 Finding(
@@ -38,6 +46,33 @@ def inspect(checks: Iterable[type[Check]], scene: Scene, stage: Stage) -> list[F
         if any(f.severity is Severity.BLOCK for f in findings):
             break
     return findings
+
+
+def located(finding: Finding, target: Target, x: Images) -> Finding:
+    """The finding that an ONNX file's twin disagrees on samples `x`, with the node that is at fault; others as is."""
+    one_input = not target.details.get("constants")
+    if finding.code != notices.TWIN or target.twin is None or target.format != "onnx" or not one_input:
+        return finding
+    from auditor.onnx.compare import first_difference
+
+    try:
+        inputs = target.preprocessing(_worst(target, x).to(target.device))
+        difference = first_difference(target.source, inputs, output=target.details.get("output_name"))
+    except Exception:  # a border: that the twin is wrong stands, whether its graph can be cut or not
+        return finding
+    said = str(difference) if difference is not None else _NO_NODE
+    return replace(finding, detail=f"{finding.detail} {said}")
+
+
+def _worst(target: Target, x: Images) -> Images:
+    """The sample on which twin and deployed model are furthest apart, `(1, …)`."""
+    import torch
+
+    with torch.no_grad():
+        parts = [x[start : start + _BATCH].to(target.device) for start in range(0, len(x), _BATCH)]
+        gaps = [(target.answer(part) - target.differentiable(part)).abs().amax(1) for part in parts]
+    worst = int(torch.cat(gaps).nan_to_num(torch.inf, torch.inf).argmax())
+    return x[worst : worst + 1]
 
 
 def apply(findings: Iterable[Finding], target: Target) -> None:

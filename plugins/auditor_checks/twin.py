@@ -16,15 +16,19 @@ if TYPE_CHECKING:
 
 
 class TwinAgreement(TrustCheck):
-    """The twin that gradients come from answers like the deployed model.
+    """The twin that gradients come from answers like the deployed model, and its gradients are that model's.
 
-    Seen: ONNX Runtime and the PyTorch twin of the graph give different answers to clean samples.
+    Seen: ONNX Runtime and the PyTorch twin of the graph give different answers to clean samples, or the twin's
+        gradients are not the slopes of ONNX Runtime's answers.
     Means: attacks would follow the gradients of another function, and what they find would not carry over, so the
         model would look more robust than it is. The twin is dropped, and black-box attacks judge the model.
     Measured: logits of both on the preflight samples: the largest difference against the range of the logits, and
-        answers that name another class.
+        answers that name another class or order the five best differently. On four of them gradients in four random
+        directions against differences of ONNX Runtime's answers; the first node that differs is named.
     Threshold: a difference above 1e-3 of the range (of quantised models two steps of the output, or 0.05 of the
-        range), or another class where the model's margin is above that (proposed).
+        range), or another class or order where the model's scores are further apart than that; slopes further apart
+        than four times what is uncertain about them, plus 1 %; of quantised models a gradient that does not lead
+        uphill on half of the samples (proposed).
     Do: report the file, since it shows an operator that the twin computes differently; meanwhile audit the PyTorch
         model that it was exported from as well.
     """
