@@ -8,8 +8,20 @@
 See docs/explanation/onnx-twin.md for how it works and what it promises.
 """
 
+from auditor.onnx.export import Exported
+from auditor.onnx.float_form import float_form
 from auditor.onnx.inspection import GraphInfo, TensorInfo, inspect_graph
 from auditor.onnx.registry import UnsupportedOperator, operator
 from auditor.onnx.twin import Twin, load_twin
 
-__all__ = ["GraphInfo", "TensorInfo", "Twin", "UnsupportedOperator", "inspect_graph", "load_twin", "operator"]
+__all__ = [
+    "Exported",
+    "GraphInfo",
+    "TensorInfo",
+    "Twin",
+    "UnsupportedOperator",
+    "float_form",
+    "inspect_graph",
+    "load_twin",
+    "operator",
+]

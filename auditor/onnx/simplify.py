@@ -10,6 +10,7 @@ import torch
 from auditor.errors import ModelError
 from auditor.onnx.graph import Graph
 from auditor.onnx.node import Node
+from auditor.onnx.weights import is_dequantisation, weights_of
 
 
 def simplify(graph: Graph) -> Graph:
@@ -54,15 +55,24 @@ def remove_dead(graph: Graph) -> Graph:
 
 
 def fold_constants(graph: Graph) -> Graph:
-    """Compute every node whose inputs are all constant; its outputs become constants themselves."""
+    """Compute every node whose inputs are all constant; its outputs become constants themselves.
+
+    What reads a weight is left to every call: its result would be a second parameter, which training moves
+    away from the first, and which has no place in the file. Nearly all of it are views (Transpose, Reshape).
+    """
     constants = dict(graph.constants)
+    weights = set(weights_of(graph))
     nodes: list[Node] = []
     for node in graph.nodes:
         # Subgraphs are compiled later; a node that has one waits for the plan.
         nested = any(isinstance(value, Graph) for value in node.attributes.values())
-        if not nested and all(name in constants for name in node.inputs if name):
+        measures = node.operator is not None and node.operator.shape_only
+        moves = not measures and not weights.isdisjoint(node.inputs)
+        if not nested and not moves and all(name in constants for name in node.inputs if name):
             values = [constants[name] if name else None for name in node.inputs]
             constants.update(zip(node.outputs, evaluate(node, values), strict=False))
+            if is_dequantisation(node):
+                weights.update(node.outputs)
         else:
             nodes.append(node)
     return remove_dead(replace(graph, nodes=tuple(nodes), constants=constants))

@@ -11,13 +11,14 @@ import torch
 from torch import nn
 
 from auditor.errors import ModelError
-from auditor.onnx.files import read_model
+from auditor.onnx.export import Exported, Origin, read_origin, write_back
 from auditor.onnx.graph import Graph, parse_graph, require_known
 from auditor.onnx.head import Ending, Head, find_ending, strip
 from auditor.onnx.inspection import TensorInfo, first_float, graph_inputs, tensor_info
-from auditor.onnx.program import Program
+from auditor.onnx.program import Program, Subgraph
 from auditor.onnx.simplify import remove_dead
 from auditor.onnx.tensors import torch_dtype
+from auditor.onnx.weights import dequantised_names, weight_names
 
 
 def load_twin(source: Path | str | onnx.ModelProto, *, strip_head: bool = True, output: str | None = None) -> Twin:
@@ -27,7 +28,8 @@ def load_twin(source: Path | str | onnx.ModelProto, *, strip_head: bool = True, 
     `output` names the graph output to answer with; the default is the first of a floating type.
     Raises UnsupportedOperator, naming all unknown operators, and ModelError for a file that cannot be used.
     """
-    model = read_model(source)
+    origin = read_origin(source)
+    model = origin.model
     inputs = graph_inputs(model.graph)
     if not inputs:
         raise ModelError("The graph has no input, so there is nothing to attack.")
@@ -39,7 +41,7 @@ def load_twin(source: Path | str | onnx.ModelProto, *, strip_head: bool = True, 
     ending = find_ending(triples, chosen.name)
     graph = remove_dead(strip(graph, ending) if strip_head else graph)
     require_known(graph)
-    return Twin(graph, inputs, chosen.name, ending, stripped=strip_head and ending.head != "logits")
+    return Twin(origin, graph, inputs, chosen.name, ending, stripped=strip_head and ending.head != "logits")
 
 
 def _choose_output(model: onnx.ModelProto, name: str | None) -> TensorInfo:
@@ -56,13 +58,23 @@ def _choose_output(model: onnx.ModelProto, name: str | None) -> TensorInfo:
 class Twin(nn.Module):
     """An ONNX graph as a module. Weights are parameters without gradients; `.to()` moves them.
 
+    `requires_grad_(True)` makes it trainable: the parameters are the file's own float tensors, each once.
+    Moving averages, scales, masks that the graph computes and all integers are buffers.
     `head` is what the graph ends with, and `stripped` says whether the answer is the tensor before it.
     """
 
     def __init__(
-        self, graph: Graph, inputs: tuple[TensorInfo, ...], output: str, ending: Ending, *, stripped: bool
+        self,
+        origin: Origin,
+        graph: Graph,
+        inputs: tuple[TensorInfo, ...],
+        output: str,
+        ending: Ending,
+        *,
+        stripped: bool,
     ) -> None:
         super().__init__()
+        self._origin = origin
         main = first_float(inputs)
         self.input_name = main.name
         self.input_shape = main.shape
@@ -74,19 +86,33 @@ class Twin(nn.Module):
         self._others = tuple(name for name in graph.inputs if name != main.name)
         self._order = graph.inputs
         self.weights = nn.Module()
-        self._keys = tuple(self._hold(name, value) for name, value in self._program.state.items())
+        trainable = (weight_names(graph) & origin.stored) | dequantised_names(graph)
+        _forget(self._program, trainable)
+        state = self._program.state
+        self._keys = {name: self._hold(name, value, name in trainable) for name, value in state.items()}
         self._program.state = {}  # the module owns the weights from here on
         self.eval()
 
-    def _hold(self, name: str, value: torch.Tensor) -> str:
+    def _hold(self, name: str, value: torch.Tensor, trainable: bool) -> str:
         key = name.replace(".", "/") or "/"
         while hasattr(self.weights, key):
             key += "_"
-        if value.is_floating_point():
+        if trainable:
             self.weights.register_parameter(key, nn.Parameter(value, requires_grad=False))
         else:
             self.weights.register_buffer(key, value)
         return key
+
+    def export(self, path: Path | str) -> Exported:
+        """Write the file that the twin was made of to `path`, with the twin's present weights.
+
+        Nodes, names, opsets, metadata and a stripped head are those of the original; a quantised graph is
+        written in its float form (see `float_form`), which a note says. Weights beyond 2 GB, or beside the
+        original, lie beside the file in `<name>.data`. The file appears complete or not at all.
+        Raises ModelError where a weight cannot be written, and UsageError for the original's own path.
+        """
+        tensors = {name: getattr(self.weights, key).detach() for name, key in self._keys.items()}
+        return write_back(self._origin, tensors, Path(path))
 
     def forward(self, x: torch.Tensor, **others: Any) -> torch.Tensor:
         """The chosen output for `x`, the graph's first float input; further inputs go by their names.
@@ -98,6 +124,15 @@ class Twin(nn.Module):
             raise ModelError(f"The graph's further inputs are {wanted}; given were {', '.join(others) or 'none'}.")
         values = [x if name == self.input_name else others[name] for name in self._order]
         weights = self.weights
-        values += [getattr(weights, key) for key in self._keys]
+        values += [getattr(weights, key) for key in self._keys.values()]
         answer: torch.Tensor = self._program(values)[0]
         return answer
+
+
+def _forget(program: Program, weights: frozenset[str], prefix: str = "") -> None:
+    """Keep the program from taking small weights for known numbers, which a plan may compute with in advance."""
+    program.known = {name: value for name, value in program.known.items() if prefix + name not in weights}
+    for node in program.nodes:
+        for key, value in node.attributes.items():
+            if isinstance(value, Subgraph):
+                _forget(value.program, weights, f"{prefix}{node.name}/{key}/")

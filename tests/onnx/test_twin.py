@@ -124,12 +124,12 @@ def test_moving_it_moves_its_weights_and_constants(make_model) -> None:
 
 def test_constants_are_computed_at_load(make_model) -> None:
     nodes = [
-        make_node("Transpose", ["w"], ["t"], perm=[1, 0]),
-        make_node("Transpose", ["t"], ["back"], perm=[1, 0]),
-        make_node("MatMul", ["x", "back"], ["y"]),
+        make_node("Transpose", ["index"], ["t"], perm=[1, 0]),
+        make_node("Flatten", ["t"], ["flat"], axis=0),
+        make_node("Gather", ["x", "flat"], ["y"], axis=1),
     ]
-    twin = load_twin(make_model(nodes, ("n", 4), constants={"w": WEIGHT}))
-    assert [node.op_type for node in twin._program.nodes] == ["MatMul"]
+    twin = load_twin(make_model(nodes, ("n", 4), constants={"index": np.array([[3], [1]])}))
+    assert [node.op_type for node in twin._program.nodes] == ["Gather"]
 
 
 def test_a_second_call_with_other_shapes_is_planned_anew(make_model) -> None:

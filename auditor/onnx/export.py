@@ -1,0 +1,191 @@
+"""Back to a file: the graph that a twin was made of, with other weights."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import AttributeProto, NodeProto, TensorProto
+from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+from auditor.errors import ModelError, UsageError
+from auditor.onnx.files import read_model
+from auditor.onnx.float_form import float_form, is_quantised
+from auditor.onnx.tensors import NARROW, to_torch, type_name
+
+ONE_FILE = 2**31 - 2**20
+"""Bytes up to which a model fits into one file: protobuf's 2 GB, less room for what is not counted."""
+
+FLOAT_FORM = (
+    "The graph is quantised, and integers cannot be trained: it was written in its float form, with weights as "
+    "floats and activations clipped to the range that they were quantised to. Quantise it again after training."
+)
+
+Slot = TensorProto | AttributeProto
+"""Where a file stores a weight: a tensor, or the list of floats of a Constant node."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: the file, the names of the tensors that differ from the original, and remarks."""
+
+    path: Path
+    changed: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The model that a twin was made of, and the files that it lies in (none for a model in memory)."""
+
+    model: onnx.ModelProto
+    files: frozenset[Path] = frozenset()
+    external: bool = False
+    stored: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stored", frozenset(_slots(self.model.graph)))
+
+
+def read_origin(source: Path | str | onnx.ModelProto) -> Origin:
+    """Read a model and remember where it came from; raises ModelError as `read_model` does."""
+    if isinstance(source, onnx.ModelProto):
+        model = onnx.ModelProto()
+        model.CopyFrom(read_model(source))  # the caller's may change, and ours must not change it
+        return Origin(model)
+    path = Path(source)
+    model = read_model(path, weights=False)
+    outside = [tensor for _, tensor in _tensors(model.graph) if uses_external_data(tensor)]
+    files = {path.resolve(), *((path.parent / ExternalDataInfo(tensor).location).resolve() for tensor in outside)}
+    return Origin(read_model(path) if outside else model, frozenset(files), external=bool(outside))
+
+
+def write_back(origin: Origin, tensors: Mapping[str, torch.Tensor], path: Path) -> Exported:
+    """Write the origin's model to `path` with the values of `tensors`, which go by their names in the graph.
+
+    Tensors that the file does not store are computed by the graph and are passed over.
+    """
+    quantised = is_quantised(origin.model)
+    model = float_form(origin.model) if quantised else onnx.ModelProto()
+    if not quantised:
+        model.CopyFrom(origin.model)
+    changed = _replace_weights(model.graph, tensors)
+    notes = [FLOAT_FORM] if quantised else []
+    notes += _write(model, path, origin)
+    return Exported(path, changed, tuple(notes))
+
+
+def _replace_weights(graph: onnx.GraphProto, tensors: Mapping[str, torch.Tensor]) -> tuple[str, ...]:
+    slots = _slots(graph)
+    changed = []
+    for name, tensor in tensors.items():
+        if name not in slots:
+            continue
+        before = _read(slots[name])
+        if tensor.shape != before.shape:
+            raise ModelError(
+                f"The weight {name!r} has the shape {tuple(tensor.shape)}, but the file stores {tuple(before.shape)}; "
+                "a graph cannot be written with weights of another shape."
+            )
+        after = tensor.to("cpu", before.dtype)
+        if not torch.equal(after, before):
+            _store(slots[name], after)
+            changed.append(name)
+    return tuple(changed)
+
+
+def _slots(graph: onnx.GraphProto) -> dict[str, Slot]:
+    """Every stored tensor by its name in the twin; a name that two nodes' subgraphs share stands for neither."""
+    found: dict[str, Slot] = {}
+    shared = set()
+    slots: Iterator[tuple[str, Slot]] = chain(_tensors(graph), _float_lists(graph))
+    for name, slot in slots:
+        if name in found:
+            shared.add(name)
+        found[name] = slot
+    return {name: slot for name, slot in found.items() if name not in shared}
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[tuple[str, TensorProto]]:
+    for prefix, inner in _graphs(graph):
+        yield from ((prefix + tensor.name, tensor) for tensor in inner.initializer)
+        for node, attribute in _constants(inner):
+            if attribute.type == AttributeProto.TENSOR:
+                yield prefix + node.output[0], attribute.t
+
+
+def _float_lists(graph: onnx.GraphProto) -> Iterator[tuple[str, AttributeProto]]:
+    for prefix, inner in _graphs(graph):
+        for node, attribute in _constants(inner):
+            if attribute.type == AttributeProto.FLOATS:
+                yield prefix + node.output[0], attribute
+
+
+def _constants(graph: onnx.GraphProto) -> Iterator[tuple[NodeProto, AttributeProto]]:
+    for node in graph.node:
+        if node.op_type == "Constant":
+            yield from ((node, attribute) for attribute in node.attribute)
+
+
+def _graphs(graph: onnx.GraphProto, prefix: str = "") -> Iterator[tuple[str, onnx.GraphProto]]:
+    """The graph and those inside of it, each with the prefix that names in it get (see Program)."""
+    yield prefix, graph
+    for index, node in enumerate(graph.node):
+        for attribute in node.attribute:
+            if attribute.type == AttributeProto.GRAPH:
+                yield from _graphs(attribute.g, f"{prefix}{node.name or f'#{index}'}/{attribute.name}/")
+
+
+def _read(slot: Slot) -> torch.Tensor:
+    return to_torch(slot) if isinstance(slot, TensorProto) else torch.tensor(list(slot.floats))
+
+
+def _store(slot: Slot, value: torch.Tensor) -> None:
+    if isinstance(slot, AttributeProto):
+        slot.floats[:] = value.tolist()
+        return
+    if slot.data_type in NARROW:
+        kind = type_name(slot.data_type)
+        raise ModelError(f"The values of {slot.name!r} ({kind}) cannot be changed; change those of the float form.")
+    for data in ("float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
+        slot.ClearField(data)
+    raw = value.contiguous().reshape(-1).view(torch.uint8).numpy()
+    # ONNX stores little-endian, whatever the machine.
+    slot.raw_data = raw.tobytes() if np.little_endian else raw.reshape(-1, value.element_size())[:, ::-1].tobytes()
+
+
+def _write(model: onnx.ModelProto, path: Path, origin: Origin) -> list[str]:
+    """Write beside the destination, check, then move into place; what the check objected to is returned."""
+    data = f"{path.name}.data"
+    if not origin.files.isdisjoint({path.resolve(), path.with_name(data).resolve()}):
+        raise UsageError(f"Writing {path} would replace the model that it was made of; choose another name.")
+    outside = origin.external or model.ByteSize() > ONE_FILE
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            written = Path(folder) / path.name
+            if outside:
+                onnx.save_model(model, written, save_as_external_data=True, location=data, format="protobuf")
+            else:
+                onnx.save_model(model, written, format="protobuf")
+            notes = _objections(written)
+            for part in (Path(folder) / data, written):  # the graph last: it is what makes the model appear
+                if part.exists():
+                    os.replace(part, path.with_name(part.name))
+    except OSError as error:
+        raise UsageError(f"The model cannot be written to {path}: {error}.") from error
+    return notes
+
+
+def _objections(path: Path) -> list[str]:
+    try:
+        onnx.checker.check_model(str(path))
+    except Exception as error:  # ONNX Runtime accepts graphs that the checker does not, and so do we
+        return [f"The checker of ONNX objects to the graph, as it did before: {str(error).strip().splitlines()[0]}"]
+    return []
