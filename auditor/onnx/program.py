@@ -2,17 +2,18 @@
 
 The first call with new input shapes walks the graph node by node and writes down a plan: the kernels that
 touch data, in order, with everything that shapes decide (targets of Reshape, ends of Slice, ...) already
-turned into numbers. Later calls with these shapes run the plan: a flat list of kernels over numbered slots.
+turned into numbers. Later calls with these shapes run the plan: a flat function of kernels over numbered slots.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch._compile import _disable_dynamo
 
 from auditor.errors import ModelError
 from auditor.onnx.graph import Graph
@@ -23,30 +24,39 @@ from auditor.onnx.simplify import evaluate, simplify, to_host
 KEPT_PLANS = 16
 """Plans kept at once; an audit sees few shapes: the full batch, the last batch, one sample."""
 
-Step = tuple[Kernel, tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+Plan = Callable[[Sequence[Any]], tuple[Any, ...]]
+"""From the program's inputs and state to the graph's outputs."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Slots 0.. hold: None, the program's inputs, then constants and intermediate values."""
+class Step:
+    """One kernel with the slots that it reads, writes and is the last to read. `several`: it returns a tuple."""
 
-    template: list[Any]
-    steps: list[Step]
-    outputs: tuple[int, ...]
+    kernel: Kernel
+    arguments: tuple[int, ...]
+    targets: tuple[int, ...]
+    spent: tuple[int, ...]
+    several: bool
 
-    def run(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        slots = self.template.copy()
-        slots[1 : 1 + len(values)] = values
-        for kernel, arguments, targets, spent in self.steps:
-            result = kernel(*[slots[i] for i in arguments])
-            if isinstance(result, tuple):
-                for target, value in zip(targets, result, strict=False):
-                    slots[target] = value
-            else:
-                slots[targets[0]] = result
-            for i in spent:
-                slots[i] = None
-        return tuple(slots[i] for i in self.outputs)
+
+def assemble(inputs: int, constants: Mapping[int, Any], steps: Sequence[Step], outputs: Sequence[int]) -> Plan:
+    """All steps as one Python function over numbered values: slot 0 is None, then the inputs, then all others.
+
+    Written out and not interpreted, because `torch.compile` keeps what it learns by code object: of a loop shared by
+    all plans it would conclude that nothing about them is constant. Only numbers of slots get into the text.
+    """
+    scope = {f"v{slot}": value for slot, value in constants.items()} | {"v0": None}
+    lines = ["def plan(values):", f"    [{', '.join(f'v{i}' for i in range(1, inputs + 1))}] = values"]
+    for number, step in enumerate(steps):
+        scope[f"k{number}"] = step.kernel
+        targets = "".join(f"v{i}, " for i in step.targets) if step.several else f"v{step.targets[0]} "
+        part = f"[:{len(step.targets)}]" if step.several else ""
+        lines.append(f"    {targets}= k{number}({', '.join(f'v{i}' for i in step.arguments)}){part}")
+        lines += [f"    v{i} = None" for i in step.spent]
+    lines.append(f"    return ({''.join(f'v{i}, ' for i in outputs)})")
+    exec("\n".join(lines), scope)  # noqa: S102  (nothing of the file is in it)
+    plan: Plan = scope["plan"]
+    return plan
 
 
 class Program:
@@ -70,8 +80,11 @@ class Program:
         """Outputs for `values`, which follow `inputs`: the graph's own, the captured, then the state."""
         key = tuple(_signature(value) for value in values[: self._shaped])
         plan = self._plans.get(key)
-        if plan is not None:
-            return plan.run(values)
+        return self._first_run(key, values) if plan is None else plan(values)
+
+    # A compiler sees plans only: what is computed once needs real numbers, and would be compiled for nothing.
+    @_disable_dynamo
+    def _first_run(self, key: tuple[object, ...], values: Sequence[Any]) -> tuple[Any, ...]:
         tracer = _Tracer(self, values)
         outputs = tracer.trace()
         # A plan made inside torch.func.grad holds tensors of that transform; it must not outlive it.
@@ -141,8 +154,7 @@ class _Tracer:
         return tuple(self.slots[i] for i in self._output_slots())
 
     def plan(self) -> Plan:
-        template = [self.constant.get(i) for i in range(len(self.slots))]
-        return Plan(template, self.steps, self._output_slots())
+        return assemble(len(self.program.inputs), self.constant, self.steps, self._output_slots())
 
     def _output_slots(self) -> tuple[int, ...]:
         return tuple(self._slot(name) for name in self.program.outputs)
@@ -166,8 +178,9 @@ class _Tracer:
         result = self._apply(node, kernel, arguments)
         results = result if isinstance(result, tuple) else (result,)
         targets = tuple(self._new(name, value) for name, value in zip(node.outputs, results, strict=False))
-        spent = self._spent(index, node)
-        self.steps.append((kernel, tuple(arguments), targets, spent))
+        unread = tuple(target for target, name in zip(targets, node.outputs, strict=False) if not name)
+        spent = (*self._spent(index, node), *unread)
+        self.steps.append(Step(kernel, tuple(arguments), targets, spent, isinstance(result, tuple)))
 
     def _apply(self, node: Node, kernel: Kernel, arguments: Sequence[int]) -> Any:
         try:
@@ -202,8 +215,10 @@ class _Tracer:
         return len(self.slots) - 1
 
     def _new(self, name: str, value: Any) -> int:
-        self.slots.append(value)
-        self.slot_of[name] = len(self.slots) - 1
+        """A slot for an output; one that the graph leaves unnamed keeps nothing, and is no input that is left out."""
+        self.slots.append(value if name else None)
+        if name:
+            self.slot_of[name] = len(self.slots) - 1
         return len(self.slots) - 1
 
 
