@@ -114,7 +114,7 @@ class Twin(nn.Module):
         tensors = {name: getattr(self.weights, key).detach() for name, key in self._keys.items()}
         return write_back(self._origin, tensors, Path(path))
 
-    def forward(self, x: torch.Tensor, **others: Any) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, /, **others: Any) -> torch.Tensor:
         """The chosen output for `x`, the graph's first float input; further inputs go by their names.
 
         Raises ModelError for a missing or unknown input, and where `x` does not fit the graph.
