@@ -10,13 +10,26 @@ import torch
 from torch import Tensor
 
 from auditor.onnx.node import Node
+from auditor.onnx.operators.quantisation import clip as inclusive_clip
 from auditor.onnx.registry import Builder, Kernel, operator
 from auditor.onnx.tensors import torch_dtype
+
+_ENDLESS = torch.finfo(torch.float32).max
+"""What exporters write where a range has no upper end."""
 
 
 def stateless(kernel: Kernel) -> Builder:
     """A builder for operators that no attribute changes."""
     return lambda node: kernel
+
+
+def exponential(x: Tensor) -> Tensor:
+    """The exponential, without a gradient where it overflows: infinity times zero would make the whole one NaN.
+
+    Sigmoids spelt out as 1 / (1 + exp(-x)), as scikit-learn's converter writes them, get there.
+    """
+    over = torch.isinf(torch.exp(x.detach()))
+    return torch.where(over, float("inf"), torch.exp(torch.where(over, 0.0, x)))
 
 
 _UNARY: dict[str, tuple[Kernel, int]] = {
@@ -33,7 +46,7 @@ _UNARY: dict[str, tuple[Kernel, int]] = {
     "Cosh": (torch.cosh, 9),
     "Det": (torch.linalg.det, 11),
     "Erf": (torch.erf, 9),
-    "Exp": (torch.exp, 6),
+    "Exp": (exponential, 6),
     "Floor": (torch.floor, 6),
     "IsNaN": (torch.isnan, 9),
     "Log": (torch.log, 6),
@@ -134,7 +147,20 @@ def is_infinite(node: Node) -> Kernel:
 def clip_by_attributes(node: Node) -> Kernel:
     low = node.number("min", float("-inf"))
     high = node.number("max", float("inf"))
-    return lambda x: torch.clamp(x, low, high)
+    return _clip_between(low, high)
+
+
+def _clip_between(low: float | None, high: float | None) -> Kernel:
+    """Clipping to a range, or to the half of the line where a bound is missing.
+
+    A range of pixels lets gradients pass at its ends, where black and white lie. An activation does not, as in
+    PyTorch: one bound alone is a ReLU, and [0, 6] is the range of ReLU6 and of the hard sigmoid.
+    """
+    if low is None and high is None:
+        return lambda x, *_: x
+    if low is None or high is None or (low, high) == (0, 6) or high >= _ENDLESS or low <= -_ENDLESS:
+        return lambda x, *_: torch.clamp(x, low, high)
+    return lambda x, *_: inclusive_clip(x, low, high)
 
 
 @operator("Clip", since=11)
@@ -142,11 +168,9 @@ def clip(node: Node) -> Kernel:
     bounds: list[Any] = [node.constant(i) for i in (1, 2)]
     if all(bound is not None or not node.has_input(i) for i, bound in enumerate(bounds, start=1)):
         low, high = (None if bound is None else bound.item() for bound in bounds)
-        if low is None and high is None:
-            return lambda x, *_: x
         if low is not None and high is not None:
             low = min(low, high)  # ONNX: where the bounds cross, the upper one wins
-        return lambda x, *_: torch.clamp(x, low, high)
+        return _clip_between(low, high)
 
     def run(x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
         x = x if low is None else torch.maximum(x, low)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from auditor.onnx.node import Node
+from auditor.onnx.operators.arithmetic import stateless
 from auditor.onnx.registry import Kernel, operator
 
 DOMAIN = "ai.onnx.ml"
@@ -40,6 +41,9 @@ def _softmax_of_nonzero(x: Tensor) -> Tensor:
     zero = x.abs() < 1e-7
     kept = torch.softmax(x.masked_fill(zero, float("-inf")), -1)
     return torch.where(zero.all(-1, keepdim=True), x, kept.nan_to_num(0.0))
+
+
+operator("ZipMap", domain=DOMAIN)(stateless(lambda x: x))  # names the columns of its input
 
 
 @operator("Scaler", domain=DOMAIN)
@@ -112,8 +116,9 @@ def _linear(node: Node, rows: int) -> Kernel:
 
 @operator("LinearRegressor", domain=DOMAIN)
 def linear_regressor(node: Node) -> Kernel:
-    predict, finish = _linear(node, node.integer("targets", 1)), _post_transform(node)
-    return lambda x: finish(predict(x))
+    if node.text("post_transform", "NONE") != "NONE":
+        raise node.error("transforms a regression's answer, which ONNX Runtime does for some numbers of targets only")
+    return _linear(node, node.integer("targets", 1))
 
 
 @operator("LinearClassifier", domain=DOMAIN)
@@ -122,11 +127,15 @@ def linear_classifier(node: Node) -> Kernel:
     labels = torch.tensor(node.integers("classlabels_ints") or range(len(names)))
     rows = len(node.integers("intercepts") or labels)
     predict, finish = _linear(node, rows), _post_transform(node)
+    transform, single = node.text("post_transform", "NONE"), rows == 1 and len(labels) == 2
+    if single and transform not in ("NONE", "LOGISTIC"):
+        raise node.error(f"transforms one score for two classes by {transform!r}, which the twin does not do")
 
     def run(x: Tensor) -> tuple[Tensor | None, Tensor]:
         scores = predict(x)
-        if rows == 1 and len(labels) == 2:
-            scores = torch.cat([-scores, scores], -1)
+        if single:  # the score of the second class
+            first = 1 - scores if transform == "NONE" else -scores
+            scores = torch.cat([first, scores], -1)
         chosen = labels.to(x.device)[scores.argmax(-1)]
         return None if names else chosen, finish(scores)  # strings are no tensors of torch
 

@@ -29,11 +29,17 @@ operator("GridSample", domain=DOMAIN)(grid_sample)
 operator("Pad", domain=DOMAIN, host=(1, 2))(pad)
 operator("Range", domain=DOMAIN)(arange)
 operator("Trilu", domain=DOMAIN, host=(1,))(triangle)
-operator("Unique", domain=DOMAIN)(lambda node: lambda x: _without_inverse(*unique(node)(x)))
 
 
-def _without_inverse(values: Tensor, first: Tensor, inverse: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return values, inverse, counts
+@operator("Unique", domain=DOMAIN)
+def unique_in_order(node: Node) -> Kernel:
+    find = unique(replace(node, attributes={"sorted": 0}))
+
+    def run(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        found, _, inverse, counts = find(x)
+        return found, inverse, counts
+
+    return run
 
 
 @operator("FastGelu", domain=DOMAIN)

@@ -164,12 +164,6 @@ def quantised_choice(node: Node) -> Kernel:
     return run
 
 
-@operator("QLinearReduceMean", domain=DOMAIN)
-def quantised_mean(node: Node) -> Kernel:
-    axes, keep = node.integers("axes"), bool(node.integer("keepdims", 1))
-    return requantised(lambda x: x.mean(axes or list(range(x.dim())), keep))
-
-
 @operator("NhwcMaxPool", domain=DOMAIN)
 def max_pool_of_last_channels(node: Node) -> Kernel:
     return _channels_last(max_pool(node))
