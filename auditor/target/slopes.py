@@ -36,6 +36,7 @@ ROUNDING, SAFETY = 0.01, 4.0
 """A sample's tolerance is `ROUNDING + SAFETY * doubt`: at most 0.25 where it is judged at all."""
 
 _SAMPLES, _DIRECTIONS, _BATCH = 4, 4, 32
+_NUDGE = 2.0**-20
 _LIKELY = 15.0  # in logits below the best: logarithms of smaller probabilities are rounding
 _SATURATED = 10.0  # in logits either way: beyond, one minus a sigmoid is rounding
 
@@ -51,8 +52,9 @@ class Slopes:
         tolerance: what that sample may differ by.
         factor: the twin's slopes over the deployed model's, 1 where they are the same; mean over the judged samples.
         factor_tolerance: how far from 1 that may be.
-        uphill: of a quantised model, whose answers have steps and no slopes: samples on which a step along the sign of
-            the twin's gradient raised the deployed model's answer, of `judged`; None for others.
+        uphill: of a quantised model, whose answers have steps and no slopes: samples on which following the sign of the
+            twin's gradient raises the deployed model's answer. Judged are samples on which it moves the answer by more
+            than roundings do. None for other models.
     """
 
     judged: int
@@ -67,14 +69,14 @@ class Slopes:
     def holds(self) -> bool:
         """Whether nothing speaks against the gradients."""
         if self.uphill is not None:
-            return 2 * self.uphill >= self.judged
+            return self.uphill > 0 or not self.judged
         return self.error <= self.tolerance and abs(self.factor - 1.0) <= self.factor_tolerance
 
     @property
     def summary(self) -> str:
         """In words, to be continued by a full stop."""
         if not self.judged:
-            return "gradients not judged: its answers have no slope that differences could measure"
+            return "gradients not judged: rounding or kinks hide the slopes of its answers"
         if self.uphill is not None:
             return f"following the gradient raises the quantised answer on {self.uphill} of {self.judged} samples"
         return (
@@ -94,14 +96,15 @@ def compare_slopes(target: Target, x: Images) -> Slopes | None:
     if not target.input_dtype.is_floating_point:
         return None
     chosen = torch.linspace(0, len(x) - 1, min(len(x), _SAMPLES)).long()
-    # Pulled in, so that no step leaves [0, 1].
-    z = STEPS[-1] + (1.0 - 2.0 * STEPS[-1]) * x[chosen].to(target.device)
-    rng = Rng.keyed(0, "slopes", torch.arange(len(z), device=z.device))
+    rng = Rng.keyed(0, "slopes", torch.arange(len(chosen), device=target.device))
+    # Pulled in, so that no step leaves [0, 1]; with noise, since the best of a flat area is a tie, which has no slope.
+    z = STEPS[-1] + (1.0 - 4.0 * STEPS[-1]) * x[chosen].to(target.device)
+    z = z + rng.uniform(*z.shape[1:], high=2.0 * STEPS[-1])
     weights = _resolved(target, z) * rng.signs(target.num_classes or target.answer(z[:1]).shape[1])
     gradient = _gradient(target, z, weights)
-    if target.details.get("quantised"):
-        return _uphill(target, z, weights, gradient)
     directions = rng.signs(_DIRECTIONS, *z.shape[1:])
+    if target.details.get("quantised"):
+        return _uphill(target, z, weights, gradient, directions)
     predicted = (gradient[:, None] * directions).flatten(2).double().sum(2).cpu()
     slopes, doubt = _measured(target, z, weights, directions)
     known = doubt <= JUDGED
@@ -150,13 +153,16 @@ def _measured(target: Target, z: Tensor, weights: Tensor, directions: Tensor) ->
     return known, doubt
 
 
-def _uphill(target: Target, z: Tensor, weights: Tensor, gradient: Tensor) -> Slopes:
-    """Rounding has no slope, but far enough along a useful gradient the answer must have risen."""
-    uphill = STEPS[-1] * gradient.sign()[:, None]
-    rise = (_moved(target, z, uphill, weights) - _moved(target, z, -uphill, weights))[:, 0]
-    # Where all of it is clipped, there is no gradient to follow, which is not the twin's fault.
-    rise = rise[gradient.flatten(1).abs().amax(1).cpu() > 0]
-    return Slopes(judged=len(rise), n=len(z), uphill=int((rise > 0).sum()))
+def _uphill(target: Target, z: Tensor, weights: Tensor, gradient: Tensor, directions: Tensor) -> Slopes:
+    """Rounding has no slope, but along a useful gradient the answer must rise somewhere."""
+    way = gradient.sign()[:, None]
+    steps = [_moved(target, z, h * way, weights) - _moved(target, z, -h * way, weights) for h in STEPS[2:]]
+    rise = torch.cat(steps, 1)
+    # What a millionth of the inputs changes as well, roundings did.
+    nudged = _moved(target, z, _NUDGE * directions, weights) - _weighted(target.answer(z), weights).cpu()[:, None]
+    noise = SAFETY * nudged.abs().amax(1, keepdim=True)
+    judged, risen = (rise.abs() > noise).any(1), (rise > noise).any(1)
+    return Slopes(judged=int(judged.sum()), n=len(z), uphill=int(risen.sum()))
 
 
 def _gradient(target: Target, z: Tensor, weights: Tensor) -> Tensor:

@@ -25,10 +25,10 @@ class TwinAgreement(TrustCheck):
     Measured: logits of both on the preflight samples: the largest difference against the range of the logits, and
         answers that name another class or order the five best differently. On four of them gradients in four random
         directions against differences of ONNX Runtime's answers; the first node that differs is named.
-    Threshold: a difference above 1e-3 of the range (of quantised models two steps of the output, or 0.05 of the
-        range), or another class or order where the model's scores are further apart than that; slopes further apart
-        than four times what is uncertain about them, plus 1 %; of quantised models a gradient that does not lead
-        uphill on half of the samples (proposed).
+    Threshold: a difference above 1e-3 of the range (of quantised models two steps of the output, 0.05 of the range, or
+        twice what a millionth of the input changes), or another class or order where the model's scores are further
+        apart than that; slopes further apart than four times the doubt about them, plus 1 %; of quantised models a
+        gradient that leads uphill on none of the samples (proposed).
     Do: report the file, since it shows an operator that the twin computes differently; meanwhile audit the PyTorch
         model that it was exported from as well.
     """

@@ -159,6 +159,17 @@ def test_a_quantised_model_that_answers_in_floats_may_differ_by_a_twentieth_of_i
     assert not agreement(target(scores, lambda x: scores(x) + 0.06 * spread, quantised=True), X).holds
 
 
+@pytest.mark.parametrize(("share", "holds"), [(0.15, True), (0.35, False)])
+def test_a_quantised_model_may_differ_by_twice_what_a_millionth_changes(share: float, holds: bool) -> None:
+    spread = float(scores(X).max() - scores(X).min())
+
+    def restless(x: Tensor) -> Tensor:
+        return scores(x) + 0.1 * spread * (x != X[: len(x)]).any(1, keepdim=True)
+
+    first = X[:32]
+    assert agreement(target(restless, lambda x: scores(x) + share * spread, quantised=True), first).holds is holds
+
+
 def test_a_twin_that_is_not_trusted_is_dropped_and_the_finding_says_by_how_much() -> None:
     network = target(on_grid(2.0), on_grid(2.0, 7), quantised=True)
     finding = distrust(agreement(network, X))

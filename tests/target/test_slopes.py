@@ -168,9 +168,11 @@ def test_answers_that_are_mostly_rounding_are_not_judged() -> None:
 @pytest.mark.parametrize("side", [1.0, -1.0])
 def test_a_kink_right_at_the_samples_is_not_held_against_the_twin(side: float) -> None:
     """Both one-sided gradients are right there, and a central difference is their mean."""
-    z = 2.0**-5 + (1.0 - 2.0**-4) * X
+    asked: list[Tensor] = []
 
     def kinked(x: Tensor) -> Tensor:
+        asked.append(x.detach())
+        z = asked[0]  # the samples themselves come first
         place = z[torch.cdist(x.detach().flatten(1), z.flatten(1)).argmin(1)]
         moved = (x - place).flatten(1)[:, :300].view(len(x), 5, 60).sum(2)
         # At zero itself the gradient is that of one side.
@@ -186,6 +188,14 @@ def test_a_model_that_always_says_the_same_has_no_slopes_to_judge() -> None:
 
 def test_a_network_of_whole_numbers_is_not_asked() -> None:
     assert compare_slopes(replace(target(network("smooth")), input_dtype=torch.uint8), X) is None
+
+
+def test_a_quantised_model_whose_answers_roundings_decide_is_not_judged() -> None:
+    def restless(x: Tensor) -> Tensor:
+        return (1e6 * x.flatten(1)[:, :5]).sin()
+
+    found = slopes_of(target(restless, quantised=True))
+    assert (found.judged, found.holds) == (0, True)
 
 
 def quantised(net: Network, factor: float) -> Target:
