@@ -1,0 +1,64 @@
+"""torchvision's classification families, in the smallest size that each takes, with weights as if trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torchvision
+from torch import nn
+
+SIZES = {
+    "alexnet": 64,
+    "vgg11": 32,
+    "vgg11_bn": 32,
+    "resnet18": 32,
+    "resnet50": 32,
+    "resnext50_32x4d": 32,
+    "wide_resnet50_2": 32,
+    "mobilenet_v2": 32,
+    "mobilenet_v3_small": 32,
+    "squeezenet1_0": 32,
+    "densenet121": 32,
+    "efficientnet_b0": 32,
+    "efficientnet_v2_s": 32,
+    "shufflenet_v2_x1_0": 32,
+    "regnet_y_400mf": 32,
+    "regnet_x_400mf": 32,
+    "mnasnet1_0": 32,
+    "googlenet": 32,
+    "inception_v3": 75,
+    "vit_b_16": 32,
+    "convnext_tiny": 32,
+    "swin_t": 32,
+    "swin_v2_t": 32,
+    "maxvit_t": 64,
+}
+
+
+def build(name: str, size: int | None = None) -> nn.Module:
+    """The network in eval mode, made for images of `size` pixels.
+
+    Noise on every parameter and spread statistics leave no part inert: a bias that is zero everywhere hides a bias
+    that a converter forgets, and equal tensors are merged by an exporter.
+    """
+    torch.manual_seed(0)
+    size = size or SIZES[name]
+    options: dict[str, Any] = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    if name.startswith("vit"):
+        options["image_size"] = size
+    if name.startswith("maxvit"):
+        # Its attention windows must divide the image after five halvings of it.
+        options |= {"input_size": (size, size), "partition_size": 7 if size % 224 == 0 else size // 32}
+    return trained_like(torchvision.models.get_model(name, weights=None, **options))
+
+
+def trained_like(module: nn.Module) -> nn.Module:
+    """`module` in eval mode with noise on its parameters and statistics."""
+    for part in module.modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+            part.running_mean.normal_(0, 0.1)
+            part.running_var.uniform_(0.5, 1.5)
+    for weight in module.parameters():
+        weight.data.add_(torch.randn_like(weight) * 0.02)
+    return module.eval()
