@@ -133,12 +133,14 @@ def _casting(twin: Twin, name: str, dtype: torch.dtype, constants: Constants) ->
 def _details(info: GraphInfo, files: list[Path]) -> dict[str, Any]:
     return {
         "opset": info.opset,
+        "opsets": {domain or "ai.onnx": version for domain, version in info.opsets.items()},
         "producer": info.producer,
         "ir_version": info.ir_version,
         "operators": dict(info.operators.most_common()),
         "unsupported": list(info.unsupported),
         "parameters": info.parameters,
         "quantised": info.quantised,
+        "quantisation": info.quantisation,
         "bytes": sum(file.stat().st_size for file in files),
         "files": [file.name for file in files],
     }

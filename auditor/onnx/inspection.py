@@ -12,6 +12,7 @@ import onnx
 from auditor.onnx.files import read_model
 from auditor.onnx.graph import all_nodes, count_operators, expand_functions, opsets_of, unsupported_nodes
 from auditor.onnx.head import Head, find_ending
+from auditor.onnx.quantisation_kind import quantisation_kind
 from auditor.onnx.tensors import type_name
 
 _QUANTISED = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"}
@@ -28,7 +29,11 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class GraphInfo:
-    """A graph at a glance. `unsupported` names operators without gradients, each with a node that uses it."""
+    """A graph at a glance.
+
+    `opset` is that of ONNX's own operators, `opsets` has those of all domains. `quantisation` says how in words.
+    `unsupported` names operators without gradients, each with a node that uses it.
+    """
 
     opset: int
     producer: str
@@ -42,6 +47,8 @@ class GraphInfo:
     metadata: dict[str, str]
     head: Head
     baked_batch: bool
+    opsets: dict[str, int]
+    quantisation: str
 
 
 def inspect_graph(source: Path | str | onnx.ModelProto) -> GraphInfo:
@@ -65,6 +72,8 @@ def inspect_graph(source: Path | str | onnx.ModelProto) -> GraphInfo:
         metadata={entry.key: entry.value for entry in model.metadata_props},
         head=find_ending(triples, first_float(outputs).name).head,
         baked_batch=bool(shape) and shape[0] is not None,
+        opsets=opsets_of(model),
+        quantisation=quantisation_kind(model),
     )
 
 

@@ -170,6 +170,13 @@ def write_names(path: Path, names: dict[str, str]) -> Path:
     return path
 
 
+def test_an_input_that_gets_a_constant_may_have_any_name(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Mul", ["first", "x"], ["y"])]
+    inputs = {"first": (FLOAT, ("n", 4)), "x": (FLOAT, ("n", 4))}
+    path = write(tmp_path / "m.onnx", nodes, inputs, {"y": (FLOAT, None)})
+    assert_answers(bound(path, constants={"x": 2.0}), 2 * X)
+
+
 def test_a_number_cannot_fill_a_shape_that_nothing_tells(tmp_path: Path) -> None:
     path = scaled_sum(tmp_path / "m.onnx", state=(None, None))
     with pytest.raises(ModelError, match=r"cannot fill state .*; give an \.npy file"):
