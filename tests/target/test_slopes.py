@@ -131,6 +131,12 @@ def test_the_factor_says_by_how_much_the_gradient_is_too_large() -> None:
     assert slopes_of(target(net, bent(net, torch.tensor(1.25)))).factor == pytest.approx(1.25, abs=0.01)
 
 
+@pytest.mark.parametrize(("factor", "holds"), [(1.04, True), (1.06, False), (0.94, False)])
+def test_a_factor_is_seen_where_single_slopes_are_too_uncertain_to_show_it(factor: float, holds: bool) -> None:
+    found = Slopes(judged=4, n=4, error=0.1, tolerance=0.2, factor=factor, factor_tolerance=0.05)
+    assert found.holds is holds
+
+
 def test_the_finding_says_that_it_is_the_gradients_that_differ() -> None:
     net = network("smooth")
     finding = distrust(agreement(target(net, bent(net, torch.tensor(2.0))), X))
