@@ -16,10 +16,10 @@ few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthChec
 
 @pytest.fixture
 def agree(make_model, onnx_runtime):
-    """Assert that a graph of one node answers as ONNX Runtime does, and that vmap over its batch does too."""
+    """Assert that a node, or several, answer as ONNX Runtime does, and that vmap over the batch does too."""
 
     def check(node, x: np.ndarray, constants=None, *, opset: int = 17, batched: bool = False) -> None:
-        model = make_model([node], x.shape, constants=constants, opset=opset)
+        model = make_model(node if isinstance(node, list) else [node], x.shape, constants=constants, opset=opset)
         twin, tensor = load_twin(model), torch.from_numpy(x)
         expected = onnx_runtime(model, tensor)
         y = twin(tensor)
@@ -183,3 +183,132 @@ def test_resizing_in_any_mode(agree, data) -> None:
     if mode == "nearest":
         attributes["nearest_mode"] = rounding
     agree(make_node("Resize", ["x", "", "", "sizes"], ["y"], **attributes), values(1, 2, *sizes), constants)
+
+
+@few
+@given(st.data())
+def test_transposed_convolutions_by_rule_by_shape_and_with_padding_of_the_output(agree, data) -> None:
+    rank = data.draw(st.integers(1, 2))
+    strides = [data.draw(st.integers(1, 3)) for _ in range(rank)]
+    kernel = [stride + data.draw(st.integers(0, 2)) for stride in strides]
+    sizes = [data.draw(st.integers(3, 6)) for _ in range(rank)]
+    attributes: dict = {"strides": strides}
+    kind = data.draw(st.sampled_from(["rule", "shape", "output"]))
+    if kind == "rule":
+        attributes["auto_pad"] = data.draw(st.sampled_from(["SAME_UPPER", "SAME_LOWER", "VALID"]))
+    elif kind == "shape":
+        full = [(size - 1) * stride + k for size, stride, k in zip(sizes, strides, kernel, strict=True)]
+        attributes["output_shape"] = [length - data.draw(st.integers(0, 2)) for length in full]
+    else:
+        attributes["output_padding"] = [data.draw(st.integers(0, stride - 1)) for stride in strides]
+        attributes["pads"] = [data.draw(st.integers(0, 1)) for _ in range(2 * rank)]
+    constants = {"w": values(4, 3, *kernel), "b": values(3)}
+    node = make_node("ConvTranspose", ["x", "w", "b"], ["y"], **attributes)
+    agree(node, values(2, 4, *sizes), constants, batched=True)
+
+
+@few
+@given(st.data())
+def test_resizing_by_scales_in_the_modes_that_look_beyond_the_corner(agree, data) -> None:
+    sizes = [data.draw(st.integers(3, 6)) for _ in range(2)]
+    scales = [data.draw(st.sampled_from([0.5, 0.75, 1.0, 1.5, 2.0, 2.6])) for _ in range(2)]
+    mode = data.draw(st.sampled_from(["nearest", "linear", "cubic"]))
+    attributes = {"mode": mode, "coordinate_transformation_mode": "half_pixel"}
+    if mode == "cubic":
+        attributes |= {"cubic_coeff_a": data.draw(st.sampled_from([-0.5, -0.75]))}
+        attributes |= {"exclude_outside": data.draw(st.integers(0, 1))}
+    if mode != "nearest":
+        attributes["antialias"] = data.draw(st.integers(0, 1))
+    constants = {"scales": np.float32([1, 1, *scales])}
+    agree(make_node("Resize", ["x", "", "scales"], ["y"], **attributes), values(1, 2, *sizes), constants, opset=18)
+
+
+@few
+@given(st.data())
+def test_splitting_and_joining_along_any_axis(agree, data) -> None:
+    shape = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=3))
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    sizes = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=3))
+    shape[axis] = sum(sizes)
+    parts = [f"p{i}" for i in range(len(sizes))]
+    nodes = [
+        make_node("Split", ["x", "sizes"], parts, axis=axis),
+        make_node("Concat", parts[::-1], ["y"], axis=axis),
+    ]
+    agree(nodes, values(*shape), {"sizes": np.array(sizes)})
+
+
+@few
+@given(st.booleans(), st.booleans(), st.sampled_from([1.0, 0.5]), st.sampled_from([1.0, 0.0, -2.0]), st.data())
+def test_matrix_products_with_any_flags(agree, flip_a, flip_b, alpha, beta, data) -> None:
+    m, k, n = (data.draw(st.integers(1, 4)) for _ in range(3))
+    bias = data.draw(st.sampled_from([(), (n,), (1, n), (m, 1), (m, n), None]))
+    constants = {"b": values(*((n, k) if flip_b else (k, n)))} | ({} if bias is None else {"c": values(*bias)})
+    node = make_node(
+        "Gemm", ["x", *constants], ["y"], alpha=alpha, beta=beta, transA=int(flip_a), transB=int(flip_b)
+    )
+    agree(node, values(*((k, m) if flip_a else (m, k))), constants)
+
+
+@few
+@given(st.lists(st.integers(1, 3), min_size=0, max_size=2), st.integers(1, 3), st.integers(1, 3), st.booleans())
+def test_matrix_products_broadcast_their_batches(agree, batch, m, n, shared) -> None:
+    other = batch[1:] if shared else [1] * len(batch)
+    agree(make_node("MatMul", ["x", "w"], ["y"]), values(*batch, m, 4), {"w": values(*other, 4, n)})
+
+
+@few
+@given(st.data())
+def test_normalisations_over_any_shape(agree, data) -> None:
+    shape = [data.draw(st.integers(1, 3)), 4, *data.draw(st.lists(st.integers(2, 4), min_size=1, max_size=2))]
+    name = data.draw(st.sampled_from(["Layer", "Instance", "Batch", "Lp", "LRN", "Group"]))
+    scale, shift, eps = np.abs(values(4)) + 0.5, values(4), data.draw(st.sampled_from([1e-5, 1e-2]))
+    constants: dict = {"s": scale, "b": shift}
+    if name == "Layer":
+        axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+        rest = shape[axis:] if axis else shape
+        constants = {"s": values(*rest), "b": values(*rest) + 1}
+        node = make_node("LayerNormalization", ["x", "s", "b"], ["y"], axis=axis, epsilon=eps)
+    elif name == "Batch":
+        constants |= {"m": values(4), "v": np.abs(values(4)) + 0.1}
+        node = make_node("BatchNormalization", ["x", *constants], ["y"], epsilon=eps)
+    elif name == "Lp":
+        axis, p = data.draw(st.integers(-len(shape), len(shape) - 1)), data.draw(st.integers(1, 2))
+        node, constants = make_node("LpNormalization", ["x"], ["y"], axis=axis, p=p), {}
+    elif name == "LRN":
+        shape = [shape[0], 4, 3, 3]  # ONNX Runtime knows images only
+        node, constants = make_node("LRN", ["x"], ["y"], size=data.draw(st.sampled_from([1, 3, 5])), alpha=0.5), {}
+    elif name == "Group":
+        groups = data.draw(st.sampled_from([1, 2, 4]))
+        node = make_node("GroupNormalization", ["x", "s", "b"], ["y"], num_groups=groups, epsilon=eps)
+    else:
+        node = make_node("InstanceNormalization", ["x", "s", "b"], ["y"], epsilon=eps)
+    agree(node, values(*shape), {key: np.asarray(value, np.float32) for key, value in constants.items()}, opset=21)
+
+
+@few
+@given(st.data())
+def test_recurrent_layers_in_any_direction(agree, data) -> None:
+    name, gates = data.draw(st.sampled_from([("LSTM", 4), ("GRU", 3), ("RNN", 1)]))
+    direction = data.draw(st.sampled_from(["forward", "reverse", "bidirectional"]))
+    both = 2 if direction == "bidirectional" else 1
+    time, (batch, size, hidden) = 4, (data.draw(st.integers(1, 3)) for _ in range(3))
+    given_ = {"w": values(both, gates * hidden, size), "r": values(both, gates * hidden, hidden)}
+    names = [*given_, *[""] * 3]
+    if data.draw(st.booleans()):
+        given_["b"], names[2] = values(both, 2 * gates * hidden), "b"
+    if data.draw(st.booleans()):
+        lengths = [data.draw(st.integers(1, time)) for _ in range(batch)]
+        given_["n"], names[3] = np.array(lengths, np.int32), "n"
+    if data.draw(st.booleans()):
+        given_["h"], names[4] = values(both, batch, hidden), "h"
+    attributes = {"hidden_size": hidden, "direction": direction}
+    if name == "GRU":
+        attributes["linear_before_reset"] = data.draw(st.integers(0, 1))
+    if name == "LSTM":
+        attributes["input_forget"] = data.draw(st.integers(0, 1))
+    if data.draw(st.booleans()):
+        attributes["clip"] = 0.7
+    while not names[-1]:
+        names.pop()
+    agree(make_node(name, ["x", *names], ["y"], **attributes), values(time, batch, size), given_)
