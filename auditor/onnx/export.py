@@ -18,6 +18,7 @@ from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 from auditor.errors import ModelError, UsageError
 from auditor.onnx.files import read_model
 from auditor.onnx.float_form import float_form, is_quantised
+from auditor.onnx.graph import expand_functions
 from auditor.onnx.tensors import NARROW, to_torch, type_name
 
 ONE_FILE = 2**31 - 2**20
@@ -43,7 +44,10 @@ class Exported:
 
 @dataclass(frozen=True)
 class Origin:
-    """The model that a twin was made of, and the files that it lies in (none for a model in memory)."""
+    """The model that a twin was made of, and the files that it lies in (none for a model in memory).
+
+    `stored` are the names of the tensors in it that a twin's weights can be written to.
+    """
 
     model: onnx.ModelProto
     files: frozenset[Path] = frozenset()
@@ -51,7 +55,11 @@ class Origin:
     stored: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stored", frozenset(_slots(self.model.graph)))
+        names = frozenset(_slots(self.model.graph))
+        # A node without a name goes by its number, which expanding functions shifts.
+        if any("#" in name for name in names) and expand_functions(self.model) is not self.model:
+            names = frozenset(name for name in names if "#" not in name)
+        object.__setattr__(self, "stored", names)
 
 
 def read_origin(source: Path | str | onnx.ModelProto) -> Origin:
@@ -67,27 +75,31 @@ def read_origin(source: Path | str | onnx.ModelProto) -> Origin:
     return Origin(read_model(path) if outside else model, frozenset(files), external=bool(outside))
 
 
-def write_back(origin: Origin, tensors: Mapping[str, torch.Tensor], path: Path) -> Exported:
-    """Write the origin's model to `path` with the values of `tensors`, which go by their names in the graph.
+def write_back(
+    origin: Origin, weights: Mapping[str, torch.Tensor], others: Mapping[str, torch.Tensor], path: Path
+) -> Exported:
+    """Write the origin's model to `path` with other values of its tensors, which go by their names in the graph.
 
-    Tensors that the file does not store are computed by the graph and are passed over.
+    Each of `weights` must have a place in the file. Of `others`, those that the graph computes are passed over.
     """
     quantised = is_quantised(origin.model)
     model = float_form(origin.model) if quantised else onnx.ModelProto()
     if not quantised:
         model.CopyFrom(origin.model)
-    changed = _replace_weights(model.graph, tensors)
+    slots = _slots(model.graph)
+    lost = [name for name in weights if name not in slots]
+    if lost:
+        raise ModelError(f"The weight {lost[0]!r} has no place in the file, so the twin cannot be written.")
+    stored = {name: value for name, value in others.items() if name in slots and (quantised or name in origin.stored)}
+    changed = _replace(slots, {**weights, **stored})
     notes = [FLOAT_FORM] if quantised else []
     notes += _write(model, path, origin)
     return Exported(path, changed, tuple(notes))
 
 
-def _replace_weights(graph: onnx.GraphProto, tensors: Mapping[str, torch.Tensor]) -> tuple[str, ...]:
-    slots = _slots(graph)
+def _replace(slots: Mapping[str, Slot], tensors: Mapping[str, torch.Tensor]) -> tuple[str, ...]:
     changed = []
     for name, tensor in tensors.items():
-        if name not in slots:
-            continue
         before = _read(slots[name])
         if tensor.shape != before.shape:
             raise ModelError(

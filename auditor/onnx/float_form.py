@@ -62,8 +62,10 @@ def _rewrite(scope: Scope) -> None:
     """Rewrite the graph of a scope in place, and those inside of it."""
     graph = scope.graph
     before = set(_read_names(graph))
-    for original in list(graph.node):
+    for index, original in enumerate(graph.node):
         node = scope.renamed(original)
+        if any(subgraphs(node)):
+            node.name = node.name or f"#{index}"  # a twin calls it so, and its weights after it
         if node.op_type in _REWRITES:
             _REWRITES[node.op_type](scope, node)
             continue

@@ -57,11 +57,11 @@ def subgraphs(node: NodeProto) -> Iterator[onnx.GraphProto]:
 
 
 def names_in(graph: onnx.GraphProto) -> Iterator[str]:
-    """Every name of a value, subgraphs included."""
+    """Every name of a value or a node, subgraphs included."""
     yield from (value.name for value in (*graph.input, *graph.output))
     yield from (tensor.name for tensor in graph.initializer)
     for node in graph.node:
-        yield from (*node.input, *node.output)
+        yield from (node.name, *node.input, *node.output)
         for inner in subgraphs(node):
             yield from names_in(inner)
 
@@ -140,7 +140,7 @@ class Scope:
         **further: Any,
     ) -> str:
         """Append a node in place of `like`, named after it; returns `output`."""
-        name = f"{like.name}_{op_type}" if like.name else ""
+        name = self.fresh(f"{like.name}_{op_type}") if like.name else ""
         node = helper.make_node(op_type, inputs, [output], name=name, doc_string=like.doc_string, **further)
         node.attribute.extend(attributes)
         self.nodes.append(node)

@@ -111,8 +111,10 @@ class Twin(nn.Module):
         original, lie beside the file in `<name>.data`. The file appears complete or not at all.
         Raises ModelError where a weight cannot be written, and UsageError for the original's own path.
         """
-        tensors = {name: getattr(self.weights, key).detach() for name, key in self._keys.items()}
-        return write_back(self._origin, tensors, Path(path))
+        tensors = {name: getattr(self.weights, key) for name, key in self._keys.items()}
+        weights = {name: value.detach() for name, value in tensors.items() if isinstance(value, nn.Parameter)}
+        others = {name: value for name, value in tensors.items() if name not in weights}
+        return write_back(self._origin, weights, others, Path(path))
 
     def forward(self, x: torch.Tensor, /, **others: Any) -> torch.Tensor:
         """The chosen output for `x`, the graph's first float input; further inputs go by their names.

@@ -212,7 +212,11 @@ def test_small_weights_are_trained_even_where_shapes_decide_their_place(make_mod
         make_node("Expand", ["b", "s"], ["wide"]),
         make_node("Add", ["x", "wide"], ["y"]),
     ]
-    written(make_model(nodes, ("n", 2), constants={"b": W[0, :2]}), tmp_path, torch.rand(3, 2), parameters=1)
+    model, x = make_model(nodes, ("n", 2), constants={"b": W[0, :2]}), torch.rand(3, 2)
+    written(model, tmp_path, x, parameters=1)
+    twin = load_twin(model).requires_grad_(True)
+    twin(x).sum().backward()
+    assert [weight.grad.tolist() for weight in twin.parameters()] == [[3.0, 3.0]]
 
 
 def test_numbers_that_shapes_and_bounds_are_made_of_are_no_weights(make_model) -> None:
@@ -282,8 +286,12 @@ def test_weights_keep_the_type_that_the_file_stores(make_model, tmp_path, elemen
 
 def test_a_twin_moved_to_another_precision_writes_that_of_the_file(make_model, tmp_path) -> None:
     model = make_model([make_node("MatMul", ["x", "w"], ["y"])], (1, 2), constants={"w": W / 3})
-    path = load_twin(model).double().export(tmp_path / "new.onnx").path
-    assert onnx.load(path) == model
+    twin = load_twin(model).double()
+    assert onnx.load(twin.export(tmp_path / "same.onnx").path) == model
+    jolt(twin)
+    x = torch.rand(1, 2)
+    answer = run(twin.export(tmp_path / "new.onnx").path, x=x.numpy())
+    np.testing.assert_allclose(answer, twin(x.double()).detach().numpy(), rtol=1e-6)
 
 
 def test_a_head_that_the_twin_leaves_out_is_in_the_file(make_model, tmp_path) -> None:
