@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from auditor.types import Images
 
 _SAMPLES = 8
+_NAMED = 12
 _GUESSED = (224, 224)
 _ENDINGS = {"softmax": "a softmax", "sigmoid": "a sigmoid", "log_softmax": "the logarithm of a softmax"}
 _WAYS = {
     "native": "any batch, as one (native)",
-    "vmap": "any batch, its groups of {size} all at once (torch.vmap)",
+    "vmap": "any batch, all {groups} at once (torch.vmap)",
     "loop": "{size} at a time (loop)",
 }
 
@@ -172,13 +173,19 @@ def _ports(target: Target) -> list[tuple[str, str]]:
     facts: dict[str, Any] = dict(target.details)
     rows = []
     if facts.get("constants"):
-        others = ", ".join(f"{name} = {value}" for name, value in facts["constants"].items())
+        others = ", ".join(f"{name} = {_constant(value)}" for name, value in facts["constants"].items())
         rows.append(("samples go to", f"{facts['input_name']}, beside {others}"))
     return rows
 
 
+def _constant(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
 def _answers(target: Target) -> str:
-    names = f": {', '.join(target.classes)}" if target.classes else ""
+    shown = (target.classes or ())[:_NAMED]
+    more = ", …" if len(target.classes or ()) > _NAMED else ""
+    names = f": {', '.join(shown)}{more}" if shown else ""
     output = f"{target.details['output_name']}: " if "output_name" in target.details else ""
     return f"{output}{target.head} of {target.num_classes} classes{names}"
 
@@ -194,9 +201,10 @@ def _gradients(target: Target, measured: Agreement | None) -> list[tuple[str, st
 def _batches(target: Target) -> list[tuple[str, str]]:
     deployed, _, twin = target.batching.partition("; twin ")
     size = _declared_batch(target)
-    rows = [("batches", f"{_runtime(target)}: {_WAYS[deployed].format(size=size)}")]
+    told = {"size": size, "groups": "samples" if size == 1 else f"groups of {size}"}
+    rows = [("batches", f"{_runtime(target)}: {_WAYS[deployed].format(**told)}")]
     if target.gradients == "twin":
-        rows.append(("", f"the twin: {_WAYS[twin or deployed].format(size=size)}"))
+        rows.append(("", f"the twin: {_WAYS[twin or deployed].format(**told)}"))
     return rows
 
 

@@ -81,7 +81,7 @@ def test_names_in_a_file_cannot_drive_the_terminal(auditor: Auditor, tmp_path: P
 def test_a_baked_batch_is_said_with_what_it_costs_and_how_to_free_it(auditor: Auditor, tmp_path: Path) -> None:
     linear(tmp_path / "m.onnx", (1, 1, 4, 4), batch=1)
     said = words(auditor("doctor", "m.onnx"))
-    assert "ONNX Runtime: 1 at a time (loop) the twin: any batch, its groups of 1 all at once (torch.vmap)" in said
+    assert "ONNX Runtime: 1 at a time (loop) the twin: any batch, all samples at once (torch.vmap)" in said
     assert "info The file takes batches of 1 only" in said
     assert "What to do: Export the model with a free batch dimension" in said
 

@@ -177,6 +177,13 @@ def test_an_input_that_gets_a_constant_may_have_any_name(tmp_path: Path) -> None
     assert_answers(bound(path, constants={"x": 2.0}), 2 * X)
 
 
+def test_the_only_free_axis_of_a_constant_is_the_batch_where_no_name_says_so(tmp_path: Path) -> None:
+    path = scaled_sum(tmp_path / "m.onnx", state=(None, 4))
+    target = bound(path, input="samples", constants={"state": 0.5, "scale": 3.0})
+    assert target.batching == "native"
+    assert_answers(target, 3 * X + 0.5)
+
+
 def test_a_number_cannot_fill_a_shape_that_nothing_tells(tmp_path: Path) -> None:
     path = scaled_sum(tmp_path / "m.onnx", state=(None, None))
     with pytest.raises(ModelError, match=r"cannot fill state .*; give an \.npy file"):
