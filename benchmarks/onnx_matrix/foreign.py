@@ -34,7 +34,8 @@ class Known:
         low, high: the range of its values.
         others: shapes of further inputs, or the value of a scalar.
         excluded: why the file does not count, if it does not.
-        drawn: the file's weights are constants, with which every answer is the same; random ones take their place.
+        drawn: where a file's weights are constants, with which every answer is the same, random ones take their
+            place, whose gain this is: such that the answers depend on the input and no softmax is sure of itself.
     """
 
     member: str
@@ -44,7 +45,7 @@ class Known:
     high: float = 1.0
     others: dict[str, Shape | int] = field(default_factory=dict)
     excluded: str = ""
-    drawn: bool = False
+    drawn: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,17 @@ PACKAGES: dict[str, Package] = {
     "onnx": Package(
         "",
         tuple(
-            Known(f"backend/test/data/light/light_{name}.onnx", digest, _LIGHT, drawn=True)
-            for name, digest in {
-                "bvlc_alexnet": "2afa78cef5a88aed9d6e3d63fb92bd330c9177ac150d19189c6b3e7204ba0212",
-                "densenet121": "49ddb5712797d6164f1d864bedaad927de4f3909ad1b4ba390a92c2f8150e9f6",
-                "inception_v1": "bb7a0e6c370c709f5615eeef961b43628de13d0009ae4d6f4bfb0d5aea5d8270",
-                "inception_v2": "224d77d55b26559a959db627c3f417a623fbf3b3000d25f0939327aa935d933f",
-                "resnet50": "05e77a5c9c9ce0913f549a50d6ebaced5e0ff6817b61e09bae26e4c5bd9055e4",
-                "shufflenet": "c6f406d62be36d6b4572542c0950a2abd59f56237068793290680bba89fbafe5",
-                "squeezenet": "770b0f3c8623e18bf58b53754d710051b4c268248422142980a132bbe6dfe908",
-                "vgg19": "8e547d732b3a3d66eeb8fa64a026adb994d3db552f0bbd52e436d06300d89afe",
-                "zfnet512": "6444bb58b98c3d14f551a3bdb83eea9e5db7e147790db3115c447e9c9a8338b0",
+            Known(f"backend/test/data/light/light_{name}.onnx", digest, _LIGHT, low, high, drawn=gain)
+            for name, (digest, low, high, gain) in {
+                "bvlc_alexnet": ("2afa78cef5a88aed9d6e3d63fb92bd330c9177ac150d19189c6b3e7204ba0212", 0, 1, 1),
+                "densenet121": ("49ddb5712797d6164f1d864bedaad927de4f3909ad1b4ba390a92c2f8150e9f6", -100, 100, 1.4),
+                "inception_v1": ("bb7a0e6c370c709f5615eeef961b43628de13d0009ae4d6f4bfb0d5aea5d8270", -100, 100, 1.4),
+                "inception_v2": ("224d77d55b26559a959db627c3f417a623fbf3b3000d25f0939327aa935d933f", -100, 100, 2.4),
+                "resnet50": ("05e77a5c9c9ce0913f549a50d6ebaced5e0ff6817b61e09bae26e4c5bd9055e4", 0, 1, 1),
+                "shufflenet": ("c6f406d62be36d6b4572542c0950a2abd59f56237068793290680bba89fbafe5", 0, 1, 0.8),
+                "squeezenet": ("770b0f3c8623e18bf58b53754d710051b4c268248422142980a132bbe6dfe908", -100, 100, 1.2),
+                "vgg19": ("8e547d732b3a3d66eeb8fa64a026adb994d3db552f0bbd52e436d06300d89afe", -100, 100, 1.2),
+                "zfnet512": ("6444bb58b98c3d14f551a3bdb83eea9e5db7e147790db3115c447e9c9a8338b0", 0, 1, 1),
             }.items()
         ),
     ),
@@ -423,7 +424,7 @@ def _file(known: Known, root: Path, folder: Path) -> dict[str, Any]:
         return fields | {"error": "the file has another digest than the one measured here"}
     try:
         if known.drawn:
-            path = _draw(path, folder / path.name)
+            path = _draw(path, folder / path.name, known.drawn)
             fields["variant"] += " (weights drawn)"
         fields |= _facts(path)
         session = Session(path)
@@ -440,18 +441,21 @@ def _file(known: Known, root: Path, folder: Path) -> dict[str, Any]:
     return fields | saved(reference, path, folder)
 
 
-def _draw(path: Path, target: Path) -> Path:
-    """The graph of `path` with random weights instead of constant ones; vectors, among them variances, are positive."""
+def _draw(path: Path, target: Path, gain: float) -> Path:
+    """The graph of `path` with random weights instead of constant ones."""
     model = onnx.load(path)
     shapes = {tensor.name: numpy_helper.to_array(tensor).tolist() for tensor in model.graph.initializer}
     constant = [n for n in model.graph.node if n.op_type == "ConstantOfShape" and n.input[0] in shapes]
+    normal = [node for node in model.graph.node if node.op_type == "BatchNormalization"]
+    positive = {node.input[i] for node in normal for i in (1, 4)}  # scale and variance
     generator = torch.Generator().manual_seed(4)
     for node in constant:
         shape = shapes[node.input[0]]
-        if len(shape) > 1:
-            values = torch.randn(shape, generator=generator) * (2 / math.prod(shape[1:])) ** 0.5
-        else:
+        if node.output[0] in positive:
             values = 0.5 + torch.rand(shape, generator=generator)
+        else:
+            values = torch.randn(shape, generator=generator) / math.prod(shape[1:]) ** 0.5
+            values *= gain if len(shape) > 1 else 0.1
         model.graph.initializer.append(numpy_helper.from_array(values.numpy(), node.output[0]))
         model.graph.node.remove(node)
     onnx.save(model, target)
