@@ -50,14 +50,14 @@ def inspect(checks: Iterable[type[Check]], scene: Scene, stage: Stage) -> list[F
 
 def located(finding: Finding, target: Target, x: Images) -> Finding:
     """The finding that an ONNX file's twin disagrees on samples `x`, with the node that is at fault; others as is."""
-    one_input = not target.details.get("constants")
-    if finding.code != notices.TWIN or target.twin is None or target.format != "onnx" or not one_input:
+    if finding.code != notices.TWIN or target.twin is None or target.format != "onnx":
         return finding
     from auditor.onnx.compare import first_difference
 
     try:
         inputs = target.preprocessing(_worst(target, x).to(target.device))
-        difference = first_difference(target.source, inputs, output=target.details.get("output_name"))
+        feeds = {**target.further_inputs(inputs), target.details["input_name"]: inputs}
+        difference = first_difference(target.source, feeds, output=target.details.get("output_name"))
     except Exception:  # a border: that the twin is wrong stands, whether its graph can be cut or not
         return finding
     said = str(difference) if difference is not None else _NO_NODE

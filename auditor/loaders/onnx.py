@@ -74,6 +74,7 @@ def _load(file: Path, source: str, options: ModelOptions, device: torch.device) 
         options=options,
         device=device,
         input_dtype=runtime.dtype,
+        further_inputs=constants,
         details=_details(info, files)
         | {"input_name": port.name, "output_name": output, "providers": session.get_providers()}
         | ({"constants": dict(options.constants)} if further else {}),

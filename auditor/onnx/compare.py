@@ -65,23 +65,21 @@ class Difference:
 
 def first_difference(
     source: Path | str | onnx.ModelProto,
-    x: torch.Tensor,
+    feeds: Mapping[str, torch.Tensor],
     *,
     output: str | None = None,
     tolerance: float | None = None,
-    **others: torch.Tensor,
 ) -> Difference | None:
-    """The first node, in the order of the graph, at which the twin goes wrong for the network inputs `x`.
+    """The first node, in the order of the graph, at which the twin goes wrong.
 
     None where nothing differs without ONNX Runtime's optimisations: what is wrong then is no node's value (a gradient,
     say). Nodes inside of branches and loops count as the node that holds them.
 
     Args:
         source: as for `load_twin`.
-        x: `(N, …)`, what the graph's first float input takes; repeated or cut to the batch that the graph declares.
+        feeds: `(N, …)` for each input of the graph, by name; rows are repeated or cut to the batch that it declares.
         output: the graph's output to explain; the default is the first of a floating type.
         tolerance: share of a value's range by which it may differ; the default depends on quantisation.
-        others: further inputs, by their names.
 
     Raises:
         ModelError: the graph cannot be read, or one of the two does not run it.
@@ -92,7 +90,7 @@ def first_difference(
     name = output or first_float(tuple(map(tensor_info, model.graph.output))).name
     graph = replace(parse_graph(model), outputs=(name,))
     require_known(graph)
-    bisection = _Bisection(model, graph, _feeds(model, x, others), tolerance)
+    bisection = _Bisection(model, graph, _fitting(model, feeds), tolerance)
     low, high = -1, len(bisection.order) - 1
     found = bisection.differing(high)
     if found is None:
@@ -107,13 +105,17 @@ def first_difference(
     return found
 
 
-def _feeds(model: onnx.ModelProto, x: torch.Tensor, others: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _fitting(model: onnx.ModelProto, feeds: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     inputs = graph_inputs(model.graph)
-    main = first_float(inputs)
-    if others.keys() != {entry.name for entry in inputs} - {main.name}:
+    if feeds.keys() != {entry.name for entry in inputs}:
         raise ModelError(f"The graph's inputs are {', '.join(i.name for i in inputs)}; give each of them.")
-    rows = (main.shape[0] if main.shape else None) or len(x)
-    return {main.name: x.detach().cpu()[torch.arange(rows) % len(x)], **others}
+    return {entry.name: _rows(feeds[entry.name].detach().cpu(), entry.shape) for entry in inputs}
+
+
+def _rows(value: torch.Tensor, shape: tuple[int | None, ...]) -> torch.Tensor:
+    """As many rows as the graph declares, where it does."""
+    rows = shape[0] if shape else None
+    return value if rows is None or not value.dim() else value[torch.arange(rows) % len(value)]
 
 
 class _Bisection:
@@ -125,6 +127,7 @@ class _Bisection:
         self.model, self.graph, self.tolerance = model, graph, tolerance
         self.feeds = feeds
         self.order = _needed(graph)
+        self.protos = {tuple(node.output): node for node in model.graph.node}
         self.last_use = {name: k for k, i in enumerate(self.order) for name in graph.nodes[i].inputs}
         self.last_use |= {name: len(self.order) for name in graph.outputs}
 
@@ -153,7 +156,7 @@ class _Bisection:
         whole = self.model.graph
         cut.graph.name = whole.name
         cut.graph.input.extend(whole.input)
-        cut.graph.node.extend(whole.node[i] for i in self.order[: k + 1])
+        cut.graph.node.extend(self.protos[self.graph.nodes[i].outputs] for i in self.order[: k + 1])
         read = {name for i in self.order[: k + 1] for name in self.graph.nodes[i].inputs}
         declared = {value.name for value in whole.input}
         cut.graph.initializer.extend(t for t in whole.initializer if t.name in read or t.name in declared)

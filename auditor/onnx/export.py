@@ -44,35 +44,60 @@ class Exported:
 
 @dataclass(frozen=True)
 class Origin:
-    """The model that a twin was made of, and the files that it lies in (none for a model in memory).
+    """Where the model that a twin was made of is found again: a file, or a copy of what was in memory.
 
-    `stored` are the names of the tensors in it that a twin's weights can be written to.
+    `stored` are the names of the tensors in it that a twin's weights can be written to, and `files` what it lies in,
+    with the size and the time of the last change of each.
     """
 
-    model: onnx.ModelProto
-    files: frozenset[Path] = frozenset()
+    source: Path | onnx.ModelProto
+    stored: frozenset[str]
+    files: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
     external: bool = False
-    stored: frozenset[str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        names = frozenset(_slots(self.model.graph))
-        # A node without a name goes by its number, which expanding functions shifts.
-        if any("#" in name for name in names) and expand_functions(self.model) is not self.model:
-            names = frozenset(name for name in names if "#" not in name)
-        object.__setattr__(self, "stored", names)
+    def model(self) -> onnx.ModelProto:
+        """The model, weights included: read again, since keeping it would double what a twin takes.
+
+        Raises ModelError where the file has gone or changed.
+        """
+        if isinstance(self.source, onnx.ModelProto):
+            copy = onnx.ModelProto()
+            copy.CopyFrom(self.source)
+            return copy
+        model = read_model(self.source)
+        if changed := [path for path, stamp in self.files.items() if _stamp(path) != stamp]:
+            raise ModelError(f"{changed[0]} has changed since the twin was made of it; load it again.")
+        return model
 
 
-def read_origin(source: Path | str | onnx.ModelProto) -> Origin:
+def read_origin(source: Path | str | onnx.ModelProto) -> tuple[onnx.ModelProto, Origin]:
     """Read a model and remember where it came from; raises ModelError as `read_model` does."""
     if isinstance(source, onnx.ModelProto):
         model = onnx.ModelProto()
-        model.CopyFrom(read_model(source))  # the caller's may change, and ours must not change it
-        return Origin(model)
-    path = Path(source)
-    model = read_model(path, weights=False)
+        model.CopyFrom(read_model(source))  # the caller's may change
+        return model, Origin(model, _stored(model))
+    path = Path(source).absolute()
+    model = read_model(source, weights=False)
     outside = [tensor for _, tensor in _tensors(model.graph) if uses_external_data(tensor)]
     files = {path.resolve(), *((path.parent / ExternalDataInfo(tensor).location).resolve() for tensor in outside)}
-    return Origin(read_model(path) if outside else model, frozenset(files), external=bool(outside))
+    model = read_model(source) if outside else model
+    return model, Origin(path, _stored(model), {file: _stamp(file) for file in files}, external=bool(outside))
+
+
+def _stored(model: onnx.ModelProto) -> frozenset[str]:
+    names = frozenset(_slots(model.graph))
+    # A node without a name goes by its number, which expanding functions shifts.
+    if any("#" in name for name in names) and expand_functions(model) is not model:
+        return frozenset(name for name in names if "#" not in name)
+    return names
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (-1, -1)
+    return status.st_size, status.st_mtime_ns
 
 
 def write_back(
@@ -82,10 +107,10 @@ def write_back(
 
     Each of `weights` must have a place in the file. Of `others`, those that the graph computes are passed over.
     """
-    quantised = is_quantised(origin.model)
-    model = float_form(origin.model) if quantised else onnx.ModelProto()
-    if not quantised:
-        model.CopyFrom(origin.model)
+    model = origin.model()
+    quantised = is_quantised(model)
+    if quantised:
+        model = float_form(model)
     slots = _slots(model.graph)
     lost = [name for name in weights if name not in slots]
     if lost:
@@ -176,7 +201,7 @@ def _store(slot: Slot, value: torch.Tensor) -> None:
 def _write(model: onnx.ModelProto, path: Path, origin: Origin) -> list[str]:
     """Write beside the destination, check, then move into place; what the check objected to is returned."""
     data = f"{path.name}.data"
-    if not origin.files.isdisjoint({path.resolve(), path.with_name(data).resolve()}):
+    if not origin.files.keys().isdisjoint({path.resolve(), path.with_name(data).resolve()}):
         raise UsageError(f"Writing {path} would replace the model that it was made of; choose another name.")
     outside = origin.external or model.ByteSize() > ONE_FILE
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import graphlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -153,10 +154,10 @@ def _parse(proto: onnx.GraphProto, opsets: Mapping[str, int]) -> Graph:
         raise ModelError("The model stores sparse weights, which the twin cannot read; store them dense.")
     texts = frozenset(tensor.name for tensor in proto.initializer if tensor.data_type == TensorProto.STRING)
     constants = {tensor.name: to_torch(tensor) for tensor in proto.initializer if tensor.name not in texts}
-    _declare_narrow_types(proto)
-    nodes = tuple(_parse_node(node, index, opsets) for index, node in enumerate(proto.node))
+    narrow = _narrow_types(proto)
+    nodes = tuple(_parse_node(node, index, opsets, narrow) for index, node in enumerate(proto.node))
     graph = Graph(
-        nodes,
+        _in_order(nodes),
         tuple(value.name for value in proto.input if value.name not in constants and value.name not in texts),
         tuple(value.name for value in proto.output),
         constants,
@@ -165,18 +166,29 @@ def _parse(proto: onnx.GraphProto, opsets: Mapping[str, int]) -> Graph:
     return replace(graph, captures=_free_names(graph))
 
 
-def _declare_narrow_types(proto: onnx.GraphProto) -> None:
-    """Say at each QuantizeLinear to four bits that it is one: its zero point, held in eight, no longer does."""
+def _in_order(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Every node behind those that it reads from. ONNX asks for it, ONNX Runtime does not, and so some tools do not.
+
+    Nodes of a cycle keep their order.
+    """
+    waiting = {name: index for index, node in enumerate(nodes) for name in node.outputs if name}
+    if all(waiting.get(name, -1) < index for index, node in enumerate(nodes) for name in node.inputs):
+        return nodes
+    writers = [{waiting[name] for name in node.inputs if name in waiting} for node in nodes]
+    sorter = graphlib.TopologicalSorter(dict(enumerate(writers)))
+    try:
+        return tuple(nodes[index] for index in sorter.static_order())
+    except graphlib.CycleError:
+        return nodes
+
+
+def _narrow_types(proto: onnx.GraphProto) -> dict[str, int]:
+    """Types of the values of four bits, which are held in eight and so no longer tell."""
     narrow = {tensor.name: tensor.data_type for tensor in proto.initializer if tensor.data_type in NARROW}
     for value in (*proto.input, *proto.value_info):
         if value.type.tensor_type.elem_type in NARROW:
             narrow[value.name] = value.type.tensor_type.elem_type
-    for node in proto.node:
-        if node.op_type == "QuantizeLinear" and len(node.input) > 2 and node.input[2] in narrow:
-            declared = onnx.helper.make_attribute("output_dtype", narrow[node.input[2]])
-            kept = [item for item in node.attribute if item.name != "output_dtype"]
-            del node.attribute[:]
-            node.attribute.extend([*kept, declared])
+    return narrow
 
 
 def _free_names(graph: Graph) -> tuple[str, ...]:
@@ -195,9 +207,11 @@ def _free_names(graph: Graph) -> tuple[str, ...]:
     return tuple(free)
 
 
-def _parse_node(proto: onnx.NodeProto, index: int, opsets: Mapping[str, int]) -> Node:
+def _parse_node(proto: onnx.NodeProto, index: int, opsets: Mapping[str, int], narrow: Mapping[str, int]) -> Node:
     opset = opsets.get(canonical(proto.domain), 1)
     attributes = {item.name: _parse_attribute(item, opsets) for item in proto.attribute}
+    if proto.op_type == "QuantizeLinear" and len(proto.input) > 2 and proto.input[2] in narrow:
+        attributes["output_dtype"] = narrow[proto.input[2]]
     captured = [name for value in attributes.values() if isinstance(value, Graph) for name in value.captures]
     return Node(
         op_type=proto.op_type,

@@ -88,7 +88,8 @@ class Program:
         tracer = _Tracer(self, values)
         outputs = tracer.trace()
         # A plan made inside torch.func.grad holds tensors of that transform; it must not outlive it.
-        if not any(torch._C._functorch.is_functorch_wrapped_tensor(v) for v in tracer.static.values()):
+        tensors = (value for value in tracer.static.values() if isinstance(value, torch.Tensor))
+        if not any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors)):
             self._plans[key] = tracer.plan()
             if len(self._plans) > KEPT_PLANS:
                 self._plans.popitem(last=False)
@@ -206,7 +207,7 @@ class _Tracer:
         if name not in self.static:
             where = f"{node}: reads" if node is not None else "The graph answers with"
             raise ModelError(f"{where} {name!r}, which nothing computes.")
-        self.slot_of[name] = self._constant(self.static[name].to(self.device))
+        self.slot_of[name] = self._constant(_on(self.static[name], self.device))
         return self.slot_of[name]
 
     def _constant(self, value: Any) -> int:
@@ -231,17 +232,27 @@ def _reading_late(kernel: Kernel, positions: frozenset[int]) -> Callable[..., An
     return run
 
 
+def _on(value: Any, device: torch.device) -> Any:
+    if isinstance(value, list):
+        return [_on(item, device) for item in value]
+    return value.to(device) if isinstance(value, torch.Tensor) else value
+
+
 def _signature(value: Any) -> object:
+    if isinstance(value, list):  # a sequence: what its elements' shapes decide is planned as for tensors
+        return tuple(map(_signature, value))
     return (value.shape, value.dtype, value.device) if isinstance(value, torch.Tensor) else type(value)
 
 
-def _is_small(value: torch.Tensor) -> bool:
+def _is_small(value: Any) -> bool:
     """Small enough to be a shape, an index or a factor: may take part in computing shapes."""
+    if not isinstance(value, torch.Tensor):
+        return True  # a sequence, or an optional that is empty
     if value.is_floating_point():
         return value.dim() <= 1 and value.numel() <= 8
     return value.numel() <= 1024
 
 
-def _is_state(value: torch.Tensor) -> bool:
+def _is_state(value: Any) -> bool:
     """Weights: float tensors that are no mere scalars, and whatever is large."""
-    return (value.is_floating_point() and value.dim() > 0) or not _is_small(value)
+    return isinstance(value, torch.Tensor) and ((value.is_floating_point() and value.dim() > 0) or not _is_small(value))

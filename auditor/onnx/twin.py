@@ -28,8 +28,7 @@ def load_twin(source: Path | str | onnx.ModelProto, *, strip_head: bool = True, 
     `output` names the graph output to answer with; the default is the first of a floating type.
     Raises UnsupportedOperator, naming all unknown operators, and ModelError for a file that cannot be used.
     """
-    origin = read_origin(source)
-    model = origin.model
+    model, origin = read_origin(source)
     inputs = graph_inputs(model.graph)
     if not inputs:
         raise ModelError("The graph has no input, so there is nothing to attack.")
@@ -48,7 +47,8 @@ def _choose_output(model: onnx.ModelProto, name: str | None) -> TensorInfo:
     outputs = tuple(map(tensor_info, model.graph.output))
     if name is None:
         # A sequence of maps is what scikit-learn's converter calls probabilities; its tensor type is empty.
-        return first_float(tuple(o for o in outputs if o.element_type != "STRING") or outputs)
+        scores = tuple(o for o in outputs if o.element_type != "STRING" and "INT" not in o.element_type)
+        return first_float(scores or outputs)
     found = next((entry for entry in outputs if entry.name == name), None)
     if found is None:
         raise ModelError(f"The graph has no output {name!r}; it has {', '.join(o.name for o in outputs)}.")
@@ -133,7 +133,9 @@ class Twin(nn.Module):
 
 def _forget(program: Program, weights: frozenset[str], prefix: str = "") -> None:
     """Keep the program from taking small weights for known numbers, which a plan may compute with in advance."""
-    program.known = {name: value for name, value in program.known.items() if prefix + name not in weights}
+    # A number without dimensions is no parameter: the program itself holds it.
+    moving = {name for name in program.state if prefix + name in weights}
+    program.known = {name: value for name, value in program.known.items() if name not in moving}
     for node in program.nodes:
         for key, value in node.attributes.items():
             if isinstance(value, Subgraph):

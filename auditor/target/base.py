@@ -77,6 +77,7 @@ class Target:
         batching: how batches run, for the record, e.g. `"native"`, `"loop; twin vmap"`.
         findings: what loading has to say to the user.
         details: further facts for `doctor` and the report.
+        further_inputs: what the network's other inputs get beside a batch of its own, by name.
         frozen_mode: context in which the model is in eval mode and its own mode is restored afterwards.
     """
 
@@ -99,6 +100,7 @@ class Target:
     classes: tuple[str, ...] | None = None
     findings: list[Finding] = field(default_factory=list)
     details: Mapping[str, Any] = field(default_factory=dict)
+    further_inputs: Callable[[torch.Tensor], Mapping[str, torch.Tensor]] = field(default=lambda x: {})
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     frozen_mode: Callable[[], AbstractContextManager[None]] = nullcontext
     num_classes: int = 0

@@ -15,7 +15,7 @@ from tests.cli.conftest import Outcome
 def test_a_forest_is_audited_with_attacks_that_only_ask_and_verified(
     auditor: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    skl2onnx = pytest.importorskip("skl2onnx")
+    import skl2onnx
     from sklearn.datasets import load_iris
     from sklearn.ensemble import RandomForestClassifier
 

@@ -56,7 +56,6 @@ LEFT_OUT = {
     r"test_cast(like)?_no_saturate_FLOAT(16)?_to_FLOAT8E4M3FN(_expanded)?": "torch saturates this type always",
     r"test_resize_downsample_scales_(linear|cubic)_align_corners": "ONNX Runtime differs too; we follow it",
     r"test_scan_sum": "Scan of opset 8 has a batch axis, which opset 9 took away",
-    r"test_if_(seq|opt)|test_loop16_seq_none|test_sequence_map_.*": "a program's constants are tensors, no sequences",
     r"test_maxunpool_export_with_output_shape": "ONNX Runtime differs too; we follow it",
     r"test_roialign_mode_max": "the maximum of weighted corners, which no exporter writes",
     r"test_ai_onnx_ml_label_encoder_(string_int|tensor).*": "strings again",

@@ -47,7 +47,7 @@ def chain(*operators: str) -> list[onnx.NodeProto]:
 
 
 def found(model: onnx.ModelProto | Path, x: torch.Tensor = X, **options: object) -> Difference:
-    difference = first_difference(model, x, **options)  # type: ignore[arg-type]
+    difference = first_difference(model, {"x": x}, **options)  # type: ignore[arg-type]
     assert difference is not None
     return difference
 
@@ -56,7 +56,7 @@ LONG = ("MatMul", "Tanh", "MatMul", "Relu", "MatMul", "Elu", "MatMul", "Sigmoid"
 
 
 def test_a_twin_that_is_right_has_no_first_difference(make_model: MakeModel) -> None:
-    assert first_difference(make_model(chain(*LONG), (2, 6), constants={"w": W}), X) is None
+    assert first_difference(make_model(chain(*LONG), (2, 6), constants={"w": W}), {"x": X}) is None
 
 
 @pytest.mark.parametrize("operator", ["Tanh", "Relu", "Elu", "Sigmoid", "Abs", "Softsign"])
@@ -113,14 +113,14 @@ def test_a_wrong_node_on_one_of_two_branches_is_named(make_model: MakeModel, wro
 
 def test_a_wrong_gradient_with_right_values_has_no_first_difference(make_model: MakeModel, wrong: Break) -> None:
     wrong("Tanh", lambda x: torch.tanh(x).detach())
-    assert first_difference(make_model(chain("Tanh", "Exp"), (2, 6)), X) is None
+    assert first_difference(make_model(chain("Tanh", "Exp"), (2, 6)), {"x": X}) is None
 
 
 def test_the_output_that_is_asked_for_is_explained(make_model: MakeModel, wrong: Break) -> None:
     wrong("Exp", lambda x: x)
     nodes = [helper.make_node("Tanh", ["x"], ["y"], name="t"), helper.make_node("Exp", ["x"], ["z"], name="e")]
     model = make_model(nodes, (2, 6), outputs=("y", "z"))
-    assert first_difference(model, X) is None
+    assert first_difference(model, {"x": X}) is None
     assert found(model, output="z").node == "e"
 
 
@@ -188,7 +188,7 @@ def test_roundings_of_a_quantised_graph_are_no_difference(make_model: MakeModel,
         helper.make_node("Elu", ["d"], ["y"], name="elu"),
     ]
     model = make_model(nodes, (2, 6), constants=constants)
-    assert first_difference(model, X) is None
+    assert first_difference(model, {"x": X}) is None
     wrong("Elu", lambda x: 2.0 * x)
     assert found(model).node == "elu"
 
@@ -197,4 +197,21 @@ def test_inputs_that_are_missing_are_named(make_model: MakeModel) -> None:
     model = make_model(chain("Exp"), (2, 6))
     model.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, (2,)))
     with pytest.raises(ModelError, match="inputs are x, mask"):
-        first_difference(model, X)
+        first_difference(model, {"x": X})
+
+
+def test_further_inputs_are_fed_by_name(make_model: MakeModel, wrong: Break) -> None:
+    nodes = [helper.make_node("Add", ["x", "shift"], ["s"]), helper.make_node("Tanh", ["s"], ["y"], name="t")]
+    model = make_model(nodes, (2, 6))
+    model.graph.input.append(helper.make_tensor_value_info("shift", TensorProto.FLOAT, (6,)))
+    feeds = {"x": X, "shift": torch.ones(6)}
+    assert first_difference(model, feeds) is None
+    wrong("Tanh", lambda x: x)
+    difference = first_difference(model, feeds)
+    assert difference is not None
+    assert difference.node == "t"
+
+
+def test_nodes_in_any_order_are_bisected(make_model: MakeModel, wrong: Break) -> None:
+    wrong("Sigmoid", lambda x: x)
+    assert found(make_model(chain(*LONG)[::-1], (2, 6), constants={"w": W})).op_type == "Sigmoid"

@@ -369,6 +369,17 @@ def test_weights_of_another_shape_are_refused(make_model, tmp_path) -> None:
         twin.export(tmp_path / "m.onnx")
 
 
+def test_a_file_that_has_changed_since_is_refused(make_model, tmp_path) -> None:
+    source = tmp_path / "m.onnx"
+    model = make_model([make_node("MatMul", ["x", "w"], ["y"])], (None, 2), constants={"w": W})
+    onnx.save_model(model, source)
+    twin = load_twin(source)
+    model.graph.node[0].name = "renamed"
+    onnx.save_model(model, source)
+    with pytest.raises(ModelError, match="has changed since"):
+        twin.export(tmp_path / "out.onnx")
+
+
 def test_a_given_model_is_neither_changed_nor_depended_on(make_model, tmp_path) -> None:
     model = make_model([make_node("MatMul", ["x", "w"], ["y"])], (1, 2), constants={"w": W})
     before = model.SerializeToString()

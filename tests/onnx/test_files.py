@@ -120,6 +120,13 @@ def test_an_output_that_nothing_computes_is_named(make_model) -> None:
         load_twin(make_model([make_node("Relu", ["x"], ["z"])], (1,)))
 
 
+def test_nodes_may_stand_in_any_order_as_in_onnx_runtime(make_model, onnx_runtime) -> None:
+    nodes = [make_node("Relu", ["a"], ["y"]), make_node("Sub", ["x", "b"], ["a"]), make_node("Sign", ["x"], ["b"])]
+    model = make_model(nodes, (3,))
+    x = torch.tensor([-2.0, 0.5, 3.0])
+    assert load_twin(model)(x).tolist() == onnx_runtime(model, x).tolist() == [0.0, 0.0, 2.0]
+
+
 def test_a_cycle_is_refused(make_model) -> None:
     nodes = [make_node("Add", ["x", "b"], ["a"]), make_node("Relu", ["a"], ["b"]), make_node("Neg", ["b"], ["y"])]
     with pytest.raises(ModelError, match="before any node has written it"):

@@ -1,6 +1,6 @@
 """Networks as both PyTorch exporters write them: outputs against ONNX Runtime, gradients against the module.
 
-The whole matrix of architectures is `benchmarks/onnx_matrix.py`; here stand the smallest that differ in kind.
+The whole matrix of architectures is docs/onnx-matrix.md; here stand the smallest that differ in kind.
 """
 
 from __future__ import annotations

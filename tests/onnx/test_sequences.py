@@ -77,7 +77,6 @@ def test_answers_are_those_of_onnx_runtime_and_have_gradients(make_model, onnx_r
     torch.testing.assert_close(mapped, torch.stack([twin(x), twin(2 * x)]))
 
 
-@pytest.mark.xfail(raises=AttributeError, reason="a program's constants are tensors, no sequences")
 def test_a_sequence_that_starts_empty_is_filled(make_model, onnx_runtime) -> None:
     nodes = [
         make_node("SequenceEmpty", [], ["s"]),
