@@ -9,9 +9,9 @@ import torchvision
 from torch import nn
 
 SIZES = {
-    "alexnet": 64,
-    "vgg11": 32,
-    "vgg11_bn": 32,
+    "alexnet": 224,
+    "vgg11": 224,
+    "vgg11_bn": 224,
     "resnet18": 32,
     "resnet50": 32,
     "resnext50_32x4d": 32,
