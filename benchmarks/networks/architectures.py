@@ -1,0 +1,79 @@
+"""The modules. All take pixels in [0, 1] and return float32 logits of ten classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+Activation = Callable[[], nn.Module]
+
+
+class KWinners(nn.Module):
+    """k-winners-take-all (Xiao et al., arXiv:1905.10510): all but a sample's largest activations become 0.
+
+    Who wins changes at every point, so the gradient at a point says little about its surroundings.
+    `share` of the activations win, in (0, 1), but no fewer than `least` of them.
+    """
+
+    def __init__(self, share: float, least: int) -> None:
+        super().__init__()
+        self.share, self.least = share, least
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.flatten(1)
+        winners = max(self.least, int(self.share * flat.shape[1]))
+        smallest = flat.topk(winners, dim=1).values[:, -1:]
+        return torch.where(flat >= smallest, flat, 0.0).view_as(x)
+
+
+def convolutional(activation: Activation = nn.ReLU) -> nn.Module:
+    """Two strided convolutions and two dense layers for 1 x 28 x 28: 59,034 parameters."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 4, stride=2, padding=1),
+        activation(),
+        nn.Conv2d(16, 32, 4, stride=2, padding=1),
+        activation(),
+        nn.Flatten(),
+        nn.Linear(32 * 7 * 7, 32),
+        activation(),
+        nn.Linear(32, 10),
+    )
+
+
+class Block(nn.Module):
+    """Two 3 x 3 convolutions with batch normalisation and a shortcut (He et al., arXiv:1512.03385)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, activation: Activation) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            activation(),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        self.activation = activation()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.activation(self.body(x) + self.shortcut(x))
+        return out
+
+
+def residual(activation: Activation = nn.ReLU, width: int = 12) -> nn.Module:
+    """A strided stem, three blocks and average pooling for 3 x 32 x 32: 44,230 parameters."""
+    return nn.Sequential(
+        nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(width),
+        activation(),
+        Block(width, width, 1, activation),
+        Block(width, 2 * width, 2, activation),
+        Block(2 * width, 4 * width, 2, activation),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4 * width, 10),
+    )

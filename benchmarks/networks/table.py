@@ -1,0 +1,64 @@
+"""Every network: its module, its data, how it is trained, and the budget at which it is attacked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from torch import nn
+
+from auditor.types import Norm
+from benchmarks.networks.architectures import KWinners, convolutional, residual
+from benchmarks.networks.data import Kind
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`plain`: cross-entropy. `pgd`: Madry et al., arXiv:1706.06083. `trades`: Zhang et al., arXiv:1901.08573, beta 6.
+
+    `eps` is the linf radius of the training attacks, which grows from 0 over the first half of the epochs.
+    """
+
+    loss: Literal["plain", "pgd", "trades"]
+    epochs: int
+    eps: float = 0.0
+    rate: float = 4e-3
+    steps: int = 7
+
+
+@dataclass(frozen=True)
+class Network:
+    """`norm` and `eps` are the budget to attack at: about half of the samples or more stand.
+
+    `quantised` names the network that this one is the int8 form of; such a one exists as an ONNX file only.
+    """
+
+    data: Kind
+    build: Callable[[], nn.Module]
+    recipe: Recipe
+    eps: float
+    norm: Norm = Norm.LINF
+    quantised: str | None = None
+
+
+_PGD = Recipe("pgd", epochs=40, eps=0.3)
+_COLOR_EPS = 8 / 255
+
+NETWORKS: dict[str, Network] = {
+    "mnist-plain": Network("mnist", convolutional, Recipe("plain", epochs=15), eps=0.05),
+    "mnist-pgd": Network("mnist", convolutional, _PGD, eps=0.3),
+    "mnist-trades": Network(
+        "mnist", partial(convolutional, nn.SiLU), Recipe("trades", epochs=40, eps=0.3), eps=0.3
+    ),
+    "mnist-int8": Network("mnist", convolutional, _PGD, eps=0.3, quantised="mnist-pgd"),
+    "mnist-kwinners": Network(
+        "mnist", partial(convolutional, partial(KWinners, 0.03, 4)), Recipe("plain", epochs=15), eps=0.1
+    ),
+    "color-plain": Network("color", residual, Recipe("plain", epochs=30), eps=3 / 255),
+    "color-pgd": Network("color", residual, Recipe("pgd", epochs=25, eps=_COLOR_EPS), eps=_COLOR_EPS),
+    "color-trades": Network(
+        "color", partial(residual, nn.SiLU), Recipe("trades", epochs=25, eps=_COLOR_EPS), eps=_COLOR_EPS
+    ),
+}
