@@ -44,21 +44,18 @@ class Network:
 
 
 _PGD = Recipe("pgd", epochs=40, eps=0.3)
-_COLOR_EPS = 8 / 255
 
 NETWORKS: dict[str, Network] = {
     "mnist-plain": Network("mnist", convolutional, Recipe("plain", epochs=15), eps=0.05),
     "mnist-pgd": Network("mnist", convolutional, _PGD, eps=0.3),
-    "mnist-trades": Network(
-        "mnist", partial(convolutional, nn.SiLU), Recipe("trades", epochs=40, eps=0.3), eps=0.3
-    ),
+    "mnist-trades": Network("mnist", partial(convolutional, nn.SiLU), Recipe("trades", epochs=60, eps=0.3), eps=0.3),
     "mnist-int8": Network("mnist", convolutional, _PGD, eps=0.3, quantised="mnist-pgd"),
     "mnist-kwinners": Network(
-        "mnist", partial(convolutional, partial(KWinners, 0.03, 4)), Recipe("plain", epochs=15), eps=0.1
+        "mnist", partial(convolutional, partial(KWinners, 0.03, 4)), Recipe("plain", epochs=15), eps=0.07
     ),
     "color-plain": Network("color", residual, Recipe("plain", epochs=30), eps=3 / 255),
-    "color-pgd": Network("color", residual, Recipe("pgd", epochs=25, eps=_COLOR_EPS), eps=_COLOR_EPS),
+    "color-pgd": Network("color", residual, Recipe("pgd", epochs=25, eps=8 / 255), eps=16 / 255),
     "color-trades": Network(
-        "color", partial(residual, nn.SiLU), Recipe("trades", epochs=25, eps=_COLOR_EPS), eps=_COLOR_EPS
+        "color", partial(residual, nn.SiLU), Recipe("trades", epochs=25, eps=8 / 255), eps=16 / 255
     ),
 }

@@ -27,7 +27,7 @@ from benchmarks.networks.training import train
 
 ATTACKS = {
     "apgd-ce, 50 steps": "apgd:loss=ce,steps=50",
-    "apgd-t": "apgd:loss=dlr-targeted",
+    "apgd-t, 50 steps": "apgd:loss=dlr-targeted,steps=50",
     "square, 500 queries": "square:queries=500",
 }
 
