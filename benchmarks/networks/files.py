@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -21,6 +22,7 @@ from benchmarks.networks.table import NETWORKS
 
 STORED = Path(__file__).resolve().parent / "stored"
 CALIBRATION = 256
+AGREEMENT = 1e-3
 
 
 def onnx_file(name: str) -> Path:
@@ -55,6 +57,7 @@ def store(name: str, model: nn.Module) -> None:
         verbose=False,
     )
     without_traces(onnx_file(name))
+    _check(name, x[:CALIBRATION])
 
 
 def quantise(name: str) -> None:
@@ -76,6 +79,15 @@ def quantise(name: str) -> None:
             weight_type=QuantType.QInt8,
         )
     onnx.checker.check_model(str(onnx_file(name)))
+
+
+def _check(name: str, x: Tensor) -> None:
+    """Attacks on the module and on the file must meet the same network, or comparing them means nothing."""
+    session = onnxruntime.InferenceSession(onnx_file(name), providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"image": x.numpy()})
+    apart = float((load(name)(x) - torch.from_numpy(np.asarray(logits))).abs().max())
+    if apart > AGREEMENT:
+        raise RuntimeError(f"The logits of {onnx_file(name)} lie {apart:.2g} from those of the module.")
 
 
 class _Calibration(CalibrationDataReader):  # type: ignore[misc]
