@@ -49,7 +49,7 @@ _PGD = Recipe("pgd", epochs=40, eps=0.3)
 NETWORKS: dict[str, Network] = {
     "mnist-plain": Network("mnist", convolutional, Recipe("plain", epochs=15), eps=0.05),
     "mnist-pgd": Network("mnist", convolutional, _PGD, eps=0.3),
-    "mnist-trades": Network("mnist", partial(convolutional, nn.SiLU), Recipe("trades", epochs=60, eps=0.3), eps=0.3),
+    "mnist-trades": Network("mnist", partial(convolutional, nn.SiLU), Recipe("trades", epochs=60, eps=0.3), eps=0.25),
     "mnist-int8": Network("mnist", convolutional, _PGD, eps=0.3, quantised="mnist-pgd"),
     "mnist-kwinners": Network(
         "mnist", partial(convolutional, partial(KWinners, 0.03, 4)), Recipe("plain", epochs=15), eps=0.07
