@@ -1,4 +1,4 @@
-"""Running a graph. What depends on shapes alone is computed once per input shape, not once per call.
+"""Running a graph. What depends on the shapes of its inputs alone is computed once for them, not once per call.
 
 The first call with new input shapes walks the graph node by node and writes down a plan: the kernels that
 touch data, in order, with everything that shapes decide (targets of Reshape, ends of Slice, ...) already
@@ -8,7 +8,7 @@ turned into numbers. Later calls with these shapes run the plan: a flat function
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,7 +64,7 @@ class Program:
 
     def __init__(self, graph: Graph) -> None:
         graph = simplify(graph)
-        nodes, hoisted = _compile_subgraphs(graph.nodes)
+        nodes, hoisted = _compile_subgraphs(graph)
         constants = {**graph.constants, **hoisted}
         self.nodes = nodes
         self.graph_inputs = graph.inputs
@@ -80,7 +80,14 @@ class Program:
         """Outputs for `values`, which follow `inputs`: the graph's own, the captured, then the state."""
         key = tuple(_signature(value) for value in values[: self._shaped])
         plan = self._plans.get(key)
-        return self._first_run(key, values) if plan is None else plan(values)
+        if plan is None:
+            return self._first_run(key, values)
+        try:
+            return plan(values)
+        except (ModelError, torch.OutOfMemoryError):
+            raise
+        except Exception:  # only a walk over the graph knows which node it was
+            return self._first_run(key, values)
 
     # A compiler sees plans only: what is computed once needs real numbers, and would be compiled for nothing.
     @_disable_dynamo
@@ -108,18 +115,20 @@ class Subgraph:
         return self.program([*formal, *(arguments[i] for i in self.captured)])
 
 
-def _compile_subgraphs(nodes: Sequence[Node]) -> tuple[list[Node], dict[str, torch.Tensor]]:
+def _compile_subgraphs(outer: Graph) -> tuple[list[Node], dict[str, torch.Tensor]]:
     """Turn the graphs in attributes into programs; their state becomes further inputs of the node."""
     compiled: list[Node] = []
     hoisted: dict[str, torch.Tensor] = {}
-    for node in nodes:
+    taken = {*outer.inputs, *outer.captures, *outer.constants, *(name for node in outer.nodes for name in node.outputs)}
+    for node in outer.nodes:
         inner = {key: value for key, value in node.attributes.items() if isinstance(value, Graph)}
         inputs = list(node.inputs)
         start = len(inputs) - sum(len(graph.captures) for graph in inner.values())
         attributes = dict(node.attributes)
         for key, graph in inner.items():
             program = Program(graph)
-            names = {f"{node.name}/{key}/{name}": value for name, value in program.state.items()}
+            names = {_free(f"{node.name}/{key}/{name}", taken): value for name, value in program.state.items()}
+            taken.update(names)
             positions = (*range(start, start + len(graph.captures)), *range(len(inputs), len(inputs) + len(names)))
             start += len(graph.captures)
             inputs += names
@@ -129,12 +138,24 @@ def _compile_subgraphs(nodes: Sequence[Node]) -> tuple[list[Node], dict[str, tor
     return compiled, hoisted
 
 
+def _free(name: str, taken: Set[str]) -> str:
+    """The name, with strokes behind it where the graph has another value of that name."""
+    while name in taken:
+        name += "'"
+    return name
+
+
+_SHAPE_FROM_DATA = frozenset({"NonZero", "Compress", "Unique", "NonMaxSuppression", "If", "Loop"})
+"""Operators whose results may have another shape for other data of the same shape."""
+
+
 class _Tracer:
     """One walk over the graph with real values, remembering what a plan needs."""
 
     def __init__(self, program: Program, values: Sequence[Any]) -> None:
         self.program = program
         self.static = dict(program.known)
+        self.varying: set[str] = set()
         self.slots: list[Any] = [None, *values]
         self.constant: dict[int, Any] = {}
         self.slot_of = {"": 0, **{name: i for i, name in enumerate(program.inputs, start=1)}}
@@ -147,8 +168,8 @@ class _Tracer:
             if all(name in self.static or not name for name in node.inputs):
                 known = [self.static.get(name) for name in node.inputs]
                 self.static.update(zip(node.outputs, evaluate(node, known), strict=False))
-            elif node.operator is not None and node.operator.shape_only:
-                result = self._apply(node, node.operator.build(node), [self.slot_of[node.inputs[0]]])
+            elif node.operator is not None and node.operator.shape_only and node.inputs[0] not in self.varying:
+                result = self._apply(node, self._kernel(node), [self._slot(node.inputs[0], node)])
                 self.static[node.outputs[0]] = result
             else:
                 self._step(index, node)
@@ -161,13 +182,11 @@ class _Tracer:
         return tuple(self._slot(name) for name in self.program.outputs)
 
     def _step(self, index: int, node: Node) -> None:
-        if node.operator is None:
-            raise node.error("no such operator is registered")
-        kernel = node.operator.build(node.with_known(tuple(self.static.get(name) for name in node.inputs)))
+        kernel = self._kernel(node)
         arguments: list[int] = []
         late: set[int] = set()
         for position, name in enumerate(node.inputs):
-            host = position in node.operator.host and bool(name)
+            host = node.operator is not None and position in node.operator.host and bool(name)
             if host and name in self.static:
                 arguments.append(self._constant(to_host(self.static[name])))
                 continue
@@ -176,12 +195,24 @@ class _Tracer:
             arguments.append(self._slot(name, node))
         if late:
             kernel = _reading_late(kernel, frozenset(late))
+        if late or node.op_type in _SHAPE_FROM_DATA or not self.varying.isdisjoint(node.inputs):
+            self.varying.update(name for name in node.outputs if name)
         result = self._apply(node, kernel, arguments)
         results = result if isinstance(result, tuple) else (result,)
         targets = tuple(self._new(name, value) for name, value in zip(node.outputs, results, strict=False))
         unread = tuple(target for target, name in zip(targets, node.outputs, strict=False) if not name)
         spent = (*self._spent(index, node), *unread)
         self.steps.append(Step(kernel, tuple(arguments), targets, spent, isinstance(result, tuple)))
+
+    def _kernel(self, node: Node) -> Kernel:
+        if node.operator is None:
+            raise node.error("no such operator is registered")
+        try:
+            return node.operator.build(node.with_known(tuple(self.static.get(name) for name in node.inputs)))
+        except ModelError:
+            raise
+        except Exception as error:  # a damaged node lacks what its operator needs
+            raise node.error(f"cannot be read: {type(error).__name__}: {error}") from error
 
     def _apply(self, node: Node, kernel: Kernel, arguments: Sequence[int]) -> Any:
         try:
