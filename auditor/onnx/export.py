@@ -13,12 +13,12 @@ import numpy as np
 import onnx
 import torch
 from onnx import AttributeProto, NodeProto, TensorProto
-from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+from onnx.external_data_helper import set_external_data, uses_external_data
 
 from auditor.errors import ModelError, UsageError
 from auditor.onnx.files import read_model
 from auditor.onnx.float_form import float_form, is_quantised
-from auditor.onnx.graph import expand_functions
+from auditor.onnx.graph import all_tensors, expand_functions
 from auditor.onnx.tensors import NARROW, to_torch, type_name
 
 ONE_FILE = 2**31 - 2**20
@@ -28,6 +28,9 @@ FLOAT_FORM = (
     "The graph is quantised, and integers cannot be trained: it was written in its float form, with weights as "
     "floats and activations clipped to the range that they were quantised to. Quantise it again after training."
 )
+
+OUTSIDE = 1024
+"""Bytes from which on a tensor goes into the file beside the model, as PyTorch's exporter has it."""
 
 Slot = TensorProto | AttributeProto
 """Where a file stores a weight: a tensor, or the list of floats of a Constant node."""
@@ -78,10 +81,14 @@ def read_origin(source: Path | str | onnx.ModelProto) -> tuple[onnx.ModelProto, 
         return model, Origin(model, _stored(model))
     path = Path(source).absolute()
     model = read_model(source, weights=False)
-    outside = [tensor for _, tensor in _tensors(model.graph) if uses_external_data(tensor)]
-    files = {path.resolve(), *((path.parent / ExternalDataInfo(tensor).location).resolve() for tensor in outside)}
+    outside = {place for tensor in all_tensors(model) if uses_external_data(tensor) for place in _locations(tensor)}
     model = read_model(source) if outside else model
+    files = {path.resolve(), *((path.parent / place).resolve() for place in outside)}
     return model, Origin(path, _stored(model), {file: _stamp(file) for file in files}, external=bool(outside))
+
+
+def _locations(tensor: TensorProto) -> list[str]:
+    return [entry.value for entry in tensor.external_data if entry.key == "location"]
 
 
 def _stored(model: onnx.ModelProto) -> frozenset[str]:
@@ -203,14 +210,14 @@ def _write(model: onnx.ModelProto, path: Path, origin: Origin) -> list[str]:
     data = f"{path.name}.data"
     if not origin.files.keys().isdisjoint({path.resolve(), path.with_name(data).resolve()}):
         raise UsageError(f"Writing {path} would replace the model that it was made of; choose another name.")
-    outside = origin.external or model.ByteSize() > ONE_FILE
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is no file that could be replaced; choose another name.")
+    if origin.external or model.ByteSize() > ONE_FILE:
+        _move_outside(model, data)
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
             written = Path(folder) / path.name
-            if outside:
-                onnx.save_model(model, written, save_as_external_data=True, location=data, format="protobuf")
-            else:
-                onnx.save_model(model, written, format="protobuf")
+            onnx.save_model(model, written, format="protobuf")
             notes = _objections(written)
             for part in (Path(folder) / data, written):  # the graph last: it is what makes the model appear
                 if part.exists():
@@ -218,6 +225,16 @@ def _write(model: onnx.ModelProto, path: Path, origin: Origin) -> list[str]:
     except OSError as error:
         raise UsageError(f"The model cannot be written to {path}: {error}.") from error
     return notes
+
+
+def _move_outside(model: onnx.ModelProto, data: str) -> None:
+    """Mark all that is large to be saved in the file `data` beside the model.
+
+    ONNX's own function refuses where a file of that name lies in the current folder, which has nothing to do with it.
+    """
+    for tensor in model.graph.initializer:
+        if len(tensor.raw_data) >= OUTSIDE:
+            set_external_data(tensor, data)
 
 
 def _objections(path: Path) -> list[str]:

@@ -18,6 +18,9 @@ from auditor.onnx.node import Node
 from auditor.onnx.registry import StepFunction, UnsupportedOperator, canonical, find_operator
 from auditor.onnx.tensors import NARROW, to_torch
 
+MOST_NODES = 1_000_000
+"""Nodes that the functions of a model may expand to."""
+
 TREES = frozenset({"TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor"})
 
 
@@ -58,6 +61,7 @@ def opsets_of(model: onnx.ModelProto) -> dict[str, int]:
 
 def expand_functions(model: onnx.ModelProto) -> onnx.ModelProto:
     """Inline the model's own functions, then those that ONNX defines for operators that nobody registered."""
+    _refuse_explosion(model)
     try:
         if model.functions:
             model = inliner.inline_local_functions(model)
@@ -75,6 +79,28 @@ def expand_functions(model: onnx.ModelProto) -> onnx.ModelProto:
         return model  # they are reported as unknown, by name
 
 
+def _refuse_explosion(model: onnx.ModelProto) -> None:
+    """A few functions that call each other twice make a graph that fills any memory: count before expanding."""
+    bodies = {(canonical(f.domain), f.name, f.overload): f.node for f in model.functions}
+    sizes: dict[tuple[str, str, str], int] = {}
+
+    def size(node: onnx.NodeProto) -> int:
+        key = (canonical(node.domain), node.op_type, node.overload)
+        if key not in bodies:
+            return 1
+        if key not in sizes:
+            sizes[key] = 1  # a cycle is the inliner's to refuse
+            sizes[key] = sum(map(size, bodies[key]))
+        return sizes[key]
+
+    try:
+        total = sum(size(node) for node in all_nodes(model.graph))
+    except RecursionError:
+        total = MOST_NODES + 1
+    if model.functions and total > MOST_NODES:
+        raise ModelError(f"The functions of the model expand to more than {MOST_NODES:,} nodes, which no network has.")
+
+
 def _with_types(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy that tells the type of every value, which the definition of some operators depends on."""
     typed = onnx.shape_inference.infer_shapes(model)
@@ -89,10 +115,27 @@ def _with_types(model: onnx.ModelProto) -> onnx.ModelProto:
 def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
     """Every node of a protobuf graph, those of subgraphs included."""
     for node in graph.node:
-        yield node
+        yield from _with_inner(node)
+
+
+def _with_inner(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+    yield node
+    for attribute in node.attribute:
+        for subgraph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+            yield from all_nodes(subgraph)
+
+
+def all_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor that a model stores: initialisers and attributes, those of subgraphs and functions included."""
+    yield from model.graph.initializer
+    bodies = [node for function in model.functions for node in function.node]
+    for node in (*all_nodes(model.graph), *(inner for body in bodies for inner in _with_inner(body))):
         for attribute in node.attribute:
-            for subgraph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-                yield from all_nodes(subgraph)
+            yield from attribute.tensors
+            if attribute.HasField("t"):
+                yield attribute.t
+            for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                yield from graph.initializer
 
 
 def _known(node: onnx.NodeProto, opsets: Mapping[str, int]) -> bool:
@@ -192,7 +235,7 @@ def _narrow_types(proto: onnx.GraphProto) -> dict[str, int]:
 
 
 def _free_names(graph: Graph) -> tuple[str, ...]:
-    """Names that the graph reads and does not write, in order of first use; checks the order of nodes."""
+    """Names that the graph reads and does not write, in order of first use; checks order, and that none has two."""
     defined = {"", *graph.inputs, *graph.constants, *graph.texts}
     later = {name for node in graph.nodes for name in node.outputs}
     free: dict[str, None] = {}
@@ -202,6 +245,8 @@ def _free_names(graph: Graph) -> tuple[str, ...]:
                 if name in later:
                     raise node.error(f"reads {name!r} before any node has written it")
                 free[name] = None
+        if twice := defined.intersection(node.outputs) - {""}:
+            raise node.error(f"writes {min(twice)!r}, which is written or given already")
         defined.update(node.outputs)
     free.update((name, None) for name in graph.outputs if name not in defined)
     return tuple(free)

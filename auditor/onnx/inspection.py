@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
+from onnx import TensorProto
 
 from auditor.onnx.files import read_model
 from auditor.onnx.graph import all_nodes, count_operators, expand_functions, opsets_of, unsupported_nodes
-from auditor.onnx.head import Head, find_ending
+from auditor.onnx.head import Head, find_ending, kind_of
 from auditor.onnx.quantisation_kind import quantisation_kind
 from auditor.onnx.tensors import type_name
 
@@ -57,8 +58,10 @@ def inspect_graph(source: Path | str | onnx.ModelProto) -> GraphInfo:
     expanded = expand_functions(model)
     inputs, outputs = graph_inputs(model.graph), tuple(map(tensor_info, model.graph.output))
     operators = count_operators(model)
+    quantised = any(_is_quantised(name.split("::")[-1]) for name in operators)
     shape = first_float(inputs).shape if inputs else ()
-    triples = [(node.op_type, list(node.input), list(node.output)) for node in expanded.graph.node]
+    nodes = expanded.graph.node
+    triples = [(kind_of(node.op_type, _target(node)), list(node.input), list(node.output)) for node in nodes]
     return GraphInfo(
         opset=opsets_of(model).get("", 0),
         producer=f"{model.producer_name} {model.producer_version}".strip(),
@@ -66,8 +69,8 @@ def inspect_graph(source: Path | str | onnx.ModelProto) -> GraphInfo:
         inputs=inputs,
         outputs=outputs,
         operators=operators,
-        parameters=_count_parameters(model.graph),
-        quantised=any(_is_quantised(name.split("::")[-1]) for name in operators),
+        parameters=_count_parameters(model.graph, quantised),
+        quantised=quantised,
         unsupported=unsupported_nodes(expanded),
         metadata={entry.key: entry.value for entry in model.metadata_props},
         head=find_ending(triples, first_float(outputs).name).head,
@@ -96,11 +99,17 @@ def first_float(tensors: tuple[TensorInfo, ...]) -> TensorInfo:
     return next(floats, tensors[0])
 
 
-def _count_parameters(graph: onnx.GraphProto) -> int:
+def _target(node: onnx.NodeProto) -> int | None:
+    """The type that a Cast makes."""
+    return next((attribute.i for attribute in node.attribute if attribute.name == "to"), None)
+
+
+def _count_parameters(graph: onnx.GraphProto, quantised: bool) -> int:
+    """Numbers stored in tensors, without indices, masks and texts; int32 holds the biases of a quantised graph."""
     stored = list(graph.initializer)
     stored += [a.t for n in all_nodes(graph) if n.op_type == "Constant" for a in n.attribute if a.HasField("t")]
-    floating = (t for t in stored if t.data_type not in (onnx.TensorProto.INT64, onnx.TensorProto.BOOL))
-    return sum(math.prod(tensor.dims) for tensor in floating if tensor.dims)
+    others = {TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING} | (set() if quantised else {TensorProto.INT32})
+    return sum(math.prod(t.dims) for t in stored if t.dims and t.data_type not in others)
 
 
 def _is_quantised(op_type: str) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, numpy_helper
+from onnx.external_data_helper import uses_external_data
 
 from auditor.errors import ModelError
 
@@ -48,6 +49,8 @@ def type_name(element_type: int) -> str:
 
 def to_torch(proto: onnx.TensorProto) -> torch.Tensor:
     """A tensor of its own memory with the proto's values; ModelError where the proto is damaged."""
+    if uses_external_data(proto):
+        raise ModelError(f"The tensor {proto.name!r} lies in another file, from where it was not loaded.")
     dtype = NARROW.get(proto.data_type) or torch_dtype(proto.data_type)
     try:
         array = numpy_helper.to_array(proto)

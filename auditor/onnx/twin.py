@@ -13,7 +13,7 @@ from torch import nn
 from auditor.errors import ModelError
 from auditor.onnx.export import Exported, Origin, read_origin, write_back
 from auditor.onnx.graph import Graph, parse_graph, require_known
-from auditor.onnx.head import Ending, Head, find_ending, strip
+from auditor.onnx.head import Ending, Head, find_ending, kind_of, strip
 from auditor.onnx.inspection import TensorInfo, first_float, graph_inputs, tensor_info
 from auditor.onnx.program import Program, Subgraph
 from auditor.onnx.simplify import remove_dead
@@ -36,7 +36,7 @@ def load_twin(source: Path | str | onnx.ModelProto, *, strip_head: bool = True, 
     graph = replace(parse_graph(model), outputs=(chosen.name,))
     if graph.captures:
         raise ModelError(f"The graph reads {graph.captures[0]!r}, which nothing computes.")
-    triples = [(node.op_type, node.inputs, node.outputs) for node in graph.nodes]
+    triples = [(kind_of(n.op_type, n.attributes.get("to")), n.inputs, n.outputs) for n in graph.nodes]
     ending = find_ending(triples, chosen.name)
     graph = remove_dead(strip(graph, ending) if strip_head else graph)
     require_known(graph)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -367,6 +368,27 @@ def test_weights_of_another_shape_are_refused(make_model, tmp_path) -> None:
     twin.weights.w.data = torch.ones(2, 4)
     with pytest.raises(ModelError, match=r"'w' has the shape \(2, 4\).*\(2, 3\)"):
         twin.export(tmp_path / "m.onnx")
+
+
+def test_data_files_of_the_current_folder_are_nobodys_business(make_model, tmp_path, monkeypatch) -> None:
+    constants = {"w": np.eye(40, dtype=np.float32)}
+    model = make_model([make_node("MatMul", ["x", "w"], ["y"])], (None, 40), constants=constants)
+    onnx.save_model(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.onnx.data", size_threshold=0)
+    monkeypatch.chdir(tmp_path)
+    twin = load_twin("m.onnx")
+    (tmp_path / "out").mkdir()
+    for _ in range(2):
+        assert twin.export("out/m.onnx").changed == ()
+    assert (tmp_path / "out" / "m.onnx.data").stat().st_size == 4 * 40 * 40
+    assert load_twin("out/m.onnx")(torch.ones(1, 40)).tolist() == [[1.0] * 40]
+
+
+def test_what_is_no_file_is_not_replaced(make_model, tmp_path) -> None:
+    twin = load_twin(make_model([make_node("Relu", ["x"], ["y"])], (1,)))
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "."):
+        with pytest.raises(UsageError, match="no file that could be replaced"):
+            twin.export(tmp_path / name)
 
 
 def test_a_file_that_has_changed_since_is_refused(make_model, tmp_path) -> None:

@@ -127,6 +127,48 @@ def test_nodes_may_stand_in_any_order_as_in_onnx_runtime(make_model, onnx_runtim
     assert load_twin(model)(x).tolist() == onnx_runtime(model, x).tolist() == [0.0, 0.0, 2.0]
 
 
+def test_functions_that_call_each_other_twice_are_not_expanded(make_model) -> None:
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("bomb", 1)]
+    model = make_model([make_node("f40", ["x"], ["y"], domain="bomb")], (1,))
+    model.opset_import.append(helper.make_opsetid("bomb", 1))
+    for i in range(41):
+        inner = [make_node("Relu", ["a"], ["b"])]
+        if i:
+            inner = [make_node(f"f{i - 1}", [a], [b], domain="bomb") for a, b in (("a", "m"), ("m", "b"))]
+        model.functions.append(helper.make_function("bomb", f"f{i}", ["a"], ["b"], inner, opsets))
+    for read in (load_twin, inspect_graph):
+        with pytest.raises(ModelError, match="expand to more than"):
+            read(model)
+
+
+def test_a_cycle_has_no_end_that_is_looked_for_for_ever(make_model) -> None:
+    nodes = [make_node("Identity", ["b"], ["y"]), make_node("Identity", ["y"], ["b"])]
+    assert inspect_graph(make_model(nodes, (1,))).head == "logits"
+
+
+def test_a_value_with_two_writers_is_refused(make_model) -> None:
+    nodes = [make_node("Relu", ["x"], ["y"]), make_node("Neg", ["x"], ["y"])]
+    with pytest.raises(ModelError, match="written or given already"):
+        load_twin(make_model(nodes, (1,)))
+
+
+def test_external_data_in_an_attribute_is_never_looked_for_elsewhere(make_model, tmp_path, monkeypatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "secret.bin").write_bytes(np.float32([41]).tobytes())
+    model = make_model([make_node("Both", ["x"], ["y"], domain="own")], (1,))
+    value = helper.make_tensor("v", TensorProto.FLOAT, [1], [0.0])
+    value.ClearField("float_data")
+    value.data_location = TensorProto.EXTERNAL
+    value.external_data.add(key="location", value="secret.bin")
+    body = [make_node("Constant", [], ["c"], value=value), make_node("Add", ["a", "c"], ["b"])]
+    model.functions.append(helper.make_function("own", "Both", ["a"], ["b"], body, [helper.make_opsetid("", 17)]))
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(ModelError):
+        load_twin(tmp_path / "m.onnx")
+
+
 def test_a_cycle_is_refused(make_model) -> None:
     nodes = [make_node("Add", ["x", "b"], ["a"]), make_node("Relu", ["a"], ["b"]), make_node("Neg", ["b"], ["y"])]
     with pytest.raises(ModelError, match="before any node has written it"):

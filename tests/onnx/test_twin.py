@@ -323,3 +323,140 @@ def test_an_unnamed_output_is_not_mistaken_for_an_input_that_is_left_out(make_mo
     x = torch.tensor([[0.5, 0.2, 0.9]])
     for _ in range(2):
         assert twin(x).tolist() == [[1.0, 0.0]]
+
+
+DATA = [[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 4.0], [1.0, 0.0, 2.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [make_node("NonZero", ["x"], ["found"]), make_node("Shape", ["found"], ["n"], start=1)],
+        [
+            make_node("Greater", ["x", "half"], ["large"]),
+            make_node("Reshape", ["large", "minus"], ["flat"]),
+            make_node("Compress", ["x", "flat"], ["found"]),
+            make_node("Relu", ["found"], ["again"]),
+            make_node("Size", ["again"], ["n"]),
+        ],
+        [
+            make_node("ReduceMax", ["x"], ["most"], keepdims=0),
+            make_node("Cast", ["most"], ["whole"], to=TensorProto.INT64),
+            make_node("Reshape", ["whole", "minus"], ["end"]),
+            make_node("Slice", ["x", "zero", "end", "one"], ["found"]),
+            make_node("Shape", ["found"], ["n"], start=1),
+        ],
+    ],
+    ids=["nonzero", "compress", "slice"],
+)
+def test_a_shape_that_comes_from_data_is_no_part_of_a_plan(make_model, onnx_runtime, nodes) -> None:
+    tail = [make_node("Cast", ["n"], ["f"], to=TensorProto.FLOAT), make_node("Mul", ["x", "f"], ["y"])]
+    constants = {
+        "half": np.float32(0.5),
+        "minus": np.array([-1]),
+        "zero": np.array([0]),
+        "one": np.array([1]),
+    }
+    model = make_model([*nodes, *tail], (1, 4), constants=constants)
+    twin = load_twin(model)
+    for row in [*DATA, DATA[0]]:
+        x = torch.tensor([row])
+        assert twin(x).tolist() == onnx_runtime(model, x).tolist()
+
+
+def test_branches_of_other_shapes_follow_the_data(make_model, onnx_runtime) -> None:
+    def side(name: str, nodes: list) -> object:
+        return helper.make_graph(nodes, name, [], [helper.make_tensor_value_info("r", TensorProto.FLOAT, None)])
+
+    nodes = [
+        make_node("ReduceSum", ["x"], ["s"], keepdims=0),
+        make_node("Greater", ["s", "zero"], ["c"]),
+        make_node(
+            "If",
+            ["c"],
+            ["b"],
+            then_branch=side("yes", [make_node("Neg", ["x"], ["r"])]),
+            else_branch=side("no", [make_node("Concat", ["x", "x"], ["r"], axis=0)]),
+        ),
+        make_node("Shape", ["b"], ["n"], end=1),
+        make_node("Cast", ["n"], ["f"], to=TensorProto.FLOAT),
+        make_node("Mul", ["b", "f"], ["y"]),
+    ]
+    model = make_model(nodes, (2, 3), constants={"zero": np.float32(0)})
+    twin = load_twin(model)
+    for sign in (1.0, -1.0, 1.0):
+        x = torch.full((2, 3), sign)
+        assert twin(x).tolist() == onnx_runtime(model, x).tolist()
+
+
+def test_a_plan_that_fails_is_made_again(make_model) -> None:
+    model = make_model([make_node("Gather", ["x", "i"], ["y"])], (3,), constants={"i": np.array([2])})
+    twin = load_twin(model)
+    assert twin(torch.ones(3)).tolist() == [1.0]
+    (plan,) = twin._program._plans.values()
+    (name,) = kernels(plan)
+
+    def broken(*arguments: object) -> None:
+        raise IndexError("out of range")
+
+    plan.__globals__[name] = broken
+    assert twin(torch.ones(3)).tolist() == [1.0]
+
+
+def test_a_weight_inside_of_a_branch_hides_none_outside(make_model, onnx_runtime) -> None:
+    inner = helper.make_graph(
+        [make_node("Mul", ["x", "w"], ["r"])],
+        "b",
+        [],
+        [helper.make_tensor_value_info("r", TensorProto.FLOAT, None)],
+        [helper.make_tensor("w", TensorProto.FLOAT, [3], [2.0, 2.0, 2.0])],
+    )
+    nodes = [
+        make_node("If", ["c"], ["b"], name="if", then_branch=inner, else_branch=inner),
+        make_node("Mul", ["b", "if/then_branch/w"], ["y"]),
+    ]
+    constants = {"c": np.array(True), "if/then_branch/w": np.full(3, 10, np.float32)}
+    model = make_model(nodes, (3,), constants=constants)
+    x = torch.ones(3)
+    assert load_twin(model)(x).tolist() == onnx_runtime(model, x).tolist() == [20.0] * 3
+
+
+def test_the_head_of_a_quantised_operator_is_stripped_as_well(make_model) -> None:
+    nodes = [
+        make_node("QuantizeLinear", ["x", "fine", "zero"], ["q"]),
+        make_node(
+            "QLinearSoftmax", ["q", "fine", "zero", "share", "zero"], ["p"], domain="com.microsoft", axis=-1, opset=17
+        ),
+        make_node("DequantizeLinear", ["p", "share", "zero"], ["y"]),
+    ]
+    constants = {"fine": np.float32(0.5), "zero": np.uint8(0), "share": np.float32(1 / 256)}
+    model = make_model(nodes, (1, 3), constants=constants)
+    twin = load_twin(model)
+    assert (twin.head, twin.stripped, inspect_graph(model).head) == ("softmax", True, "softmax")
+    assert twin(torch.tensor([[1.0, 7.0, 3.0]])).tolist() == [[1.0, 7.0, 3.0]]
+
+
+def test_a_clip_behind_a_head_goes_with_it(make_model) -> None:
+    tail = [make_node("Softmax", ["logits"], ["p"]), make_node("Clip", ["p", "low", "high"], ["y"])]
+    model = classifier(make_model, *tail, constants={"low": np.float32(0), "high": np.float32(1)})
+    x = torch.randn(2, 4)
+    torch.testing.assert_close(load_twin(model)(x), 9 * (x @ torch.tensor(WEIGHT)) / 9)
+
+
+def test_what_is_behind_a_cast_to_whole_numbers_is_no_head(make_model) -> None:
+    tail = [
+        make_node("Sigmoid", ["logits"], ["p"]),
+        make_node("Cast", ["p"], ["i"], to=TensorProto.INT64),
+        make_node("Cast", ["i"], ["y"], to=TensorProto.FLOAT),
+    ]
+    model = classifier(make_model, *tail)
+    twin = load_twin(model)
+    assert (twin.head, inspect_graph(model).head) == ("logits", "logits")
+    assert not twin(torch.randn(2, 4)).any()
+
+
+def test_texts_and_indices_are_no_parameters(make_model) -> None:
+    model = classifier(make_model, make_node("Relu", ["logits"], ["y"]))
+    model.graph.initializer.append(helper.make_tensor("names", TensorProto.STRING, [2], [b"a", b"b"]))
+    model.graph.initializer.append(helper.make_tensor("indices", TensorProto.INT32, [5], [0, 1, 2, 3, 4]))
+    assert inspect_graph(model).parameters == WEIGHT.size
