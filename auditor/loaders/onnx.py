@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,22 +11,24 @@ import torch
 from auditor.errors import ModelError, UsageError
 from auditor.loaders.onnx_classes import class_names
 from auditor.loaders.onnx_constants import Constants, read_constants
-from auditor.loaders.onnx_files import digest, model_files
+from auditor.loaders.onnx_files import digest, may_not_end, model_files
 from auditor.loaders.onnx_signature import choose_input, choose_output, ports, without_zipmap
 from auditor.onnx import inspect_graph, load_twin
 from auditor.onnx.files import read_model
-from auditor.onnx.registry import StepFunction
-from auditor.target import notices
+from auditor.onnx.registry import StepFunction, UnsupportedOperator
+from auditor.target import limits, notices
 from auditor.target.base import Target
 from auditor.target.metadata import fill
 from auditor.target.runtime import Runtime, full_precision, open_session
 
 if TYPE_CHECKING:
-    import onnx
     from onnxruntime import InferenceSession
 
+    from auditor.check import Finding
     from auditor.onnx import GraphInfo, Twin
     from auditor.target.base import ModelOptions, Network
+
+_RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 
 
 def load(path: str, options: ModelOptions, device: torch.device) -> Target | None:
@@ -59,7 +62,8 @@ def _load(file: Path, source: str, options: ModelOptions, device: torch.device) 
         port, further = choose_input(session, options)
         constants, arrays = read_constants(options, port, further)
         output, others = choose_output(session, options)
-        runtime = Runtime(session, port.name, output, device, constants)
+        limit = limits.SECONDS if may_not_end(model) else None
+        runtime = Runtime(session, port.name, output, device, constants, limit)
     except (ModelError, UsageError) as error:
         raise type(error)(f"{source}: {error}") from error
     target = Target(
@@ -84,7 +88,15 @@ def _load(file: Path, source: str, options: ModelOptions, device: torch.device) 
         target.findings.append(notices.output_chosen(output, others))
     if device.type != runtime.device.type:
         target.findings.append(notices.runtime_elsewhere(str(device), session.get_providers()))
-    _add_twin(target, rewritten or file, port.name, output, constants)
+    try:
+        with _in_time(limit):
+            twin = load_twin(rewritten or file, output=output).to(target.device)
+    except Exception as error:  # whatever a graph does to the executor, black-box attacks can go on
+        target.findings.append(_no_twin(error, info))
+        return target
+    target.twin, target.gradients = _casting(twin, port.name, target.input_dtype, constants, limit), "twin"
+    target.ending, target.stripped = twin.head, twin.stripped
+    target.details = {**target.details, "trainable": sum(weight.numel() for weight in twin.parameters())}
     return target
 
 
@@ -102,20 +114,23 @@ def _fitting(names: tuple[str, ...] | None, session: InferenceSession, output: s
     return names if names is None or not isinstance(scores, int) or scores == len(names) else None
 
 
-def _add_twin(target: Target, source: Path | onnx.ModelProto, name: str, output: str, constants: Constants) -> None:
-    try:
-        twin = load_twin(source, output=output).to(target.device)
-    except Exception as error:  # whatever a graph does to the executor, black-box attacks can go on
-        reason = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}."
-        remedy = notices.MORE_QUERIES if isinstance(error, StepFunction) else notices.REGISTER
-        target.findings.append(notices.no_twin(reason, remedy))
-        return
-    target.twin, target.gradients = _casting(twin, name, target.input_dtype, constants), "twin"
-    target.ending, target.stripped = twin.head, twin.stripped
+def _no_twin(error: Exception, info: GraphInfo) -> Finding:
+    """Why there is no twin; the remedy follows the cause."""
+    reason = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}."
+    if isinstance(error, StepFunction):
+        return notices.no_twin(reason, notices.MORE_QUERIES)
+    if isinstance(error, UnsupportedOperator) and _RANDOM.isdisjoint(info.operators):
+        return notices.no_twin(reason, notices.REGISTER)
+    return notices.no_twin(reason, notices.remedy(error))
 
 
-def _casting(twin: Twin, name: str, dtype: torch.dtype, constants: Constants) -> Network:
-    """The twin with samples at its input `name` of type `dtype`, and constants at the others.
+def _in_time(limit: float | None) -> AbstractContextManager[object]:
+    """Where a twin runs: graphs that might not end must within `limit` seconds."""
+    return nullcontext() if limit is None else limits.Deadline(limit)
+
+
+def _casting(twin: Twin, name: str, dtype: torch.dtype, constants: Constants, limit: float | None) -> Network:
+    """The twin with samples at its input `name` of type `dtype`, constants at the others, and `limit` seconds a pass.
 
     One that takes integers gets whole numbers as floats, which have gradients.
     """
@@ -124,7 +139,7 @@ def _casting(twin: Twin, name: str, dtype: torch.dtype, constants: Constants) ->
     def run(x: torch.Tensor) -> torch.Tensor:
         values = {**constants(x), name: x.to(dtype)}
         first = values.pop(twin.input_name)
-        with full_precision():
+        with full_precision(), _in_time(limit):
             answer: torch.Tensor = twin(first, **values)
         return answer
 

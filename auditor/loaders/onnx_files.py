@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def model_files(path: Path, model: onnx.ModelProto) -> list[Path]:
         model: what it holds, read without its external data.
 
     Raises:
-        ModelError: a data file is missing, too short, or lies outside the model's folder.
+        ModelError: a data file is missing, too short, a symbolic link, or lies outside the model's folder.
     """
     folder = path.parent.resolve()
     needed: dict[Path, int] = {}
@@ -29,11 +30,16 @@ def model_files(path: Path, model: onnx.ModelProto) -> list[Path]:
             continue
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
-        file = (folder / location).resolve()
-        # Resolved, so that neither `..` nor a symbolic link can name a file that the user did not hand over.
+        file = Path(os.path.normpath(folder / location))
+        # Neither `..` nor a link may name a file that the user did not hand over.
         if not location or not file.is_relative_to(folder):
             raise ModelError(
                 f"{path} keeps the weights {tensor.name!r} in {location!r}, outside its own folder; it is not loaded."
+            )
+        if file.resolve() != file:
+            raise ModelError(
+                f"{path} keeps the weights {tensor.name!r} in {location!r}, which is a symbolic link; "
+                "put the file itself in the model's folder."
             )
         needed[file] = max(needed.get(file, 0), _end(entries, path))
     for file, end in needed.items():
@@ -52,6 +58,12 @@ def digest(files: list[Path]) -> str:
             while block := stream.read(1 << 20):
                 sha256.update(block)
     return sha256.hexdigest()
+
+
+def may_not_end(model: onnx.ModelProto) -> bool:
+    """Whether a Loop is in the graph, in its branches or in its functions."""
+    # A function holds its nodes as a graph does.
+    return any(node.op_type == "Loop" for owner in (model.graph, *model.functions) for node in all_nodes(owner))
 
 
 def _end(entries: dict[str, str], path: Path) -> int:

@@ -12,8 +12,8 @@ from auditor.errors import ModelError
 def read_model(source: Path | str | onnx.ModelProto, *, weights: bool = True) -> onnx.ModelProto:
     """The model of a file (or the one given), with its external data unless `weights` is False.
 
-    External data must lie inside the model's own folder: onnx refuses absolute paths, `..` and symbolic
-    links, and we pass that on as a sentence. Raises ModelError for whatever cannot be read.
+    External data must lie inside the model's own folder: onnx refuses absolute paths, `..` and links,
+    and we pass that on as a sentence. Raises ModelError for whatever cannot be read.
     """
     if isinstance(source, onnx.ModelProto):
         return _checked(source, "the given model")
@@ -34,8 +34,8 @@ def read_model(source: Path | str | onnx.ModelProto, *, weights: bool = True) ->
             onnx.load_external_data_for_model(model, str(path.parent))
         except Exception as error:  # missing, cut short, or pointing out of the folder
             raise ModelError(
-                f"The external data of {path} cannot be used: {error}. "
-                "Keep the data files beside the model, in the same folder."
+                f"The external data of {path} cannot be used: {str(error).rstrip('.')}. "
+                "Keep the data files themselves, no links, beside the model in the same folder."
             ) from error
     return model
 

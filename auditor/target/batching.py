@@ -6,6 +6,7 @@ with fewer rows, or mixes rows; so whoever wraps a network probes it first, agai
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -13,11 +14,14 @@ import torch
 from torch import Tensor
 
 from auditor.errors import ModelError
+from auditor.target.limits import TooLong
 
 if TYPE_CHECKING:
     from auditor.target.base import Network
 
 Way: TypeAlias = Literal["native", "vmap", "loop"]
+
+_LARGEST = 64  # batch that is tried of a network that does not take single rows
 
 
 def as_rows(raw: Tensor, n: int) -> Tensor:
@@ -92,26 +96,57 @@ def choose(
     Raises:
         ModelError: the network does not run on such inputs in the size it declares.
     """
-    size = size or 1
+    declared, size = size, size or 1
     loop = Loop(network, size)
     # One row more than the declared size, or a graph with a baked batch would pass as one that takes any.
     x = x[torch.arange(max(len(x), size + 1), device=x.device) % len(x)]
     with torch.no_grad():
-        alone = loop(x)
+        alone = loop(x) if declared is not None else _one_by_one(loop, x)
         if _agrees(network, x, alone, tolerance):
             return network, "native"
+        if not _agrees(loop, x, alone, tolerance):
+            # Answers at random differ whatever the batch: that they do says nothing about it, their shape does.
+            tolerance = math.inf
+            if _agrees(network, x, alone, tolerance):
+                return network, "native"
         mapped = Mapped(network, size)
         if mappable and _agrees(mapped, x, alone, tolerance):
             return mapped, "vmap"
     return loop, "loop"
 
 
-def _agrees(network: Network, x: Tensor, expected: Tensor, tolerance: float) -> bool:
+def _one_by_one(loop: Loop, x: Tensor) -> Tensor:
+    """Answers to single rows; a network that declares any batch size and takes one alone is told so."""
     try:
-        rows = as_rows(network(x), len(x))
+        return loop(x)
+    except (TooLong, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever a network that was not made for this batch raises
+        size = next((size for size in range(2, _LARGEST + 1) if _takes(loop.network, x, size)), None)
+        if size is None or _takes(loop.network, x, 2 * size + 1):
+            raise
+        raise ModelError(
+            f"The model declares any batch size, and takes batches of {size} only; export it with a free batch "
+            f"dimension, or write the {size} into the shape of its input, and it is asked in groups of that size."
+        ) from error
+
+
+def _takes(network: Network, x: Tensor, size: int) -> bool:
+    return _rows(network, x[torch.arange(size, device=x.device) % len(x)]) is not None
+
+
+def _rows(network: Network, x: Tensor) -> Tensor | None:
+    try:
+        return as_rows(network(x), len(x))
     except Exception:  # whatever a network that was not made for this batch raises
+        return None
+
+
+def _agrees(network: Network, x: Tensor, expected: Tensor, tolerance: float) -> bool:
+    rows = _rows(network, x)
+    if rows is None or rows.shape != expected.shape:
         return False
-    if rows.shape != expected.shape:
-        return False
+    if tolerance == math.inf:
+        return True
     spread = float((expected.amax() - expected.amin()).nan_to_num(0.0, 0.0, 0.0))
     return torch.allclose(rows, expected, rtol=tolerance, atol=tolerance * spread + 1e-6, equal_nan=True)

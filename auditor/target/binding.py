@@ -133,7 +133,7 @@ def _settle_batching(target: Target, inputs: Tensor, pair: Tensor, negatives: Te
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
-            target.drop_twin(notices.no_twin(_first_line(error)))
+            target.drop_twin(notices.no_twin(_first_line(error), notices.remedy(error)))
     return rows
 
 

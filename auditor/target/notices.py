@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from auditor.check import Finding, Severity
 from auditor.target.layout import shape_text
 
@@ -17,10 +19,22 @@ REGISTER = (
     "Audit the PyTorch model that the file was exported from as well, or register the operator (auditor.onnx.operator)."
 )
 
+EXPORT_AGAIN = (
+    "Export the model again without what is named here, or audit the PyTorch model that it was exported from as well."
+)
+
+MORE_MEMORY = "Use a machine with more memory, or export a model that needs less."
+
 MORE_QUERIES = "Nothing is wrong with the file. --suite thorough gives attacks that only ask more queries."
 
 
-def no_twin(reason: str, remedy: str = REGISTER) -> Finding:
+def remedy(error: Exception) -> str:
+    """What helps where a twin could not be made, or did not run."""
+    short = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+    return MORE_MEMORY if short else EXPORT_AGAIN
+
+
+def no_twin(reason: str, remedy: str = EXPORT_AGAIN) -> Finding:
     """The graph has no differentiable form."""
     return Finding(
         code=TWIN,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import torch  # before onnxruntime, which then finds torch's CUDA libraries
 
@@ -14,7 +16,9 @@ import onnxruntime as ort
 from torch.utils.dlpack import from_dlpack
 
 from auditor.errors import ModelError, UsageError
+from auditor.target.limits import too_long
 
+T = TypeVar("T")
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -36,6 +40,7 @@ _UNKNOWN_OPERATOR = re.compile(
     r"No Op registered for (\S+)|error: ([\w.:-]+)\(-?\d+\) is not a registered|an implementation for (\w+)\("
 )
 _UNKNOWN_OPSET = re.compile(r"Opset (\d+) is under development.*official support for domain \S+ is till opset (\d+)")
+_FAILED_NODE = re.compile(r"Non-zero status code returned while running (\w+) node\. Name:'([^']*)' Status Message: ")
 _SOURCE_PLACE = re.compile(r"/\S+\.(?:h|cc):\d+ \S+.*?\) (?=\S)")
 
 
@@ -111,6 +116,7 @@ class Runtime:
 
     Args:
         others: what the session's further inputs get beside a batch, by name.
+        limit: seconds after which a pass is stopped; None for graphs that cannot but end.
     """
 
     def __init__(
@@ -120,8 +126,9 @@ class Runtime:
         output_name: str,
         device: torch.device,
         others: Callable[[torch.Tensor], Mapping[str, torch.Tensor]] = _nothing,
+        limit: float | None = None,
     ) -> None:
-        self._session = session
+        self._session, self._limit = session, limit
         self._others = others
         self._input, self._output = input_name, output_name
         self.dtype = input_dtype(session, input_name)
@@ -132,11 +139,13 @@ class Runtime:
         """Raw outputs for `x`, without a graph.
 
         Raises:
-            ModelError: ONNX Runtime does not run on such inputs.
+            ModelError: ONNX Runtime does not run on such inputs, or not within the limit.
         """
         value = self._cast(x.detach()).to(self.device).contiguous()
         try:
             raw = self._run(value)
+        except ModelError:
+            raise
         except Exception as error:  # its classes share no base but Exception
             shape = "x".join(map(str, x.shape))
             raise ModelError(f"ONNX Runtime does not run on inputs of shape {shape}: {_sentence(error)}") from error
@@ -146,7 +155,8 @@ class Runtime:
         values = {self._input: value, **self._others(value)}
         if self.device.type == "cpu" and all(v.dtype is not torch.bfloat16 for v in values.values()):
             # Shares its memory with numpy as well, and costs a fifth of a binding: much where a batch is a loop.
-            return torch.from_numpy(self._session.run([self._output], {k: v.numpy() for k, v in values.items()})[0])
+            feeds = {name: given.numpy() for name, given in values.items()}
+            return torch.from_numpy(self._limited(lambda how: self._session.run([self._output], feeds, how))[0])
         binding = self._session.io_binding()
         for name, given in values.items():
             binding.bind_ortvalue_input(name, ort.OrtValue.from_dlpack(given))
@@ -154,15 +164,38 @@ class Runtime:
         if self.device.type == "cuda":
             # The session computes on a stream of its own and does not wait for torch's.
             torch.cuda.current_stream(self.device).synchronize()
-        self._session.run_with_iobinding(binding)
+        self._limited(lambda how: self._session.run_with_iobinding(binding, how))
         # Cloned, since the memory belongs to the session, which may go before the answer does.
         return from_dlpack(binding.get_outputs()[0]).clone()
+
+    def _limited(self, run: Callable[[ort.RunOptions | None], T]) -> T:
+        return run(None) if self._limit is None else _stoppable(run, self._limit)
 
     def _cast(self, x: torch.Tensor) -> torch.Tensor:
         if not self.dtype.is_floating_point and x.is_floating_point():
             bounds = torch.iinfo(self.dtype)
             x = x.round().clamp(bounds.min, bounds.max)
         return x.to(self.dtype)
+
+
+def _stoppable(run: Callable[[ort.RunOptions], T], seconds: float) -> T:
+    """What `run` returns, which runs a session with the options that it is given; Ctrl-C and `seconds` stop it.
+
+    A session never looks at signals. So it runs in a thread of its own, and is told to end between two nodes.
+
+    Raises:
+        TooLong: it took longer.
+    """
+    options = ort.RunOptions()
+    options.log_severity_level = 4
+    with ThreadPoolExecutor(1) as worker:
+        running = worker.submit(run, options)
+        try:
+            return running.result(seconds)
+        except TimeoutError:
+            raise too_long(seconds) from None
+        finally:
+            options.terminate = True
 
 
 def input_dtype(session: ort.InferenceSession, name: str) -> torch.dtype:
@@ -190,5 +223,11 @@ def _sentence(error: Exception) -> str:
         )
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
     text = re.sub(r"^Load model from .*? failed: ?", "", text)
+    text = _FAILED_NODE.sub(_failed_node, text)
     text = _SOURCE_PLACE.sub("", text).strip().rstrip(".")
     return (text[:400] + " …" if len(text) > 400 else text) + "."
+
+
+def _failed_node(match: re.Match[str]) -> str:
+    operator, name = match.groups()
+    return f"its {operator} node {name!r} fails: " if name else f"a {operator} node without a name fails: "

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from auditor.check import Severity
 from auditor.errors import AuditorError, DataError, ModelError, UsageError
 from auditor.loaders import auditor_load_model
+from auditor.onnx import load_twin
 from auditor.target.agreement import agreement
 from auditor.target.base import ModelOptions, Target
 from auditor.target.binding import bind_to
@@ -412,14 +413,29 @@ def test_weights_in_a_file_beside_are_read_and_part_of_the_digest(tmp_path: Path
     assert target.details["files"] == ["m.onnx", "weights.bin"]
 
 
-@pytest.mark.parametrize("location", ["../secret.bin", "/etc/passwd", "link.bin", ""])
+@pytest.mark.parametrize("location", ["../secret.bin", "/etc/passwd", ""])
 def test_weights_outside_the_models_folder_are_refused(tmp_path: Path, location: str) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     (tmp_path / "secret.bin").write_bytes(bytes(1000))
-    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
     with pytest.raises(ModelError, match="outside its own folder"):
         load(external(folder / "m.onnx", location))
+
+
+@pytest.mark.parametrize("goal", ["model/weights.bin", "secret.bin"])
+def test_weights_behind_a_symbolic_link_are_refused_by_the_loader_as_by_the_twin(tmp_path: Path, goal: str) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    path = external(folder / "m.onnx")
+    (tmp_path / "secret.bin").write_bytes((folder / "weights.bin").read_bytes())
+    (folder / "link.bin").symlink_to(tmp_path / goal)
+    (folder / "within").symlink_to(folder, target_is_directory=True)
+    for location in ("link.bin", "within/weights.bin"):
+        external(path, location)
+        with pytest.raises(ModelError, match="is a symbolic link; put the file itself"):
+            load(path)
+        with pytest.raises(ModelError, match=r"cannot be used: .*[^.]\. Keep the data files themselves"):
+            load_twin(path)
 
 
 def test_weights_that_are_missing_or_cut_short_are_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from auditor.errors import ModelError
 from auditor.target.batching import Loop, Mapped, as_rows, choose
+from auditor.target.limits import TooLong
 
 WEIGHT = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))
 X = torch.rand(5, 2, 4, generator=torch.Generator().manual_seed(1))
@@ -97,3 +98,36 @@ def test_outputs_with_axes_of_size_one_are_rows(shape: tuple[int, ...], n: int, 
 def test_outputs_that_are_no_row_of_scores_each_are_refused(shape: tuple[int, ...], n: int) -> None:
     with pytest.raises(ModelError, match="answered"):
         as_rows(torch.zeros(shape), n)
+
+
+def test_answers_at_random_are_not_taken_for_a_baked_batch() -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    def noisy(network):  # type: ignore[no-untyped-def]
+        return lambda x: network(x) + torch.randn(len(x), 3, generator=generator)
+
+    assert choose(noisy(any_batch), X[:2], None, mappable=False)[1] == "native"
+    assert choose(noisy(only(1)), X[:2], 1, mappable=False)[1] == "loop"
+
+
+def test_a_batch_baked_behind_a_free_dimension_is_told_with_its_size() -> None:
+    with pytest.raises(ModelError, match=r"declares any batch size, and takes batches of 3 only; export it with"):
+        choose(only(3), X[:2], None, mappable=True)
+
+
+def test_a_network_that_takes_every_batch_but_one_keeps_its_own_words() -> None:
+    normalisation = torch.nn.BatchNorm1d(8).train()
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        choose(lambda x: normalisation(x.flatten(1)), X[:2], None, mappable=True)
+
+
+def test_a_pass_that_was_stopped_is_not_tried_with_other_batches() -> None:
+    calls = []
+
+    def endless(x: Tensor) -> Tensor:
+        calls.append(len(x))
+        raise TooLong("too long")
+
+    with pytest.raises(TooLong):
+        choose(endless, X[:2], None, mappable=True)
+    assert calls == [1]

@@ -80,9 +80,17 @@ def test_a_failure_inside_the_graph_names_the_node_and_no_source_file(tmp_path: 
     nodes = [helper.make_node("Reshape", ["x", "to"], ["y"], name="baked")]
     io = {"x": (TensorProto.FLOAT, (None, 1, 4, 4))}, {"y": (TensorProto.FLOAT, None)}
     network = runtime(write(tmp_path / "m.onnx", nodes, *io, {"to": np.array([3, 7])}))
-    with pytest.raises(ModelError, match=r"Reshape node. Name:'baked'") as caught:
+    with pytest.raises(ModelError, match=r"its Reshape node 'baked' fails: ") as caught:
         network(X)
     assert ".h:" not in str(caught.value)
+
+
+def test_a_node_without_a_name_is_called_so(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Reshape", ["x", "to"], ["y"])]
+    io = {"x": (TensorProto.FLOAT, (None, 1, 4, 4))}, {"y": (TensorProto.FLOAT, None)}
+    network = runtime(write(tmp_path / "m.onnx", nodes, *io, {"to": np.array([3, 7])}))
+    with pytest.raises(ModelError, match="a Reshape node without a name fails: "):
+        network(X)
 
 
 @pytest.mark.parametrize(("domain", "domains"), [("", {}), ("my.ops", {"my.ops": 1})])
