@@ -12,7 +12,7 @@ from auditor.errors import ModelError, UsageError
 from auditor.loaders.onnx_classes import class_names
 from auditor.loaders.onnx_constants import Constants, read_constants
 from auditor.loaders.onnx_files import digest, may_not_end, model_files
-from auditor.loaders.onnx_signature import choose_input, choose_output, ports, without_zipmap
+from auditor.loaders.onnx_signature import choose_input, choose_output, ports, refuse_empty, without_zipmap
 from auditor.onnx import inspect_graph, load_twin
 from auditor.onnx.files import read_model
 from auditor.onnx.registry import StepFunction, UnsupportedOperator
@@ -60,6 +60,7 @@ def _load(file: Path, source: str, options: ModelOptions, device: torch.device) 
     try:
         session = open_session(rewritten.SerializeToString() if rewritten else file, device, options.providers)
         port, further = choose_input(session, options)
+        refuse_empty(model, port.name)
         constants, arrays = read_constants(options, port, further)
         output, others = choose_output(session, options)
         limit = limits.SECONDS if may_not_end(model) else None

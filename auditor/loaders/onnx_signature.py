@@ -69,6 +69,20 @@ def choose_input(session: onnxruntime.InferenceSession, options: ModelOptions) -
     return candidates[0], [port for port in inputs if port is not candidates[0]]
 
 
+def refuse_empty(model: onnx.ModelProto, name: str) -> None:
+    """Raise ModelError where the input `name` declares an axis that no sample has; -1 stands for any size.
+
+    ONNX Runtime's own words for shapes do not tell the two apart.
+    """
+    value = next((value for value in model.graph.input if value.name == name), onnx.ValueInfoProto())
+    sizes = [axis.dim_value for axis in value.type.tensor_type.shape.dim if axis.HasField("dim_value")]
+    if wrong := [size for size in sizes if size == 0 or size < -1]:
+        raise ModelError(
+            f"The model's input {name!r} declares an axis of size {wrong[0]}, which no sample has; "
+            "export it again, or write the true size, or a name where any fits, into the shape of its input."
+        )
+
+
 def choose_output(session: onnxruntime.InferenceSession, options: ModelOptions) -> tuple[str, list[str]]:
     """The output with the scores, and the names of others that could be meant.
 

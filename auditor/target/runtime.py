@@ -41,6 +41,7 @@ _UNKNOWN_OPERATOR = re.compile(
 )
 _UNKNOWN_OPSET = re.compile(r"Opset (\d+) is under development.*official support for domain \S+ is till opset (\d+)")
 _FAILED_NODE = re.compile(r"Non-zero status code returned while running (\w+) node\. Name:'([^']*)' Status Message: ")
+_UNNAMED = re.compile(r"Node \(\) Op \((\w+)\)")
 _SOURCE_PLACE = re.compile(r"/\S+\.(?:h|cc):\d+ \S+.*?\) (?=\S)")
 
 
@@ -223,7 +224,7 @@ def _sentence(error: Exception) -> str:
         )
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
     text = re.sub(r"^Load model from .*? failed: ?", "", text)
-    text = _FAILED_NODE.sub(_failed_node, text)
+    text = _UNNAMED.sub(r"a \1 node without a name:", _FAILED_NODE.sub(_failed_node, text))
     text = _SOURCE_PLACE.sub("", text).strip().rstrip(".")
     return (text[:400] + " …" if len(text) > 400 else text) + "."
 

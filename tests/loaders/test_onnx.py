@@ -19,6 +19,8 @@ from auditor.check import Severity
 from auditor.errors import AuditorError, DataError, ModelError, UsageError
 from auditor.loaders import auditor_load_model
 from auditor.onnx import load_twin
+from auditor.onnx.registry import _REGISTRY
+from auditor.target import notices
 from auditor.target.agreement import agreement
 from auditor.target.base import ModelOptions, Target
 from auditor.target.binding import bind_to
@@ -333,6 +335,29 @@ def test_trees_are_said_to_have_no_gradient_and_the_deployed_model_goes_on(tmp_p
         target.differentiable(X)
 
 
+def no_twin(path: Path) -> str:
+    """What is said to do about a file that has no twin."""
+    (finding,) = load(path).findings
+    assert finding.code == "AUD114"
+    return finding.remedy
+
+
+def test_the_remedy_for_a_missing_twin_follows_the_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, shape = tmp_path / "m.onnx", (FLOAT, (None, 3))
+    random = [helper.make_node("RandomNormalLike", ["x"], ["r"]), helper.make_node("Add", ["x", "r"], ["y"])]
+    write(path, random, {"x": shape}, {"y": shape})
+    assert no_twin(path).startswith("Export the model again without what is named here")
+    monkeypatch.delitem(_REGISTRY, ("", "Gemm"))
+    linear(path)
+    assert "register the operator" in no_twin(path)
+
+
+def test_a_twin_that_runs_out_of_memory_needs_more_of_it() -> None:
+    for error in (MemoryError(), torch.OutOfMemoryError(), RuntimeError("can't allocate memory: you tried 4 TB")):
+        assert "more memory" in notices.remedy(error)
+    assert "Export the model again" in notices.remedy(RuntimeError("shapes differ"))
+
+
 def test_samples_that_do_not_fit_are_told_with_both_shapes(tmp_path: Path) -> None:
     model = linear(tmp_path / "net.onnx", (None, 5, 4, 4), image=(5, 4, 4))
     with pytest.raises(DataError, match="net: Samples of shape 3x4x4 do not fit the model, which takes 5x4x4"):
@@ -343,6 +368,18 @@ def test_samples_that_fit_the_declared_shape_and_not_the_graph_are_told(tmp_path
     model = linear(tmp_path / "net.onnx", (None, None, None, None))
     with pytest.raises(ModelError, match="net: ONNX Runtime does not run on inputs of shape 1x3x4x4"):
         bound(model.path, COLOUR)
+
+
+@pytest.mark.parametrize("dims", [(0, 1, 4, 4), (None, 1, -4, 4)])
+def test_an_axis_of_a_size_that_no_sample_has_is_told_with_its_remedy(tmp_path: Path, dims: tuple[int, ...]) -> None:
+    model = linear(tmp_path / "m.onnx", dims)
+    with pytest.raises(ModelError, match=r"input 'x' declares an axis of size (0|-4), which no sample has; export it"):
+        load(model.path)
+
+
+def test_an_axis_of_size_minus_one_fits_any(tmp_path: Path) -> None:
+    model = linear(tmp_path / "m.onnx", (-1, 1, 4, 4))
+    assert_answers(bound(model.path), model.logits(X))
 
 
 @pytest.mark.parametrize("flag", ["mean", "std"])
