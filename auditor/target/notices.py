@@ -7,7 +7,9 @@ import torch
 from auditor.check import Finding, Severity
 from auditor.target.layout import shape_text
 
+RANDOM = "AUD108"
 TWIN = "AUD114"
+FINITE = "AUD117"
 SCALED = "AUD120"
 REPEATED = "AUD121"
 ROUNDED = "AUD122"

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from auditor.check import Finding, Severity
+from auditor.check import Finding
+from auditor.target.answers import AT_RANDOM, PASSES, at_random
+from auditor.target.notices import RANDOM
 from auditor_checks._answers import affordable, in_batches
-from auditor_checks._base import TrustCheck, share
+from auditor_checks._base import TrustCheck
 
 if TYPE_CHECKING:
     from auditor.engine.scene import Scene
-
-_PASSES, _DIFFERENCE = 5, 1e-4
 
 
 class Determinism(TrustCheck):
@@ -31,24 +31,12 @@ class Determinism(TrustCheck):
     Do: switch the randomness off if it is not deployed: dropout called as a function needs `training=self.training`.
     """
 
-    code: ClassVar[str] = "AUD108"
-    title: ClassVar[str] = "The model answers at random"
+    code: ClassVar[str] = RANDOM
+    title: ClassVar[str] = AT_RANDOM
 
     def inspect(self, scene: Scene) -> Iterator[Finding]:
         some = affordable(scene)
         x, y = scene.x[some], scene.y[some]
-        passes = torch.stack([in_batches(scene.target.answer, x) for _ in range(_PASSES)])
-        answers = passes.argmax(2)
-        unit = passes / (passes.norm(dim=2, keepdim=True) + 1e-10)
-        difference = max(float((unit[i] - unit[j]).norm(dim=1).max()) for i in range(_PASSES) for j in range(i))
-        correct = (answers == y).sum(1)
-        changed = int((answers != answers[0]).any(0).sum())
-        if changed == 0 and not difference > _DIFFERENCE:
-            return
-        yield self.finding(
-            Severity.INCONCLUSIVE if changed else Severity.WARN,
-            f"In {_PASSES} passes over the same samples, {share(changed, len(x))} answers changed class, the number of "
-            f"correct ones ranged from {int(correct.min())} to {int(correct.max())}, and normalised logits differed by "
-            f"up to {difference:.2g}.",
-            "Switch the randomness off if it is not deployed; no attack of this audit averages over it.",
-        )
+        passes = torch.stack([in_batches(scene.target.answer, x) for _ in range(PASSES)])
+        if (found := at_random(passes, y)) is not None:
+            yield found

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from auditor.check import Finding, Severity
+from auditor.target.answers import NOT_FINITE, not_finite
+from auditor.target.notices import FINITE
 from auditor_checks._answers import clean_logits
 from auditor_checks._base import TrustCheck, share
 
@@ -24,19 +26,13 @@ class FiniteAnswers(TrustCheck):
     Do: run the model on one sample by hand; check `--input-range`, and the precision it was exported in.
     """
 
-    code: ClassVar[str] = "AUD117"
-    title: ClassVar[str] = "The model answers with NaN or infinity"
+    code: ClassVar[str] = FINITE
+    title: ClassVar[str] = NOT_FINITE
 
     def inspect(self, scene: Scene) -> Iterator[Finding]:
         logits = clean_logits(scene)
-        useless = ~(logits < float("inf")).all(1) | (logits == -float("inf")).all(1)
-        if useless.any():
-            yield self.finding(
-                Severity.BLOCK,
-                f"On {share(int(useless.sum()), len(logits))} clean samples the answer is not finite.",
-                "Check --input-range, --mean and --std, and whether the model overflows in the precision it was "
-                "exported in.",
-            )
+        if (found := not_finite(logits)) is not None:
+            yield found
             return
         ruled_out = (logits == -float("inf")).any(1)
         if ruled_out.any():

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from auditor.check import Finding
 from auditor.target.agreement import agreement, distrust
+from auditor.target.answers import useless
 from auditor.target.notices import TWIN
-from auditor_checks._answers import affordable
+from auditor_checks._answers import affordable, clean_logits
 from auditor_checks._base import TrustCheck
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class TwinAgreement(TrustCheck):
         target = scene.target
         if target.twin is None or target.twin is target.deployed:
             return
+        if useless(clean_logits(scene)).any():
+            return  # no twin is to blame for that; FiniteAnswers says what is wrong
         measured = agreement(target, scene.x[affordable(scene)])
         if not measured.holds:
             yield distrust(measured)

@@ -15,6 +15,7 @@ from auditor.onnx.node import Node
 from auditor.onnx.registry import Kernel, Operator
 from auditor.target.base import ModelOptions
 from auditor.target.binding import bind_to
+from auditor_checks.finite import FiniteAnswers
 from auditor_checks.twin import TwinAgreement
 from tests.checks.conftest import Trained
 from tests.checks.scenes import found, scene_of, target_of
@@ -38,6 +39,15 @@ def test_a_twin_that_computes_something_else_warns(gray: Trained) -> None:
     target = target_of(gray.network, twin=lambda z: gray.network(z.clamp(max=0.9)), gradients="twin")
     (finding,) = found(TwinAgreement, scene_of(gray.network, gray.x, gray.y, target=target))
     assert finding.severity is Severity.WARN
+
+
+def test_a_twin_is_not_blamed_for_answers_that_are_no_numbers(gray: Trained) -> None:
+    def network(z: Tensor) -> Tensor:
+        return gray.network(z) * z.flatten(1).sum(1, keepdim=True).where(z[:, 0, :1, 3] > 0.5, torch.nan)
+
+    target = target_of(network, twin=lambda z: network(z) * 1.0, gradients="twin")
+    scene = scene_of(network, gray.x, gray.y, target=target)
+    assert [finding.code for finding in inspect([TwinAgreement, FiniteAnswers], scene, Stage.PREFLIGHT)] == ["AUD117"]
 
 
 def said_of_a_file_whose_relu_is(kernel: Kernel, gray: Trained, folder: Path, patch: pytest.MonkeyPatch) -> str:
