@@ -18,9 +18,13 @@ def doctor(
     data: Annotated[
         str | None, typer.Option(help="Samples to try the model with, where noise of the declared shape will not do.")
     ] = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
     input_range: options.InputRange = None,
+    channel_order: options.ChannelOrder = None,
     layout: options.Layout = None,
     input_size: options.InputSize = None,
+    classes: options.Classes = None,
     weights: options.Weights = None,
     input: options.Input = None,
     constant: options.Constant = None,
@@ -48,14 +52,25 @@ def doctor(
         if not problems:
             console.print("Nothing is wrong with the installation.")
         raise typer.Exit(4 if problems else 0)
+    from auditor.cli.doctor_file import describe
     from auditor.cli.doctor_model import examine
-    from auditor.cli.doctor_page import render
+    from auditor.cli.doctor_page import render_identity, render_trial
     from auditor.configuration import build_settings
 
     said = {name: value for name, value in ctx.params.items() if name != "model"}
     settings = build_settings(said | {"models": [model], "data": data or "noise"}, {})
-    page = examine(settings, plugins, noise=data is None)
-    render(page, console)
+    page = describe(model)
+    told = bool(page.identity)
+    if told:  # before anything of it is run, which may take long
+        render_identity(page, console)
+    try:
+        examine(page, settings, plugins, noise=data is None)
+    except KeyboardInterrupt:
+        typer.echo("auditor: stopped before the model was tried out.", err=True)
+        raise typer.Exit(130) from None
+    if not told:
+        render_identity(page, console)
+    render_trial(page, console)
     raise typer.Exit(0 if page.usable else 4)
 
 

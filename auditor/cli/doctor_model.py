@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from auditor.cli.doctor_page import Obstacle, Page
+from auditor.cli.doctor_file import ENDINGS, files
+from auditor.cli.doctor_page import SEVERITIES, Obstacle, Page
 from auditor.cli.doctor_speed import Speed, measure
 from auditor.engine.environment import choose_device
 from auditor.engine.options import model_options
 from auditor.errors import DataError, ModelError
 from auditor.formats.words import count
-from auditor.onnx import inspect_graph
 from auditor.samples.base import SampleOptions
 from auditor.target.agreement import Agreement, agreement, distrust
+from auditor.target.answers import PASSES, at_random, constant, not_finite
 from auditor.target.binding import bind_to
 
 if TYPE_CHECKING:
     from auditor.check import Finding
-    from auditor.onnx import GraphInfo, TensorInfo
     from auditor.plugins import Plugins
     from auditor.settings import Settings
     from auditor.target.base import Target
@@ -29,32 +28,36 @@ if TYPE_CHECKING:
 _SAMPLES = 8
 _NAMED = 12
 _GUESSED = (224, 224)
-_ENDINGS = {"softmax": "a softmax", "sigmoid": "a sigmoid", "log_softmax": "the logarithm of a softmax"}
 _WAYS = {
     "native": "any batch, as one (native)",
     "vmap": "any batch, all {groups} at once (torch.vmap)",
     "loop": "{size} at a time (loop)",
 }
+_CONSTANT = Obstacle(
+    "warn",
+    "The answers do not depend on the input",
+    "All samples that it was tried with, different as they are, got exactly the same answer.",
+    "If noise is no input for this model, say --data; else export it again: its weights, or what it does to its input, "
+    "are lost.",
+)
 
 
-def examine(settings: Settings, plugins: Plugins, *, noise: bool) -> Page:
-    """Look into the first model of `settings`, and try it with noise or with the first samples of its data.
+def examine(page: Page, settings: Settings, plugins: Plugins, *, noise: bool) -> None:
+    """Load the first model of `settings`, and try it with noise or with the first samples of its data.
 
     Raises:
         AuditorError: the file cannot even be read, or the flags make no sense.
     """
-    path = settings.models[0]
-    info = _inspected(path)
-    page = Page(path, _identity(info) if info else [], obstacles=_old(info) if info else [])
+    options = model_options(settings, trust=settings.trust)
     try:
-        target = plugins.load_model(path, model_options(settings, trust=settings.trust), choose_device(settings.device))
+        target = plugins.load_model(settings.models[0], options, choose_device(settings.device))
     except ModelError as error:
-        if info is None:
+        if not page.identity:
             raise
         page.obstacles.append(Obstacle("block", "The model does not load", str(error)))
-        return page
-    page.identity[:0] = _files(target)
-    if info is None:
+        return
+    page.files += files(target)
+    if not page.identity:
         page.identity += [(key.replace("_", " "), str(value)) for key, value in target.details.items()]
     with target.frozen():
         try:
@@ -62,60 +65,7 @@ def examine(settings: Settings, plugins: Plugins, *, noise: bool) -> Page:
         except (ModelError, DataError) as error:
             page.obstacles.append(Obstacle("block", "The model does not run", str(error)))
     page.obstacles += map(_obstacle, target.findings)
-    page.obstacles.sort(key=lambda obstacle: ("block", "warn", "info").index(obstacle.severity))
-    return page
-
-
-def _inspected(path: str) -> GraphInfo | None:
-    """What an ONNX file says about itself; None where this is none, or too damaged to say anything."""
-    if Path(path).suffix.lower() != ".onnx":
-        return None
-    try:
-        return inspect_graph(path)
-    except (ModelError, OSError, TypeError, ValueError):
-        return None  # loading it says what is wrong
-
-
-def _files(target: Target) -> list[tuple[str, str]]:
-    rows = [("format", target.format)]
-    if files := target.details.get("files"):
-        beside = f": {', '.join(files)}, which belong together" if len(files) > 1 else ""
-        rows.append(("size", f"{count(target.details['bytes'])} bytes{beside}"))
-    return [*rows, ("sha256", target.sha256)]
-
-
-def _identity(info: GraphInfo) -> list[tuple[str, str]]:
-    operators = ", ".join(f"{name} {number}" for name, number in info.operators.most_common())
-    return [
-        ("producer", f"{info.producer or 'not stated'}, IR version {info.ir_version}"),
-        ("opsets", ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in sorted(info.opsets.items()))),
-        ("operators", f"{count(info.operators.total())} of {count(len(info.operators), 'kind')}: {operators}"),
-        ("parameters", count(info.parameters)),
-        ("quantisation", info.quantisation),
-        *(("input", _port(tensor)) for tensor in info.inputs),
-        *(("output", _port(tensor)) for tensor in info.outputs),
-        *([("ends with", _ENDINGS[info.head])] if info.head in _ENDINGS else []),
-    ]
-
-
-def _port(tensor: TensorInfo) -> str:
-    if tensor.element_type == "UNDEFINED":
-        return f"{tensor.name}: a sequence or dictionary"
-    sizes = ", ".join("any" if size is None else str(size) for size in tensor.shape)
-    return f"{tensor.name}: {tensor.element_type.lower()} [{sizes}]"
-
-
-def _old(info: GraphInfo) -> list[Obstacle]:
-    if not 0 < info.opset < 7:
-        return []
-    return [
-        Obstacle(
-            "warn",
-            f"Opset {info.opset} is too old",
-            "Before opset 7 operators broadcast by other rules: ONNX Runtime has few of them, the twin none.",
-            "Convert it once with onnx.version_converter.convert_version(model, 17), or export it again.",
-        )
-    ]
+    page.obstacles.sort(key=lambda obstacle: SEVERITIES.index(obstacle.severity))
 
 
 def _samples(settings: Settings, plugins: Plugins, target: Target) -> Images:
@@ -144,8 +94,15 @@ def _try(page: Page, target: Target, x: Images | None) -> None:
         *_ports(target),
         ("answers", _answers(target)),
     ]
+    passes = torch.stack([target.answer(x) for _ in range(PASSES)])
+    if (found := not_finite(passes[0])) is not None:
+        target.findings.append(found)
+        return
+    target.findings += filter(None, [at_random(passes)])
+    if constant(passes[0]) and not constant(x):
+        page.obstacles.append(_CONSTANT)
     measured = agreement(target, x) if target.gradients == "twin" else None
-    page.abilities += [*_gradients(target, measured), *_batches(target)]
+    page.abilities += [*_gradients(target, measured), *_training(target), *_batches(target)]
     page.abilities += _speed(measure(target, x), target)
     page.obstacles += _baked(target)
     if measured is not None and not measured.holds:
@@ -194,8 +151,18 @@ def _gradients(target: Target, measured: Agreement | None) -> list[tuple[str, st
     if measured is None:
         own = target.gradients == "native"
         return [("gradients", "the model's own" if own else "none: attacks that only ask the model")]
-    cut = f", without {_ENDINGS.get(target.ending, 'its end')}, which would flatten them" if target.stripped else ""
+    cut = f", without {ENDINGS.get(target.ending, 'its end')}, which would flatten them" if target.stripped else ""
     return [("gradients", f"through the twin{cut}"), ("twin", measured.summary)]
+
+
+def _training(target: Target) -> list[tuple[str, str]]:
+    """What `auditor.onnx` gives beside the audit: weights to train, and floats for a quantised file."""
+    rows = []
+    if target.twin is not None and "trainable" in target.details:
+        rows.append(("trainable", f"{count(target.details['trainable'])} numbers, the parameters of the twin"))
+    if target.details.get("quantised"):
+        rows.append(("float form", "auditor.onnx.float_form makes it: the same network with float weights, to train"))
+    return rows
 
 
 def _batches(target: Target) -> list[tuple[str, str]]:
@@ -231,16 +198,24 @@ def _baked(target: Target) -> list[Obstacle]:
 
 def _speed(speed: Speed, target: Target) -> list[tuple[str, str]]:
     own = target.gradients == "native"
-    rows = [(speed.deployed, f"forward in {_runtime(target)}")]
+    rows: list[tuple[float | None, str]] = [(speed.deployed, f"forward in {_runtime(target)}")]
     if speed.twin is not None and not own:
         rows.append((speed.twin, "forward in the twin"))
     if speed.gradients is not None:
         rows.append((speed.gradients, "forward and backward" + ("" if own else " in the twin")))
-    numbers = [count(round(rate)) if rate >= 10 else f"{rate:.1f}" for rate, _ in rows]
+    else:
+        rows.append((None, "forward and backward: there are no gradients"))
+    numbers = [_rate(rate) for rate, _ in rows]
     width = max(map(len, numbers))
     lines = [f"{number:>{width}}  {what}" for number, (_, what) in zip(numbers, rows, strict=True)]
     lines.append(f"samples a second, in batches of {speed.batch}")
     return [("" if number else "passes/s", line) for number, line in enumerate(lines)]
+
+
+def _rate(rate: float | None) -> str:
+    if rate is None:
+        return "none"
+    return count(round(rate)) if rate >= 10 else f"{rate:.1f}"
 
 
 def _obstacle(finding: Finding) -> Obstacle:

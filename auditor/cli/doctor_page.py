@@ -15,12 +15,14 @@ from auditor.formats.words import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-_STYLES = {"info": "dim", "warn": "yellow", "block": "red"}
+_STYLES = {"block": "red", "inconclusive": "yellow", "warn": "yellow", "info": "dim"}
+SEVERITIES = tuple(_STYLES)
+"""The worst first."""
 
 
 @dataclass(frozen=True)
 class Obstacle:
-    """Something that stands in the way: how badly (`info`, `warn` or `block`), what, why, and what to do about it."""
+    """Something that stands in the way: how badly (one of `SEVERITIES`), what, why, and what to do about it."""
 
     severity: str
     title: str
@@ -35,6 +37,7 @@ class Page:
 
     title: str
     identity: list[tuple[str, str]] = field(default_factory=list)
+    files: list[tuple[str, str]] = field(default_factory=list)
     abilities: list[tuple[str, str]] = field(default_factory=list)
     obstacles: list[Obstacle] = field(default_factory=list)
 
@@ -44,10 +47,16 @@ class Page:
         return all(obstacle.severity != "block" for obstacle in self.obstacles)
 
 
-def render(page: Page, console: Console) -> None:
-    """Print the page. Names from files are printed as text: they cannot format or drive the terminal."""
+def render_identity(page: Page, console: Console) -> None:
+    """Print what the model is. Names from files are printed as text: they cannot format or drive the terminal."""
     console.print(Text(printable(page.title), style="bold"))
     console.print(_facts(page.identity))
+
+
+def render_trial(page: Page, console: Console) -> None:
+    """Print, below what the model is, what loading and trying it showed."""
+    if page.files:
+        console.print(_facts(page.files))
     if page.abilities:
         console.print(Text("\nWhat auditor does with it", style="bold"))
         console.print(_facts(page.abilities))

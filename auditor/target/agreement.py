@@ -88,8 +88,8 @@ class Agreement:
     def summary(self) -> str:
         """In one sentence, without a full stop."""
         verdict = "agrees" if self.holds else "DISAGREES"
-        share = self.max_abs_diff / self.scale
-        text = f"{verdict} on {self.n} samples: logits {share:.1e} of their range apart"
+        apart = f"{self.max_abs_diff / self.scale:.1e} of their range apart" if self.max_abs_diff else "the same"
+        text = f"{verdict} on {self.n} samples: logits {apart}"
         if self.label_flips or self.rank_flips:
             text += f", {self.label_flips} labels and {self.rank_flips} rankings differ"
         return text if self.slopes is None else f"{text}; {self.slopes.summary}"

@@ -70,6 +70,6 @@ def _right(correct: Tensor) -> str:
     return f", the number of correct ones ranged from {int(correct.min())} to {int(correct.max())}"
 
 
-def constant(logits: Logits) -> bool:
-    """Whether all of several samples get the very same answer."""
-    return len(logits) > 1 and torch.equal(logits, logits[:1].expand_as(logits))
+def constant(rows: Tensor) -> bool:
+    """Whether several rows, answers or samples, are all the very same."""
+    return len(rows) > 1 and torch.equal(rows, rows[:1].expand_as(rows))

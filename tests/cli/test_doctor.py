@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +16,9 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
+from auditor.target import limits
 from tests.cli.conftest import Outcome
-from tests.target.onnx_files import linear, write
+from tests.target.onnx_files import linear, looping, write
 
 FLOAT, INT64, STRING = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING
 Auditor = Callable[..., Outcome]
@@ -51,6 +57,7 @@ def test_a_model_is_told_from_what_it_is_to_what_stands_in_the_way(auditor: Audi
         "answers logits: logits of 10 classes",
         "gradients through the twin",
         "twin agrees on 8 samples",
+        "trainable 160,090 numbers, the parameters of the twin",
         "ONNX Runtime: any batch, as one (native)",
         "forward in ONNX Runtime",
         "forward in the twin",
@@ -170,7 +177,7 @@ def test_an_operator_without_gradients_is_named_and_only_forward_passes_are_time
     assert "register the operator" in said
     assert "gradients none: attacks that only ask the model" in said
     assert "forward in ONNX Runtime" in said
-    assert "backward" not in said
+    assert "none forward and backward: there are no gradients" in said
 
 
 def test_an_old_opset_is_told_how_to_become_a_new_one(auditor: Auditor, tmp_path: Path) -> None:
@@ -203,3 +210,87 @@ def test_a_model_that_is_no_onnx_file_is_looked_at_too(auditor: Auditor, tmp_pat
     assert "gradients the model's own" in words(outcome)
     assert "forward in the model" in words(outcome)
     assert "twin" not in outcome.out
+
+
+def test_the_steps_of_the_pipeline_are_tried_as_they_are_said(auditor: Auditor, tmp_path: Path) -> None:
+    # The logarithm of what a pixel becomes: no number without the mean, which makes 0.9 of them 0.1.
+    nodes = [helper.make_node("Log", ["x"], ["y"])]
+    write(tmp_path / "m.onnx", nodes, {"x": (FLOAT, (None, 3))}, {"y": (FLOAT, (None, 3))})
+    x = np.full((8, 3), 0.9, np.float32) - np.linspace(0, 0.1, 24, dtype=np.float32).reshape(8, 3)
+    np.savez(tmp_path / "data.npz", x=x, y=np.arange(8) % 3)
+    refused = auditor("doctor", "m.onnx", "--data", "data.npz", "--mean", "2")
+    assert refused.code == 4
+    assert "block AUD117 The model answers with NaN or infinity On 8 of 8" in words(refused)
+    assert "of their range" not in refused.out
+    assert auditor("doctor", "m.onnx", "--data", "data.npz", "--mean", "0.5", "--std", "0.5").code == 0
+    (tmp_path / "names").write_text("a\nb\nc\n")
+    named = auditor("doctor", "m.onnx", "--data", "data.npz", "--classes", "names", "--channel-order", "rgb")
+    assert "logits of 3 classes: a, b, c" in words(named)
+
+
+def test_answers_at_random_are_not_taken_for_a_baked_batch(auditor: Auditor, tmp_path: Path) -> None:
+    nodes = [helper.make_node("RandomNormalLike", ["x"], ["r"]), helper.make_node("Add", ["x", "r"], ["y"])]
+    write(tmp_path / "m.onnx", nodes, {"x": (FLOAT, (None, 3))}, {"y": (FLOAT, (None, 3))})
+    outcome = auditor("doctor", "m.onnx")
+    assert outcome.code == 0
+    assert "inconclusive AUD108 The model answers at random In 5 passes over the same samples" in words(outcome)
+    assert "any batch, as one (native)" in words(outcome)
+    assert "batches of 1" not in words(outcome)
+
+
+def test_answers_that_do_not_depend_on_the_input_are_said(auditor: Auditor, tmp_path: Path) -> None:
+    nodes = [helper.make_node("Mul", ["x", "zero"], ["y"])]
+    constants = {"zero": np.zeros(1, np.float32)}
+    write(tmp_path / "m.onnx", nodes, {"x": (FLOAT, (None, 3))}, {"y": (FLOAT, (None, 3))}, constants)
+    said = words(auditor("doctor", "m.onnx"))
+    assert "warn The answers do not depend on the input" in said
+    assert "0.0e+00" not in said
+
+
+def test_a_free_batch_that_is_baked_in_truth_is_told_with_its_size(auditor: Auditor, tmp_path: Path) -> None:
+    linear(tmp_path / "m.onnx", batch=3)
+    outcome = auditor("doctor", "m.onnx")
+    assert outcome.code == 4
+    assert "declares any batch size, and takes batches of 3 only; export it with a free batch" in words(outcome)
+
+
+def test_weights_beside_the_file_and_a_float_form_are_said(auditor: Auditor, tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "scale"], ["v"]),
+        helper.make_node("MatMul", ["x", "v"], ["y"]),
+    ]
+    constants = {"w": np.arange(12, dtype=np.int8).reshape(4, 3), "scale": np.array(0.1, np.float32)}
+    write(tmp_path / "m.onnx", nodes, {"x": (FLOAT, (None, 4))}, {"y": (FLOAT, (None, 3))}, constants)
+    model = onnx.load(tmp_path / "m.onnx")
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
+    said = words(auditor("doctor", "m.onnx"))
+    assert "weights beside m.onnx, in m.data; they belong together" in said
+    assert "trainable 12 numbers" in said
+    assert "float form auditor.onnx.float_form makes it" in said
+
+
+def test_a_file_is_described_before_it_is_run_and_ctrl_c_ends_it_with_a_sentence(tmp_path: Path) -> None:
+    path = looping(tmp_path / "m.onnx", times=None)
+    # A process that was started in the background may have been told to ignore Ctrl-C.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from auditor.__main__ import main"
+    command = [sys.executable, "-c", f"{code}; main()", "doctor", str(path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ | {"COLUMNS": "200"}) as process:
+        assert process.stdout is not None
+        described = [process.stdout.readline() for _ in range(8)]
+        assert "operators     3 of 3 kinds: Loop 1, Identity 1, Add 1" in "".join(described)
+        time.sleep(2.0)  # by now it is in the midst of the Loop
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said == "auditor: stopped before the model was tried out.\n"
+
+
+def test_a_loop_that_does_not_end_stands_in_the_way(
+    auditor: Auditor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SECONDS", 0.3)
+    looping(tmp_path / "m.onnx", times=None)
+    outcome = auditor("doctor", "m.onnx")
+    assert outcome.code == 4
+    assert "block The model does not run m: One pass took longer than 0.3 s and was stopped" in words(outcome)

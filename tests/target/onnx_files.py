@@ -100,3 +100,25 @@ def linear(
     answer = TensorProto.FLOAT if integer else kind
     write(path, nodes, {"x": (kind, dims)}, {"y": (answer, (dims[0], classes))}, constants, metadata=metadata)
     return Linear(path, torch.from_numpy(weight), torch.from_numpy(bias))
+
+
+def looping(path: Path, *, times: int | None, inside_if: bool = False) -> Path:
+    """A file that doubles its input `times` times, or for ever; the Loop may lie in a branch of an `If`."""
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["going"], ["on"]), helper.make_node("Add", ["v", "v"], ["w"])],
+        "body",
+        [value("i", TensorProto.INT64, []), value("going", TensorProto.BOOL, []), value("v", TensorProto.FLOAT, None)],
+        [value("on", TensorProto.BOOL, []), value("w", TensorProto.FLOAT, None)],
+    )
+    nodes = [helper.make_node("Loop", ["" if times is None else "times", "yes", "x"], ["y"], body=body)]
+    if inside_if:
+        answer = [value("y", TensorProto.FLOAT, None)]
+        yes = helper.make_graph([helper.make_node("Identity", ["y0"], ["y"])], "yes", [], answer)
+        nodes[0].output[0] = "y0"
+        yes.node.insert(0, nodes[0])
+        no = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "no", [], answer)
+        nodes = [helper.make_node("If", ["yes"], ["y"], then_branch=yes, else_branch=no)]
+    constants = {"yes": np.array(True), "times": np.array(times or 0)}
+    shape = (None, 4)
+    return write(path, nodes, {"x": (TensorProto.FLOAT, shape)}, {"y": (TensorProto.FLOAT, shape)}, constants)

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from auditor.errors import ModelError
 from auditor.loaders import auditor_load_model
@@ -20,32 +20,10 @@ from auditor.target import limits
 from auditor.target.base import ModelOptions, Target
 from auditor.target.binding import bind_to
 from auditor.target.limits import Deadline, TooLong
-from tests.target.onnx_files import write
+from tests.target.onnx_files import looping
 
 CPU = torch.device("cpu")
 X = torch.rand(3, 4, generator=torch.Generator().manual_seed(0))
-
-
-def looping(path: Path, *, times: int | None, inside_if: bool = False) -> Path:
-    """A file that doubles its input `times` times, or for ever; the Loop may lie in a branch of an `If`."""
-    value = helper.make_tensor_value_info
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["going"], ["on"]), helper.make_node("Add", ["v", "v"], ["w"])],
-        "body",
-        [value("i", TensorProto.INT64, []), value("going", TensorProto.BOOL, []), value("v", TensorProto.FLOAT, None)],
-        [value("on", TensorProto.BOOL, []), value("w", TensorProto.FLOAT, None)],
-    )
-    nodes = [helper.make_node("Loop", ["" if times is None else "times", "yes", "x"], ["y"], body=body)]
-    if inside_if:
-        answer = [value("y", TensorProto.FLOAT, None)]
-        yes = helper.make_graph([helper.make_node("Identity", ["y0"], ["y"])], "yes", [], answer)
-        nodes[0].output[0] = "y0"
-        yes.node.insert(0, nodes[0])
-        no = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "no", [], answer)
-        nodes = [helper.make_node("If", ["yes"], ["y"], then_branch=yes, else_branch=no)]
-    constants = {"yes": np.array(True), "times": np.array(times or 0)}
-    shape = (None, 4)
-    return write(path, nodes, {"x": (TensorProto.FLOAT, shape)}, {"y": (TensorProto.FLOAT, shape)}, constants)
 
 
 def load(path: Path) -> Target:
@@ -81,7 +59,9 @@ def test_nor_does_the_twin_run_for_ever(tmp_path: Path, monkeypatch: pytest.Monk
         target.twin(X)
 
 
-def test_ctrl_c_stops_a_session_in_the_middle_of_a_pass(tmp_path: Path) -> None:
+def test_ctrl_c_stops_a_session_in_the_middle_of_a_pass(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     target = load(looping(tmp_path / "m.onnx", times=None))
     main = threading.main_thread().ident
     assert main is not None

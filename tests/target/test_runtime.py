@@ -92,7 +92,9 @@ def test_a_node_without_a_name_is_called_so(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="a Reshape node without a name fails: "):
         network(X)
     matrix = [helper.make_node("Gemm", ["x", "w"], ["y"])]
-    wrong = write(tmp_path / "m.onnx", matrix, {"x": (TensorProto.FLOAT, (None, 4))}, io[1], {"w": np.eye(3, dtype=np.float32)})
+    wrong = write(
+        tmp_path / "m.onnx", matrix, {"x": (TensorProto.FLOAT, (None, 4))}, io[1], {"w": np.eye(3, dtype=np.float32)}
+    )
     with pytest.raises(ModelError, match="a Gemm node without a name: "):
         open_session(wrong, CPU)
 
