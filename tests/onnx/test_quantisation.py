@@ -132,6 +132,14 @@ def test_four_bits_are_clipped_to_four_bits(make_model) -> None:
     torch.testing.assert_close(load_twin(model)(torch.tensor([-9.0, 9.0])), torch.tensor([-0.8, 0.7]))
 
 
+def test_what_overflows_is_clipped_too_and_has_no_gradient(make_model, onnx_runtime) -> None:
+    x = torch.tensor([-3.4e38, -torch.inf, 1.0, 3.4e38, torch.inf], requires_grad=True)
+    model = round_trip(make_model, np.uint8(5), 0.05)
+    y = load_twin(model)(x)
+    np.testing.assert_allclose(y.detach().numpy(), onnx_runtime(model, x), rtol=1e-6)
+    assert torch.autograd.grad(y.sum(), x)[0].tolist() == [0, 0, 1, 0, 0]
+
+
 def test_ties_are_rounded_to_even(make_model) -> None:
     x = torch.tensor([0.5, 1.5, 2.5, -0.5, -1.5])
     torch.testing.assert_close(load_twin(round_trip(make_model, np.int8(0), 1.0))(x), torch.tensor([0.0, 2, 2, 0, -2]))

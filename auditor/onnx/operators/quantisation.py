@@ -17,8 +17,9 @@ from auditor.onnx.tensors import integer_range_of_type as range_of_type
 
 
 def straight_through_round(x: Tensor) -> Tensor:
-    """Round half to even; the gradient is that of the identity."""
-    return x + (x.round() - x).detach()
+    """Round half to even, infinity to itself; the gradient is that of the identity."""
+    exact = x.detach()
+    return x + exact.round().sub_(exact).nan_to_num_()
 
 
 def along(parameter: Tensor, x: Tensor, axis: int, block: int = 0) -> Tensor:
@@ -46,8 +47,8 @@ def clip(q: Tensor, low: float, high: float) -> Tensor:
 
     PyTorch's own clamp lets none pass at the ends, where black and white pixels lie: none of them could be moved.
     """
-    inside = (q >= low) & (q <= high)
-    return torch.where(inside, q, q.detach().clamp(low, high))
+    within = q.detach().clamp(low, high)
+    return torch.where(q == within, q, within)
 
 
 def dequantise(q: Tensor, scale: Tensor, zero: Tensor | None) -> Tensor:
