@@ -39,6 +39,10 @@ def loop(node: Node) -> Kernel:
             state = tuple(results[:carried])
             scans.append(results[carried:])
             going, i = bool(condition), i + 1
+        if not scans and len(body.program.outputs) > 1 + carried:
+            # Nothing to stack: one run tells the shape of what there is none of.
+            nothing = body((torch.tensor(0), torch.tensor(True), *state), inputs)[1 + carried :]
+            return (*state, *(element.unsqueeze(0)[:0] for element in nothing))
         return (*state, *(torch.stack(column) for column in zip(*scans, strict=True)))
 
     return run

@@ -184,7 +184,7 @@ def label_encoder(node: Node) -> Kernel:
 
     def run(x: Tensor) -> Tensor:
         hit = x.unsqueeze(-1) == keys.to(x)
-        if keys.is_floating_point():
+        if keys.is_floating_point() and node.opset >= 4:  # before, ONNX Runtime finds no NaN among the keys
             hit = hit | (torch.isnan(x).unsqueeze(-1) & torch.isnan(keys.to(x)))
         found = values.to(x.device)[hit.to(torch.uint8).argmax(-1)]
         return torch.where(hit.any(-1), found, default.to(found))

@@ -63,8 +63,8 @@ def pairwise_distance(node: Node) -> Kernel:
     squared = node.text("metric", "sqeuclidean") == "sqeuclidean"
 
     def run(a: Tensor, b: Tensor) -> Tensor:
-        squares = (a.unsqueeze(-2) - b.unsqueeze(-3)).square().sum(-1)
-        return squares if squared else squares.sqrt()
+        difference = a.unsqueeze(-2) - b.unsqueeze(-3)
+        return difference.square().sum(-1) if squared else torch.linalg.vector_norm(difference, dim=-1)
 
     return run
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -42,7 +44,9 @@ def _batch_normalisation_training(eps: float, momentum: float) -> Kernel:
 @operator("InstanceNormalization", since=6)
 def instance_normalisation(node: Node) -> Kernel:
     eps = node.number("epsilon", 1e-5)
-    return lambda x, scale, bias: F.instance_norm(x, weight=scale, bias=bias, eps=eps)
+    # Not those of torch.nn.functional, here and below: they refuse a single value, whose normal form is zero.
+    cudnn = torch.backends.cudnn.enabled
+    return lambda x, scale, bias: torch.instance_norm(x, scale, bias, None, None, True, 0.0, eps, cudnn)
 
 
 # ONNX has this operator from opset 17 on; ONNX Runtime's optimiser writes it into older graphs too.
@@ -92,7 +96,7 @@ def group_normalisation_per_group(node: Node) -> Kernel:
 
     def run(x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
         repeats = x.shape[1] // groups
-        return F.group_norm(x, groups, scale.repeat_interleave(repeats), bias.repeat_interleave(repeats), eps)
+        return torch.group_norm(x, groups, scale.repeat_interleave(repeats), bias.repeat_interleave(repeats), eps)
 
     return run
 
@@ -100,7 +104,7 @@ def group_normalisation_per_group(node: Node) -> Kernel:
 @operator("GroupNormalization", since=21)
 def group_normalisation(node: Node) -> Kernel:
     groups, eps = node.integer("num_groups", 1), node.number("epsilon", 1e-5)
-    return lambda x, scale, bias: F.group_norm(x, groups, scale, bias, eps)
+    return lambda x, scale, bias: torch.group_norm(x, groups, scale, bias, eps)
 
 
 @operator("LRN")
@@ -134,6 +138,7 @@ def mean_variance_normalisation(node: Node) -> Kernel:
 
     def run(x: Tensor) -> Tensor:
         centred = x - x.mean(axes, keepdim=True)
-        return centred / (centred.square().mean(axes, keepdim=True).sqrt() + 1e-9)
+        norm: Tensor = torch.linalg.vector_norm(centred, dim=axes, keepdim=True)
+        return centred / (norm * math.sqrt(norm.numel() / max(1, x.numel())) + 1e-9)
 
     return run

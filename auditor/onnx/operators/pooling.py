@@ -133,7 +133,10 @@ def lp_pool(node: Node) -> Kernel:
         before, after = window.padding(x.shape[2:], kernel)
         overhang = _overhang(node, window, x.shape[2:], kernel, (before, after))
         ends = [a + o for a, o in zip(after, overhang, strict=True)]
-        return _window_sum(pad_spatial(x, before, ends).abs() ** p, kernel, window) ** (1 / p)
+        total = _window_sum(pad_spatial(x, before, ends).abs() ** p, kernel, window)
+        # No gradient where all is zero: that of the root is infinite there, and times zero not a number.
+        zero = total == 0
+        return torch.where(zero, 0.0, torch.where(zero, 1.0, total) ** (1 / p))
 
     return run
 
@@ -149,4 +152,4 @@ operator("GlobalMaxPool")(stateless(lambda x: x.amax(_spatial(x), keepdim=True))
 @operator("GlobalLpPool", since=2)
 def global_lp_pool(node: Node) -> Kernel:
     p = node.integer("p", 2)
-    return lambda x: x.abs().pow(p).sum(_spatial(x), keepdim=True).pow(1 / p)
+    return lambda x: torch.linalg.vector_norm(x, p, _spatial(x), keepdim=True)

@@ -22,7 +22,16 @@ Step = Callable[[Tensor, State], State]
 Activation = Callable[[Tensor], Tensor]
 MakeStep = Callable[[Node, int, "Weights"], Step]
 
-_DEFAULTS = {"LeakyRelu": (0.01, 0.0), "Elu": (1.0, 0.0), "HardSigmoid": (0.2, 0.5), "ThresholdedRelu": (1.0, 0.0)}
+# Alpha and beta where the node has none, as ONNX Runtime takes them: for a ThresholdedRelu, ONNX would have 1.
+_DEFAULTS = {
+    "leakyrelu": (0.01, 0.0),
+    "elu": (1.0, 0.0),
+    "hardsigmoid": (0.2, 0.5),
+    "thresholdedrelu": (0.0, 0.0),
+    "affine": (0.0, 0.0),
+    "scaledtanh": (0.0, 0.0),
+}
+_WITH_BETA = ("hardsigmoid", "affine", "scaledtanh")
 
 
 @dataclass(frozen=True)
@@ -40,13 +49,13 @@ class Weights:
 
 def _activations(node: Node, direction: int, default: Sequence[str]) -> list[Activation]:
     names: list[str] = [n.decode() if isinstance(n, bytes) else n for n in node.attributes.get("activations", ())]
-    names = names or [*default, *default]
+    names = [name.lower() for name in names or [*default, *default]]  # ONNX Runtime takes them in any case
     alphas, betas = list(node.numbers("activation_alpha") or []), list(node.numbers("activation_beta") or [])
     made = []
     for name in names:
-        alpha, beta = _DEFAULTS.get(name, (1.0, 0.0))
-        alpha = alphas.pop(0) if alphas and name in (*_DEFAULTS, "Affine", "ScaledTanh") else alpha
-        beta = betas.pop(0) if betas and name in ("HardSigmoid", "Affine", "ScaledTanh") else beta
+        alpha, beta = _DEFAULTS.get(name, (0.0, 0.0))
+        alpha = alphas.pop(0) if alphas and name in _DEFAULTS else alpha
+        beta = betas.pop(0) if betas and name in _WITH_BETA else beta
         made.append(_activation(node, name, alpha, beta))
     count = len(default)
     return made[direction * count : (direction + 1) * count]
@@ -54,17 +63,17 @@ def _activations(node: Node, direction: int, default: Sequence[str]) -> list[Act
 
 def _activation(node: Node, name: str, alpha: float, beta: float) -> Activation:
     functions: dict[str, Activation] = {
-        "Relu": torch.relu,
-        "Tanh": torch.tanh,
-        "Sigmoid": torch.sigmoid,
-        "Softsign": F.softsign,
-        "Softplus": F.softplus,
-        "Affine": lambda x: alpha * x + beta,
-        "ScaledTanh": lambda x: alpha * torch.tanh(beta * x),
-        "LeakyRelu": lambda x: F.leaky_relu(x, alpha),
-        "ThresholdedRelu": lambda x: torch.where(x > alpha, x, torch.zeros_like(x)),
-        "HardSigmoid": lambda x: torch.clamp(alpha * x + beta, 0, 1),
-        "Elu": lambda x: F.elu(x, alpha),
+        "relu": torch.relu,
+        "tanh": torch.tanh,
+        "sigmoid": torch.sigmoid,
+        "softsign": F.softsign,
+        "softplus": F.softplus,
+        "affine": lambda x: alpha * x + beta,
+        "scaledtanh": lambda x: alpha * torch.tanh(beta * x),
+        "leakyrelu": lambda x: F.leaky_relu(x, alpha),
+        "thresholdedrelu": lambda x: torch.where(x > alpha, x, torch.zeros_like(x)),
+        "hardsigmoid": lambda x: torch.clamp(alpha * x + beta, 0, 1),
+        "elu": lambda x: F.elu(x, alpha),
     }
     if name not in functions:
         raise node.error(f"has the unknown activation {name!r}")
@@ -119,7 +128,10 @@ def _rnn_step(node: Node, direction: int, weights: Weights) -> Step:
 
 
 def _scan(step: Step, projected: Tensor, state: State, lengths: Tensor | None, backwards: bool) -> tuple[Tensor, State]:
-    """Outputs at all times (time, batch, hidden) and the last state; beyond a sample's length nothing moves."""
+    """Outputs at all times (time, batch, hidden) and the last state; beyond a sample's length nothing moves.
+
+    Of a sample without any time the last state is zero and not the initial one, as in ONNX Runtime.
+    """
     times = range(projected.shape[0])
     outputs: list[Tensor] = []
     for t in reversed(times) if backwards else times:
@@ -131,6 +143,10 @@ def _scan(step: Step, projected: Tensor, state: State, lengths: Tensor | None, b
             alive = (t < lengths).unsqueeze(-1)
             state = tuple(torch.where(alive, n, old) for n, old in zip(new, state, strict=True))
             outputs.append(torch.where(alive, new[0], torch.zeros_like(new[0])))
+    if not outputs:
+        return projected.new_zeros(0, *state[0].shape), tuple(map(torch.zeros_like, state))
+    if lengths is not None:
+        state = tuple(torch.where((lengths > 0).unsqueeze(-1), last, torch.zeros_like(last)) for last in state)
     return torch.stack(outputs[::-1] if backwards else outputs), state
 
 

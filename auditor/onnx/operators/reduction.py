@@ -20,13 +20,21 @@ def _product(x: Tensor, axes: list[int], keep: bool) -> Tensor:
 
 
 def _mean(x: Tensor, axes: list[int], keep: bool) -> Tensor:
+    if x.numel() == 0:  # the mean of nothing is 0 in ONNX Runtime
+        return x.sum(axes, keep)
     return x.mean(axes, keep) if x.is_floating_point() else x.double().mean(axes, keep).trunc()
+
+
+def _euclidean(x: Tensor, axes: list[int], keep: bool) -> Tensor:
+    # Its gradient at zero is zero, where that of a square root of squares is not a number.
+    norm: Tensor = torch.linalg.vector_norm(x if x.is_floating_point() else x.double(), 2, axes, keep)
+    return norm
 
 
 # Operator, reduction, and the opset from which the axes are an input instead of an attribute.
 _REDUCTIONS: dict[str, tuple[Reduce, int]] = {
     "ReduceL1": (lambda x, axes, keep: x.abs().sum(axes, keep), 18),
-    "ReduceL2": (lambda x, axes, keep: x.square().sum(axes, keep).sqrt(), 18),
+    "ReduceL2": (_euclidean, 18),
     "ReduceLogSum": (lambda x, axes, keep: x.sum(axes, keep).log(), 18),
     "ReduceLogSumExp": (lambda x, axes, keep: torch.logsumexp(x, axes, keep), 18),
     "ReduceMax": (lambda x, axes, keep: x.amax(axes, keep), 18),

@@ -245,7 +245,8 @@ def _border_index(length: int, before: int, after: int, mode: str) -> list[int]:
     places = range(-before, length + after)
     if mode == "edge":
         return [min(max(i, 0), length - 1) for i in places]
-    if mode == "wrap":
-        return [i % length for i in places]
+    if mode == "wrap":  # around what is left of the axis after cropping
+        first, left = max(0, -before), length + min(0, before) + min(0, after)
+        return [first + (i - first) % left for i in places]
     period = max(1, 2 * (length - 1))
     return [min(i % period, period - i % period) if length > 1 else 0 for i in places]
