@@ -22,6 +22,9 @@ from auditor.onnx.registry import Kernel, operator
 
 Floats = NDArray[np.float32]
 
+_TIE = np.float32(1e-6)
+"""ONNX Runtime takes what is closer than this to the middle of two elements for the middle."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -50,7 +53,7 @@ class Sampler:
     @classmethod
     def of(cls, node: Node) -> Sampler:
         asymmetric_once = "asymmetric" if node.opset < 11 else "half_pixel"
-        nearest = "floor" if node.opset < 11 else "round_prefer_floor"
+        nearest = "floor or ceil" if node.opset < 11 else "round_prefer_floor"
         return cls(
             node.text("mode", "nearest"),
             node.text("coordinate_transformation_mode", asymmetric_once),
@@ -63,6 +66,8 @@ class Sampler:
 
     def __call__(self, x: Tensor, axes: Sequence[Axis]) -> Tensor:
         cropping = self.coordinates == "tf_crop_and_resize"
+        if not cropping and all(axis.size == axis.target for axis in axes):
+            return x  # whatever the scales, as ONNX Runtime does
         for axis in axes:
             if axis.size != axis.target or axis.scale != 1.0 or cropping:
                 x = self._resample(x, axis)
@@ -88,7 +93,7 @@ class Sampler:
         if self.coordinates != "tf_crop_and_resize":
             outside = np.zeros_like(outside)
         if self.mode == "nearest":
-            index, weight = self._rounded(place)[:, None], np.ones((axis.target, 1), np.float32)
+            index, weight = self._rounded(place, axis.scale)[:, None], np.ones((axis.target, 1), np.float32)
         else:
             index, weight = self._spread(place, axis.scale)
         if self.exclude_outside:
@@ -115,18 +120,23 @@ class Sampler:
             return start * last + i * (end - start) * last / np.float32(axis.target - 1)
         if self.coordinates == "pytorch_half_pixel" and single:
             return i * 0
-        place = (i + np.float32(0.5)) / scale - np.float32(0.5)
         if self.coordinates == "half_pixel_symmetric":
-            place += np.float32(axis.size / 2 * (1 - axis.target / (axis.scale * axis.size)))
-        return place.astype(np.float32)
+            missing = np.float32(1) - np.float32(axis.target) / (scale * np.float32(axis.size))
+            wide = (i + np.float64(0.5)) / np.float64(scale) - 0.5  # here ONNX Runtime itself goes on in float64
+            return (np.float32(axis.size / 2) * missing + wide).astype(np.float32)
+        place = (i + np.float32(0.5)) / scale
+        return place if self.coordinates == "tf_half_pixel_for_nn" else place - np.float32(0.5)
 
-    def _rounded(self, place: Floats) -> NDArray[np.int64]:
-        half = np.float32(0.5)
+    def _rounded(self, place: Floats, scale: float) -> NDArray[np.int64]:
+        below = np.floor(place)
+        part = place - below
         if self.nearest.startswith("round"):
-            rounded = np.ceil(place - half) if self.nearest.endswith("floor") else np.floor(place + half)
+            tie = np.abs(part - np.float32(0.5)) < _TIE
+            above = np.where(tie, self.nearest.endswith("ceil"), part > 0.5)
         else:
-            rounded = np.floor(place) if self.nearest == "floor" else np.ceil(place)
-        places: NDArray[np.int64] = rounded.astype(np.int64)
+            up = self.nearest == "ceil" or (self.nearest == "floor or ceil" and scale < 1)
+            above = (part > 0) & up
+        places: NDArray[np.int64] = (below + above).astype(np.int64)
         return places
 
     def _spread(self, place: Floats, scale: float) -> tuple[NDArray[np.int64], Floats]:
