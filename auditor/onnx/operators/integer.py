@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -22,6 +22,13 @@ def output_range(zero: Tensor | None) -> tuple[int, int]:
 def centred(x: Tensor, zero: Tensor | None, axis: int) -> Tensor:
     x = x if x.is_floating_point() else x.float()
     return x if zero is None else x - along(zero, x, axis).to(x.dtype)
+
+
+def operands(inputs: Sequence[Tensor], axis_a: int, axis_b: int) -> tuple[Tensor, Tensor]:
+    """The tensors a and b of `a, a_scale, a_zero, b, b_scale, b_zero`, scaled as a whole or along their axes."""
+    a, a_scale, a_zero, b, b_scale, b_zero = inputs
+    left = dequantise(a, along(a_scale, a, axis_a), along(a_zero, a, axis_a))
+    return left, dequantise(b, along(b_scale, b, axis_b), along(b_zero, b, axis_b))
 
 
 @operator("ConvInteger", since=10)
@@ -69,18 +76,9 @@ def quantised_convolution(node: Node) -> Kernel:
 
 @operator("QLinearMatMul", since=10)
 def quantised_matmul(node: Node) -> Kernel:
-    def run(
-        a: Tensor,
-        a_scale: Tensor,
-        a_zero: Tensor,
-        b: Tensor,
-        b_scale: Tensor,
-        b_zero: Tensor,
-        y_scale: Tensor,
-        y_zero: Tensor,
-    ) -> Tensor:
-        left = dequantise(a, along(a_scale, a, -2), along(a_zero, a, -2))
-        right = dequantise(b, along(b_scale, b, -1), along(b_zero, b, -1))
+    def run(*inputs: Tensor) -> Tensor:
+        left, right = operands(inputs[:6], -2, -1)
+        y_scale, y_zero = inputs[6:]
         return quantise(left @ right, y_scale, y_zero, *output_range(y_zero))
 
     return run

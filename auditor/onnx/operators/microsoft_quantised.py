@@ -9,13 +9,13 @@ from torch import Tensor
 from auditor.onnx.node import Node
 from auditor.onnx.operators.integer import (
     centred,
+    operands,
     output_range,
     quantised_convolution,
     requantised,
 )
 from auditor.onnx.operators.pooling import average_pool, max_pool
 from auditor.onnx.operators.quantisation import (
-    along,
     dequantise,
     dequantize_linear,
     dynamic_quantize_linear,
@@ -103,23 +103,13 @@ def quantised_gemm(node: Node) -> Kernel:
     alpha = node.number("alpha", 1.0)
     flip_a, flip_b = bool(node.integer("transA", 0)), bool(node.integer("transB", 0))
 
-    def run(
-        a: Tensor,
-        a_scale: Tensor,
-        a_zero: Tensor,
-        b: Tensor,
-        b_scale: Tensor,
-        b_zero: Tensor,
-        c: Tensor | None = None,
-        y_scale: Tensor | None = None,
-        y_zero: Tensor | None = None,
-    ) -> Tensor:
-        side = 0 if flip_b else 1  # one scale for each column of the product
-        left = dequantise(a.t() if flip_a else a, a_scale, a_zero)
-        right = dequantise(b, along(b_scale, b, side), along(b_zero, b, side))
-        y = alpha * (left @ (right.t() if flip_b else right))
+    def run(*inputs: Tensor) -> Tensor:
+        left, right = operands(inputs[:6], 0, 0 if flip_b else 1)  # one scale for each column of the product
+        left, right = left.t() if flip_a else left, right.t() if flip_b else right
+        c, y_scale, y_zero = (*inputs[6:], None, None, None)[:3]
+        y = alpha * (left @ right)
         if c is not None:
-            y = y + c.to(y.dtype) * (alpha * a_scale * b_scale)
+            y = y + c.to(y.dtype) * (alpha * inputs[1] * inputs[4])
         return y if y_scale is None else quantise(y, y_scale, y_zero, *output_range(y_zero))
 
     return run
