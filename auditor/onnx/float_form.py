@@ -8,6 +8,7 @@ the range of the quantiser behind it begins at zero.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, MutableSequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,31 @@ from auditor.onnx.rewriting import Scope, subgraphs
 _QUANTISED = ("QuantizeLinear", "DequantizeLinear", "QLinear", "QGemm", "QAttention", "QEmbedLayer", "DynamicQuantize")
 _REWRITES = STATIC | DYNAMIC
 _INTEGER = ("MatMulInteger", "ConvInteger")
+_COPIES = ("Constant", "Identity")
+_PORTS = {
+    "Identity": (1, 1),
+    "QuantizeLinear": (2, 1),
+    "DequantizeLinear": (2, 1),
+    "QLinearConv": (8, 1),
+    "QLinearMatMul": (8, 1),
+    "QGemm": (6, 1),
+    "QLinearAdd": (7, 1),
+    "QLinearMul": (7, 1),
+    "QLinearSigmoid": (4, 1),
+    "QLinearLeakyRelu": (4, 1),
+    "QLinearSoftmax": (4, 1),
+    "QLinearAveragePool": (4, 1),
+    "QLinearGlobalAveragePool": (4, 1),
+    "QLinearConcat": (5, 1),
+    "QLinearWhere": (9, 1),
+    "DynamicQuantizeLinear": (1, 3),
+    "MatMulInteger": (2, 1),
+    "ConvInteger": (2, 1),
+    "MatMulIntegerToFloat": (4, 1),
+    "DynamicQuantizeMatMul": (3, 1),
+    "DynamicQuantizeLSTM": (12, 1),
+}
+"""How many inputs and outputs a node must have at least."""
 
 
 def is_quantised(model: onnx.ModelProto) -> bool:
@@ -64,6 +90,7 @@ def _rewrite(scope: Scope) -> None:
     before = set(_read_names(graph))
     for index, original in enumerate(graph.node):
         node = scope.renamed(original)
+        _require_ports(scope, node)
         if any(subgraphs(node)):
             node.name = node.name or f"#{index}"  # a twin calls it so, and its weights after it
         if node.op_type in _REWRITES:
@@ -81,6 +108,14 @@ def _rewrite(scope: Scope) -> None:
     _sweep(graph, before)
 
 
+def _require_ports(scope: Scope, node: onnx.NodeProto) -> None:
+    inputs, outputs = _PORTS.get(node.op_type, (0, 1))
+    if len(node.input) < inputs or len(node.output) < outputs:
+        raise scope.error(
+            node, f"has {len(node.input)} inputs and {len(node.output)} outputs, where it needs {inputs} and {outputs}"
+        )
+
+
 def _read_names(graph: onnx.GraphProto) -> Iterator[str]:
     """What the graph and those inside of it read."""
     yield from (value.name for value in graph.output)
@@ -92,14 +127,15 @@ def _read_names(graph: onnx.GraphProto) -> Iterator[str]:
 
 def _sweep(graph: onnx.GraphProto, before: set[str]) -> None:
     """Take out constants that only the quantisation read, and types of what is no longer there."""
-    kept = list(graph.node)
-    while True:
-        after = {name for node in kept for name in _read_by(node)} | {value.name for value in graph.output}
-        idle = before - after
-        alive = [node for node in kept if node.op_type not in ("Constant", "Identity") or node.output[0] not in idle]
-        if len(alive) == len(kept):
-            break
-        kept = alive
+    readers = Counter(_read_names(graph))
+    copies = {node.output[0]: node.input for node in graph.node if node.op_type in _COPIES}
+    found = [name for name in before if not readers[name]]
+    for name in found:  # grows: what nobody but an idle copy reads is idle too
+        for read in copies.get(name, ()):
+            readers[read] -= 1
+            found += [] if readers[read] else [read]
+    idle = set(found)
+    kept = [node for node in graph.node if node.op_type not in _COPIES or node.output[0] not in idle]
     del graph.node[:]
     graph.node.extend(kept)
     _remove(graph.input, idle & {tensor.name for tensor in graph.initializer})
@@ -107,12 +143,6 @@ def _sweep(graph: onnx.GraphProto, before: set[str]) -> None:
     written = {name for node in graph.node for name in node.output}
     _remove(graph.value_info, {value.name for value in graph.value_info} - written)
     del graph.quantization_annotation[:]
-
-
-def _read_by(node: onnx.NodeProto) -> Iterator[str]:
-    yield from node.input
-    for inner in subgraphs(node):
-        yield from _read_names(inner)
 
 
 def _remove(entries: MutableSequence[Any], names: set[str]) -> None:

@@ -19,7 +19,8 @@ _JOINING = {"Concat", "Max", "Min"}
 
 def carry(scope: Scope, node: NodeProto) -> None:
     """Let a node that only moves numbers about, or does not touch integers, go on with floats. Changes the node."""
-    _remember(scope, node)
+    if _remember(scope, node):
+        return
     if node.op_type in _MOVING and node.input and node.input[0] in scope.constants:
         _dequantise_early(scope, node)
     touched = [i for i, name in enumerate(node.input) if name in scope.real]
@@ -51,14 +52,18 @@ def _joins(node: NodeProto, touched: list[int]) -> bool:
     return node.op_type in _JOINING and len(touched) == len(node.input)
 
 
-def _remember(scope: Scope, node: NodeProto) -> None:
+def _remember(scope: Scope, node: NodeProto) -> bool:
+    """Whether the node is a constant, or a copy of one: known by now, and as it is."""
     if node.op_type == "Constant":
         for attribute in node.attribute:
             if attribute.type == AttributeProto.TENSOR:
                 scope.know(node.output[0], attribute.t)
-    elif node.op_type == "Identity" and node.input[0] in scope.constants:
-        scope.constants[node.output[0]] = scope.constants[node.input[0]]
-        scope.types[node.output[0]] = scope.types[node.input[0]]
+        return True
+    if node.op_type != "Identity" or node.input[0] not in scope.constants:
+        return False
+    scope.constants[node.output[0]] = scope.constants[node.input[0]]
+    scope.types[node.output[0]] = scope.types[node.input[0]]
+    return True
 
 
 def _dequantise_early(scope: Scope, node: NodeProto) -> None:
@@ -75,10 +80,11 @@ def _dequantise_early(scope: Scope, node: NodeProto) -> None:
 
 
 def _dequantisation_behind(scope: Scope, name: str) -> NodeProto | None:
-    reader = next((node for node in scope.graph.node if node.input and node.input[0] == name), None)
-    if reader is None or reader.op_type == "DequantizeLinear":
-        return reader
-    return _dequantisation_behind(scope, reader.output[0]) if reader.op_type in _MOVING else None
+    reader, passed = scope.readers.get(name), {name}
+    while reader is not None and reader.op_type in _MOVING and reader.output[0] not in passed:
+        passed.add(reader.output[0])
+        reader = scope.readers.get(reader.output[0])
+    return reader if reader is not None and reader.op_type == "DequantizeLinear" else None
 
 
 def _pad(scope: Scope, node: NodeProto, known: Real) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import onnx
@@ -69,15 +70,14 @@ def names_in(graph: onnx.GraphProto) -> Iterator[str]:
 class Scope:
     """A graph being rewritten. Lookups go on in the enclosing scopes; what is added stays in this one."""
 
-    def __init__(
-        self, graph: onnx.GraphProto, opset: int, *, ir_version: int = 0, outer: Scope | None = None
-    ) -> None:
+    def __init__(self, graph: onnx.GraphProto, opset: int, *, ir_version: int = 0, outer: Scope | None = None) -> None:
         self.graph = graph
         self.opset = opset
         self.ir_version = ir_version
         self.nodes: list[NodeProto] = []
         self.inputs = {value.name for value in graph.input}
-        self.taken: set[str] = outer.taken if outer else set(names_in(graph))
+        # Names in use, each with the least number that may still make it new.
+        self.taken: dict[str, int] = outer.taken if outer else dict.fromkeys(names_in(graph), 1)
         self.constants: ChainMap[str, torch.Tensor] = outer.constants.new_child() if outer else ChainMap()
         self.types: ChainMap[str, int] = outer.types.new_child() if outer else ChainMap()
         self.renames: ChainMap[str, str] = outer.renames.new_child() if outer else ChainMap()
@@ -87,6 +87,11 @@ class Scope:
         self._weights: dict[tuple[object, ...], str] = {}
         for tensor in graph.initializer:
             self.know(tensor.name, tensor)
+
+    @cached_property
+    def readers(self) -> dict[str, NodeProto]:
+        """The first node that reads a name as its first input."""
+        return {node.input[0]: node for node in reversed(self.graph.node) if node.input}
 
     def know(self, name: str, tensor: TensorProto) -> None:
         """Take a stored tensor for a constant."""
@@ -103,7 +108,7 @@ class Scope:
 
     def error(self, node: NodeProto, text: str) -> ModelError:
         """A ModelError that says at which node the float form ends."""
-        where = f"node {node.name or node.output[0]!r} ({node.op_type})"
+        where = f"node {node.name or ', '.join(node.output)!r} ({node.op_type})"
         return ModelError(f"The quantised graph has no float form: {where} {text}.")
 
     def constant(self, node: NodeProto, name: str) -> torch.Tensor:
@@ -114,10 +119,11 @@ class Scope:
 
     def fresh(self, wish: str) -> str:
         """A name that nobody has, `wish` if possible."""
-        name, count = wish, 1
+        name, count = wish, self.taken.get(wish, 1)
         while name in self.taken:
             name, count = f"{wish}_{count}", count + 1
-        self.taken.add(name)
+        self.taken[wish] = count
+        self.taken.setdefault(name, 1)
         return name
 
     def store(self, value: torch.Tensor, name: str) -> str:
