@@ -207,6 +207,8 @@ def _store(slot: Slot, value: torch.Tensor) -> None:
 
 def _write(model: onnx.ModelProto, path: Path, origin: Origin) -> list[str]:
     """Write beside the destination, check, then move into place; what the check objected to is returned."""
+    if not path.name:
+        raise UsageError("The model needs the name of a file to be written to, such as hardened.onnx.")
     data = f"{path.name}.data"
     if not origin.files.keys().isdisjoint({path.resolve(), path.with_name(data).resolve()}):
         raise UsageError(f"Writing {path} would replace the model that it was made of; choose another name.")

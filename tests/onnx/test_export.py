@@ -353,6 +353,13 @@ def test_a_folder_that_is_not_there_is_named(make_model, tmp_path) -> None:
         twin.export(tmp_path / "nowhere" / "m.onnx")
 
 
+@pytest.mark.parametrize("path", ["", "."])
+def test_a_path_without_a_name_is_answered_with_a_sentence(make_model, path) -> None:
+    twin = load_twin(make_model([make_node("MatMul", ["x", "w"], ["y"])], (1, 2), constants={"w": W}))
+    with pytest.raises(UsageError, match="needs the name of a file"):
+        twin.export(path)
+
+
 def test_a_failed_write_leaves_the_old_file(make_model, tmp_path, monkeypatch) -> None:
     twin = load_twin(make_model([make_node("MatMul", ["x", "w"], ["y"])], (1, 2), constants={"w": W}))
     (tmp_path / "m.onnx").write_bytes(b"old")
