@@ -88,9 +88,10 @@ def _rewrite(scope: Scope) -> None:
     """Rewrite the graph of a scope in place, and those inside of it."""
     graph = scope.graph
     before = set(_read_names(graph))
+    for node in graph.node:
+        _require_ports(scope, node)
     for index, original in enumerate(graph.node):
         node = scope.renamed(original)
-        _require_ports(scope, node)
         if any(subgraphs(node)):
             node.name = node.name or f"#{index}"  # a twin calls it so, and its weights after it
         if node.op_type in _REWRITES:

@@ -125,6 +125,13 @@ def test_a_node_with_too_few_inputs_or_outputs_is_named(make_model, operator) ->
             float_form(model)
 
 
+def test_a_node_without_outputs_that_a_weight_passes_is_named(make_model) -> None:
+    nodes = [make_node("Squeeze", ["w"], ["a"]), make_node("Squeeze", ["a"], [], name="end")]
+    model = make_model([*nodes, make_node("Relu", ["x"], ["y"])], (1, 3), constants={"w": np.ones((1, 3), np.int8)})
+    with pytest.raises(ModelError, match=r"node 'end' \(Squeeze\) has 1 inputs and 0 outputs"):
+        float_form(model)
+
+
 def test_a_node_with_neither_name_nor_output_is_answered_with_a_sentence(make_model) -> None:
     model = make_model([make_node("Constant", [], []), make_node("Relu", ["x"], ["y"])], (1, 3))
     with pytest.raises(ModelError, match=r"node '' \(Constant\) has 0 inputs and 0 outputs"):
