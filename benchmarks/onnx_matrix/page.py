@@ -6,7 +6,7 @@ import time
 
 from benchmarks.onnx_matrix import tables
 from benchmarks.onnx_matrix.entries import Entry, read, share, worst
-from benchmarks.onnx_matrix.judging import COSINE, FLOAT, JUDGED, QUANTA, ROUNDING, SAFETY, SHARE, TARGET
+from benchmarks.onnx_matrix.judging import COSINE, FLOAT, JUDGED, QUANTA, ROUNDING, SAFETY, SHARE, TARGET, TWICE
 from benchmarks.onnx_matrix.reference import NOISE, NOISY, PROBES, ROWS
 from benchmarks.onnx_matrix.speed import ROUNDS, SMALL_ROUNDS
 from benchmarks.onnx_matrix.store import Record, Store
@@ -92,7 +92,9 @@ def _targets(groups: dict[str, list[Entry]], speed: dict[str, Record]) -> list[l
         right, n = share(groups[group], OURS, "agrees")
         add(f"100 % of the torchvision matrix, {words}", f"{right} of {n}", right == n if n else None)
         right, n = share(groups[group], OURS, "gradient")
-        add(f"its gradients, {words}", f"{right} of {n}", right == n if n else None)
+        rest = share(groups[group], OURS, "agrees")[1] - n
+        unknown = f", {rest} not judged" if rest else ""
+        add(f"its gradients, {words}", f"{right} of {n}{unknown}", right == n if n else None)
     right, n = share(groups["foreign"], OURS, "agrees")
     add(
         f"{_FOREIGN:.0%} of foreign files that ONNX Runtime runs and that take floats",
@@ -146,8 +148,8 @@ def _meaning() -> str:
 
 - **agrees**: a float file's largest difference to ONNX Runtime is at most {FLOAT:g} of the largest output, and every
   row with a clear winner keeps it. A quantised file's is at most {QUANTA} quanta of its output, or {SHARE:.0%} of the
-  largest output, or as far as ONNX Runtime differs from itself. The same for every tool; what the twin really
-  reaches is in *error*.
+  largest output, or {TWICE:g} times what ONNX Runtime differs from itself: both sides are that far from what the file
+  means. The same for every tool; what the twin really reaches is in *error*.
 - **itself**: how far ONNX Runtime differs from itself: without its optimisations, and with {NOISY} inputs that differ
   by one part in {1 / NOISE:,.0f}, about what a layer's sum loses to rounding.
 - **ranks**: that rows with a clear winner keep it.
@@ -156,7 +158,8 @@ def _meaning() -> str:
   directions, by central differences with growing steps; where two steps in a row differ by more than {JUDGED:.0%}, the
   slope is not known and nobody is judged (–), else a tool may be {ROUNDING:g} + {SAFETY:g} times that away. For
   quantised files, which have steps and no slopes: a step along the sign of the gradient raises ONNX Runtime's answer
-  by more than any of 16 random signs; *cosine* compares with the gradient of the float network it was made from.
+  by more than any of 16 random signs; where the gradient of the float network that the file was made from does not do
+  that either, nobody is judged (–). *cosine* compares with that gradient.
 - **batch**: how a batch of {ROWS} runs.
 - **onnx2torch, onnx2pytorch, onnx2fx**: files that agree / whose gradient is right / whose batch is right, of as many
   files as ours.
