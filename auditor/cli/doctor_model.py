@@ -16,6 +16,7 @@ from auditor.formats.words import count
 from auditor.samples.base import SampleOptions
 from auditor.target.agreement import Agreement, agreement, distrust
 from auditor.target.answers import PASSES, at_random, constant, not_finite
+from auditor.target.batching import Loop, takes
 from auditor.target.binding import bind_to
 
 if TYPE_CHECKING:
@@ -39,6 +40,12 @@ _CONSTANT = Obstacle(
     "All samples that it was tried with, different as they are, got exactly the same answer.",
     "If noise is no input for this model, say --data; else export it again: its weights, or what it does to its input, "
     "are lost.",
+)
+_MIXED = Obstacle(
+    "warn",
+    "The answers depend on the rest of the batch",
+    "In a batch samples get other answers than alone. The audit asks about them one at a time, which takes longer.",
+    "Export the model in eval mode; if that is done, look for scales or reshapes that go across the batch.",
 )
 
 
@@ -104,7 +111,7 @@ def _try(page: Page, target: Target, x: Images | None) -> None:
     measured = agreement(target, x) if target.gradients == "twin" else None
     page.abilities += [*_gradients(target, measured), *_training(target), *_batches(target)]
     page.abilities += _speed(measure(target, x), target)
-    page.obstacles += _baked(target)
+    page.obstacles += _baked(target, x)
     if measured is not None and not measured.holds:
         target.drop_twin(distrust(measured))
 
@@ -183,9 +190,13 @@ def _runtime(target: Target) -> str:
     return "ONNX Runtime" if target.format == "onnx" else "the model"
 
 
-def _baked(target: Target) -> list[Obstacle]:
+def _baked(target: Target, x: Images) -> list[Obstacle]:
     if "loop" not in target.batching and "vmap" not in target.batching:
         return []
+    if isinstance(target.deployed, Loop):
+        with torch.no_grad():
+            if takes(target.deployed.network, target.preprocessing(x[:2].to(target.device)), target.deployed.size + 1):
+                return [_MIXED]
     return [
         Obstacle(
             "info",

@@ -122,8 +122,8 @@ def _one_by_one(loop: Loop, x: Tensor) -> Tensor:
     except (TooLong, torch.OutOfMemoryError):
         raise
     except Exception as error:  # whatever a network that was not made for this batch raises
-        size = next((size for size in range(2, _LARGEST + 1) if _takes(loop.network, x, size)), None)
-        if size is None or _takes(loop.network, x, 2 * size + 1):
+        size = next((size for size in range(2, _LARGEST + 1) if takes(loop.network, x, size)), None)
+        if size is None or takes(loop.network, x, 2 * size + 1):
             raise
         raise ModelError(
             f"The model declares any batch size, and takes batches of {size} only; export it with a free batch "
@@ -131,7 +131,8 @@ def _one_by_one(loop: Loop, x: Tensor) -> Tensor:
         ) from error
 
 
-def _takes(network: Network, x: Tensor, size: int) -> bool:
+def takes(network: Network, x: Tensor, size: int) -> bool:
+    """Whether a network answers `size` rows like those of `x` with a row of scores for each."""
     return _rows(network, x[torch.arange(size, device=x.device) % len(x)]) is not None
 
 

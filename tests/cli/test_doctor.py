@@ -238,6 +238,14 @@ def test_answers_at_random_are_not_taken_for_a_baked_batch(auditor: Auditor, tmp
     assert "batches of 1" not in words(outcome)
 
 
+def test_answers_that_depend_on_the_batch_are_not_taken_for_a_baked_one(auditor: Auditor, tmp_path: Path) -> None:
+    nodes = [helper.make_node("ReduceMean", ["x"], ["m"], axes=[0]), helper.make_node("Sub", ["x", "m"], ["y"])]
+    write(tmp_path / "m.onnx", nodes, {"x": (FLOAT, (None, 3))}, {"y": (FLOAT, (None, 3))})
+    said = words(auditor("doctor", "m.onnx"))
+    assert "warn The answers depend on the rest of the batch" in said
+    assert "batches of 1" not in said
+
+
 def test_answers_that_do_not_depend_on_the_input_are_said(auditor: Auditor, tmp_path: Path) -> None:
     nodes = [helper.make_node("Mul", ["x", "zero"], ["y"])]
     constants = {"zero": np.zeros(1, np.float32)}
