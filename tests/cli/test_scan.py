@@ -376,20 +376,22 @@ def test_a_terminal_that_knows_no_dash_does_not_change_the_exit_code(plain: Path
 
 
 def test_a_graph_that_gives_no_gradients_is_audited_by_asking_it(auditor: Callable, tmp_path: Path) -> None:
-    """A linear classifier of ai.onnx.ml, which only ONNX Runtime can run; class 1 where the first half is brighter."""
+    """A support vector machine, which only ONNX Runtime can run; class 1 where the first half is brighter."""
     import onnx
     from onnx import TensorProto, helper
 
     side = [1.0] * 32 + [-1.0] * 32
     node = helper.make_node(
-        "LinearClassifier",
+        "SVMClassifier",
         ["x"],
         ["label", "scores"],
         domain="ai.onnx.ml",
+        kernel_type="LINEAR",
+        kernel_params=[0.0, 0.0, 0.0],
         coefficients=[*(-v for v in side), *side],
-        intercepts=[0.0, 0.0],
+        rho=[0.0],
         classlabels_ints=[0, 1],
-        post_transform="SOFTMAX",
+        post_transform="NONE",
     )
     outputs = [("label", TensorProto.INT64, ["n"]), ("scores", TensorProto.FLOAT, ["n", 2])]
     graph = helper.make_graph(
@@ -409,4 +411,4 @@ def test_a_graph_that_gives_no_gradients_is_audited_by_asking_it(auditor: Callab
     assert (model["gradients"], statuses["apgd-ce"], statuses["square"]) == ("none", "skipped", "ran")
     assert model["threats"][0]["robust_accuracy"] < 0.5
     (finding,) = [f for f in model["findings"] if f["code"] == "AUD114"]
-    assert "LinearClassifier" in finding["detail"]
+    assert "SVMClassifier" in finding["detail"]
