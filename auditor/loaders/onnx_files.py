@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 
 from auditor.errors import ModelError
-from auditor.onnx.graph import all_nodes
+from auditor.onnx.graph import all_nodes, all_tensors
 
 
 def model_files(path: Path, model: onnx.ModelProto) -> list[Path]:
@@ -25,7 +24,7 @@ def model_files(path: Path, model: onnx.ModelProto) -> list[Path]:
     """
     folder = path.parent.resolve()
     needed: dict[Path, int] = {}
-    for tensor in _tensors(model):
+    for tensor in all_tensors(model):
         if tensor.data_location != onnx.TensorProto.EXTERNAL:
             continue
         entries = {entry.key: entry.value for entry in tensor.external_data}
@@ -71,17 +70,3 @@ def _end(entries: dict[str, str], path: Path) -> int:
         return int(entries.get("offset", "0")) + int(entries.get("length", "0"))
     except ValueError as error:
         raise ModelError(f"{path} names a data file without a sensible place in it; export it again.") from error
-
-
-def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    yield from model.graph.initializer
-    bodies = [node for function in model.functions for node in function.node]
-    for node in (*all_nodes(model.graph), *bodies):
-        for attribute in node.attribute:
-            yield from attribute.tensors
-            if attribute.HasField("t"):
-                yield attribute.t
-            if attribute.HasField("g"):
-                yield from attribute.g.initializer
-            for graph in attribute.graphs:
-                yield from graph.initializer
