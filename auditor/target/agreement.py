@@ -42,6 +42,10 @@ Each rounding that falls the other way moves later ones. EfficientNet-B0 in int8
 by 19 % of their range on inputs that are the same to six digits, and no twin can be closer to it than it is to itself.
 """
 
+PROBABILITY_STEP = 1 / 256
+"""Step of probabilities that a quantised model rounds, where too few differ to count in: its twin has none."""
+
+_PROBABILITIES = (Head.PROBABILITIES, Head.INDEPENDENT_PROBABILITIES, Head.BINARY_PROBABILITY)
 _BATCH = 32
 _NUDGE = 2.0**-20
 _RANKED = 5  # best classes whose order is compared
@@ -111,7 +115,9 @@ def agreement(target: Target, x: Images) -> Agreement:
     # Logits that are all alike still carry rounding errors of their own size.
     scale = max(high - low, 1e-2 * max(abs(low), abs(high)), 1e-6)
     quantum = _lattice(deployed, scale) if quantised else None
-    tolerance = max(scale * (RELATIVE_QUANTISED if quantised else RELATIVE), QUANTA * (1 + 1e-3) * (quantum or 0.0))
+    rounded = PROBABILITY_STEP if quantised and target.head in _PROBABILITIES else 0.0
+    step = QUANTA * (1 + 1e-3) * (quantum or 0.0)
+    tolerance = max(scale * (RELATIVE_QUANTISED if quantised else RELATIVE), step, rounded)
     if quantised and float((deployed - twin).abs().max()) > tolerance:
         tolerance = max(tolerance, RESTLESS * float((_nudged(target, parts) - deployed).abs().max().nan_to_num(0.0)))
     same = (deployed == twin) | (deployed.isnan() & twin.isnan())

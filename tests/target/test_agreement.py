@@ -62,6 +62,22 @@ def test_a_thousandth_of_the_range_of_the_logits_is_the_limit(share: float, hold
     assert agreement(target(scores, lambda x: scores(x) + share * spread), X).holds is holds
 
 
+def test_probabilities_that_a_quantised_head_rounds_agree_with_those_that_it_is_given() -> None:
+    """Ten classes that are nearly alike: all of the range is three steps of the rounding."""
+
+    def nearly(x: Tensor) -> Tensor:
+        return 0.02 * torch.cat([scores(x), scores(x).flip(1)], 1)
+
+    def rounded(x: Tensor) -> Tensor:
+        return (nearly(x).softmax(1) * 256).round() / 256
+
+    model = target(rounded, lambda x: nearly(x).softmax(1), quantised=True, head=Head.PROBABILITIES)
+    model.twin_head = Head.PROBABILITIES
+    assert agreement(model, X).answers_agree
+    model.details = {"quantised": False}
+    assert not agreement(model, X).answers_agree
+
+
 def test_labels_that_flip_although_the_model_was_sure_are_counted() -> None:
     result = agreement(target(scores, lambda x: scores(x).flip(1)), X)
     assert result.label_flips > 30
