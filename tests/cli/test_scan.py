@@ -257,7 +257,7 @@ def comparable(run: Path) -> Any:
 def test_a_stopped_run_resumes_to_what_an_uninterrupted_one_gives(
     auditor: Callable, demo: Path, digits: Path, how: signal.Signals
 ) -> None:
-    attacks = ("fgsm", "apgd:steps=20", "square:queries=150")
+    attacks = ("fgsm", "apgd:steps=20", "square:queries=500")
     run = ["scan", str(demo / "hardened.onnx"), "--data", str(digits), "--samples", "60", "--batch-size", "8"]
     run += ["--eps", "0.1", "--eps", "0.3", "--format", "json", *(f"--attack={attack}" for attack in attacks)]
     assert auditor(*run, "--out", "whole").code == 0
