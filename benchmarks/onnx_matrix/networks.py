@@ -47,10 +47,22 @@ def build(name: str, size: int | None = None) -> nn.Module:
     options: dict[str, Any] = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     if name.startswith("vit"):
         options["image_size"] = size
-    if name.startswith("maxvit"):
-        # Its attention windows must divide the image after five halvings of it.
-        options |= {"input_size": (size, size), "partition_size": 7 if size % 224 == 0 else size // 32}
+    if name == "maxvit_t":
+        return trained_like(_small_maxvit(size))
     return trained_like(torchvision.models.get_model(name, weights=None, **options))
+
+
+def _small_maxvit(size: int) -> nn.Module:
+    """`maxvit_t` with attention windows that divide a small image after its five halvings; torchvision's fix them."""
+    return torchvision.models.MaxVit(
+        input_size=(size, size),
+        stem_channels=64,
+        block_channels=[64, 128, 256, 512],
+        block_layers=[2, 2, 5, 2],
+        head_dim=32,
+        stochastic_depth_prob=0.2,
+        partition_size=7 if size % 224 == 0 else size // 32,
+    )
 
 
 def trained_like(module: nn.Module) -> nn.Module:
