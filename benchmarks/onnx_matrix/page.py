@@ -162,7 +162,7 @@ def _meaning() -> str:
   that either, nobody is judged (–). *cosine* compares with that gradient.
 - **batch**: how a batch of {ROWS} runs.
 - **onnx2torch, onnx2pytorch, onnx2fx**: files that agree / whose gradient is right / whose batch is right, of as many
-  files as ours.
+  files as ours where no other number is said.
 
 Our own networks have random weights, with noise on every parameter and spread statistics, so that no part is inert.
 Files: both exporters, batch of 1 and free, opsets 13, 17 and 20. The opset of a file is read from the file: where an

@@ -42,8 +42,17 @@ def summary(entries: list[Entry]) -> list[str]:
 
 
 def _peers(entries: list[Entry]) -> list[str]:
-    """Agrees / gradient / batch for each peer, in numbers of files."""
-    return [" / ".join(str(share(entries, tool, question)[0]) for question in QUESTIONS) for tool in PEERS]
+    """Agrees / gradient / batch for each peer, in numbers of files, and of how many where not all were measured."""
+    return [_peer(entries, tool) for tool in PEERS]
+
+
+def _peer(entries: list[Entry], tool: str) -> str:
+    counted = [entry for entry in entries if entry.counts]
+    measured = sum(tool in entry.cells for entry in counted)
+    if not measured:
+        return "not run"
+    right = " / ".join(str(share(entries, tool, question)[0]) for question in QUESTIONS)
+    return right if measured == len(counted) else f"{right} of {measured}"
 
 
 def _ways(entries: list[Entry]) -> str:
