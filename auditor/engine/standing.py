@@ -34,15 +34,19 @@ class Break:
     confidence: float
     distance: float
     survives_rounding: bool
+    passes: int | None = None
+    """Passes spent on this sample under this threat, by all attacks together, until it fell; None: not counted."""
 
 
 @dataclass
 class Standing:
-    """Who fell to what. `cut` marks samples on which some attack was stopped before it was done."""
+    """Who fell to what. `cut` marks samples on which some attack was stopped before it was done; `spent` holds the
+    passes that all attacks together spent on a sample, as far as they were counted."""
 
     clean: Clean
     broken_by: dict[int, tuple[str, Break]] = field(default_factory=dict)
     cut: set[int] = field(default_factory=set)
+    spent: dict[int, int] = field(default_factory=dict)
 
     def standing(self) -> np.ndarray:
         """Positions of the samples that are classified correctly and not broken yet, ascending."""
@@ -83,4 +87,5 @@ class Standing:
                 distance=found.distance if found else None,
                 clean_confidence=float(self.clean.confidence[i]),
                 name=names[i],
+                passes=found.passes if found else self.spent.get(i),
             )

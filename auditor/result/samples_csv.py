@@ -28,6 +28,8 @@ class Row:
     distance: float | None = None
     clean_confidence: float | None = None
     name: str = ""
+    passes: int | None = None
+    """Passes spent until it fell, or in total where it stands."""
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
@@ -86,6 +88,7 @@ def _row(record: dict[str, str], path: Path, number: int) -> Row:
             distance=optional("distance", float),
             clean_confidence=optional("clean_confidence", float),
             name=record.get("name", ""),
+            passes=optional("passes", int),  # type: ignore[arg-type]
         )
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"{path}, line {number}, does not hold what samples.csv should: {error}.") from error
