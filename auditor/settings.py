@@ -41,6 +41,7 @@ class Settings(BaseModel):
     seed: int = 0
     batch_size: int | None = None
     device: str = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     time_limit: float | None = Field(default=None, gt=0.0)
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None

@@ -38,6 +38,10 @@ def scan(
     seed: Annotated[int | None, typer.Option(help="Seed of everything random. [default: 0]")] = None,
     batch_size: Annotated[str | None, typer.Option(help="Samples in a batch, or auto. [default: auto]")] = None,
     device: options.Device = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="What attacks search in: float32, bfloat16, or auto, which measures. [default: auto]"),
+    ] = None,
     time_limit: Annotated[str | None, typer.Option(help="Stop attacking after, e.g., 90s, 10m, 1h30m.")] = None,
     mean: options.Mean = None,
     std: options.Std = None,

@@ -24,7 +24,8 @@ from auditor.result.evidence import read_evidence
 from auditor.result.record import INHERITED, AttackRun, ModelResult, ThreatResult
 from auditor.result.record import Finding as FindingRecord
 from auditor.result.statistics import wilson
-from auditor.types import Norm, Threat
+from auditor.target.search import choose_search, describe, restore
+from auditor.types import Access, Norm, Threat
 
 if TYPE_CHECKING:
     from auditor.attack import Attack
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from auditor.samples.base import Samples
     from auditor.settings import Settings
     from auditor.target.base import Target
+    from auditor.types import Images
 
 NOT_AUDITED = "AUD001"
 NOTHING_RAN = "AUD003"
@@ -74,6 +76,8 @@ class ModelAudit:
             return self._result(findings)
         margin = preflight.safety_margin(scene)
         batch_size = self.store.remember("batch size", self.settings.batch_size or self._batch_size())
+        with self._timed("search"):
+            self._choose_search(x, batch_size)
         with self._timed("clean"):
             identity = (self.target.name, self.target.sha256, self.target.preprocessing.describe(), self.settings.seed)
             clean = clean_pass(self.target, self.samples, self.store, batch_size, self.listen, identity)
@@ -90,6 +94,26 @@ class ModelAudit:
             findings = preflight.inspect(self.checks, scene, Stage.PREFLIGHT)
             preflight.apply(findings, self.target)
         return findings
+
+    def _choose_search(self, x: Images, batch_size: int) -> None:
+        """Settle what attacks look for examples with; a resumed run keeps what was settled."""
+        target, key = self.target, f"search of {self.target.name}"
+        if target.twin is None:
+            return
+        if (known := self.store.recall(key)) is None:
+            target.search = choose_search(target, x, self.settings.precision, self._planned(), batch_size)
+            self.store.remember(key, target.search.record() if target.search else {})
+        elif known:
+            target.search = restore(target, known)
+        target.details = {**target.details, "search": describe(target.search)}
+
+    def _planned(self) -> int:
+        """Passes of single samples forth and back that the attacks make at most, over all threats."""
+        threats = (Threat(norm=setting.norm, eps=setting.eps) for setting in self.settings.threats)
+        plans = (make_plan(self.attacks, self.target, threat, len(self.samples.shape)) for threat in threats)
+        steps = [step for plan in plans for step in plan if not step.skip and not step.broken]
+        each = sum(step.forwards for step in steps if step.attack.access is Access.GRADIENTS)
+        return each * len(self.samples)
 
     def _threats(
         self, clean: Clean, batch_size: int, margin: float, identity: tuple[Any, ...]

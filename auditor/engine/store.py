@@ -173,11 +173,17 @@ class Store:
 
     def remember(self, key: str, value: Any) -> Any:
         """The value first remembered under `key`: a resumed run keeps it, whatever it would choose now."""
+        if (known := self.recall(key)) is not None:
+            return known
+        with self._guarded():
+            self._base.execute("insert into meta values (?, ?)", (key, json.dumps(value)))
+        return value
+
+    def recall(self, key: str) -> Any:
+        """What is remembered under `key`, or None where nothing is yet."""
         with self._guarded():
             row = self._base.execute("select value from meta where key = ?", (key,)).fetchone()
-            if row is None:
-                self._base.execute("insert into meta values (?, ?)", (key, json.dumps(value)))
-        return value if row is None else json.loads(row[0])
+        return None if row is None else json.loads(row[0])
 
     def close(self) -> None:
         """Flush and let go of the files."""

@@ -193,12 +193,12 @@ class View:
         everyone = len(at) == len(x)
         with torch.enable_grad():
             leaf = (x.detach() if everyone else x.detach().index_select(0, at)).requires_grad_(True)
-            answer = self._target.differentiable(leaf).to(self._ledger.logits.dtype)
+            answer = self._target.searching(leaf).to(self._ledger.logits.dtype)
             full = answer if everyone else self._ledger.logits.index_select(0, self._rows).index_copy(0, at, answer)
             losses = loss(full, y)
             (gradient,) = torch.autograd.grad((losses if everyone else losses[at]).sum(), leaf)
         self._ledger.backwards += len(at)
-        self._note(self._rows[at], leaf.detach(), answer.detach())
+        self._note_searched(self._rows[at], leaf.detach(), answer.detach())
         if not everyone:
             gradient = torch.zeros_like(x).index_copy(0, at, gradient)
         return Gradient(losses.detach(), gradient, full.detach())
@@ -231,3 +231,23 @@ class View:
         self._ledger.forwards += len(rows)
         self._ledger.on_call()
         self._ledger.record(rows, candidates, answer.to(self._ledger.logits.dtype))
+
+    def _note_searched(self, rows: Tensor, candidates: Images, answer: Logits) -> None:
+        """What a cheaper form of the twin takes for an example, or nearly one, the twin itself is asked about at once.
+
+        Nothing else that the cheaper form says is taken note of, so its rounding decides where to look next only.
+        """
+        search, ledger = self._target.search, self._ledger
+        if search is None:
+            self._note(rows, candidates, answer)
+            return
+        margin = margins(answer, ledger.y.index_select(0, rows))
+        # Not below the line, rather than above it: NaN is asked about too.
+        again = (~(margin < -ledger.margin - search.stray)).nonzero().squeeze(1)
+        ledger.forwards += len(rows) + len(again)
+        ledger.on_call()
+        ledger.logits.index_copy_(0, rows, answer.to(ledger.logits.dtype))
+        if len(again):
+            with torch.no_grad():
+                exact = self._target.differentiable(candidates[again])
+            ledger.record(rows[again], candidates[again], exact.to(ledger.logits.dtype))

@@ -74,6 +74,8 @@ def _headline(model: ModelResult) -> Text:
         facts.append("not audited")
     else:
         facts.append("black-box attacks only" if model.gradients == "none" else f"gradients: {model.gradients}")
+        if (precision := model.details.get("search", {}).get("precision", "float32")) != "float32":
+            facts.append(f"searched in {precision}")
     return Text.assemble((_plain(model.name), "bold"), (f"  {', '.join(map(_plain, facts))}", "dim"))
 
 

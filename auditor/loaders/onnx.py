@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from auditor.errors import ModelError, UsageError
 from auditor.loaders.onnx_classes import class_names
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
     from auditor.check import Finding
-    from auditor.onnx import GraphInfo, Twin
+    from auditor.onnx import GraphInfo
     from auditor.target.base import ModelOptions, Network
 
 _RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
@@ -95,7 +97,9 @@ def _load(file: Path, source: str, options: ModelOptions, device: torch.device) 
     except Exception as error:  # whatever a graph does to the executor, black-box attacks can go on
         target.findings.append(_no_twin(error, info))
         return target
-    target.twin, target.gradients = _casting(twin, port.name, target.input_dtype, constants, limit), "twin"
+    around = partial(_casting, twin.input_name, port.name, target.input_dtype, constants, limit)
+    target.twin, target.gradients = around(twin), "twin"
+    target.remade = lambda change: around(change(twin))
     target.ending, target.stripped = twin.head, twin.stripped
     target.details = {**target.details, "trainable": sum(weight.numel() for weight in twin.parameters())}
     return target
@@ -130,18 +134,21 @@ def _in_time(limit: float | None) -> AbstractContextManager[object]:
     return nullcontext() if limit is None else limits.Deadline(limit)
 
 
-def _casting(twin: Twin, name: str, dtype: torch.dtype, constants: Constants, limit: float | None) -> Network:
-    """The twin with samples at its input `name` of type `dtype`, constants at the others, and `limit` seconds a pass.
+def _casting(
+    first: str, name: str, dtype: torch.dtype, constants: Constants, limit: float | None, twin: nn.Module
+) -> Network:
+    """The twin, whose main input is `first`, with samples at the input `name`, constants at the others.
 
-    One that takes integers gets whole numbers as floats, which have gradients.
+    Samples become `dtype`, a pass may take `limit` seconds. One that takes integers gets whole numbers as floats, which
+    have gradients.
     """
     dtype = dtype if dtype.is_floating_point else torch.float32
 
     def run(x: torch.Tensor) -> torch.Tensor:
         values = {**constants(x), name: x.to(dtype)}
-        first = values.pop(twin.input_name)
+        main = values.pop(first)
         with full_precision(), _in_time(limit):
-            answer: torch.Tensor = twin(first, **values)
+            answer: torch.Tensor = twin(main, **values)
         return answer
 
     return run

@@ -149,6 +149,7 @@ def _target(
         classes=options.classes,
         details=details or {},
         frozen_mode=partial(frozen, module),
+        remade=lambda change: network(change(module), name, dtype, options.output),
     )
 
 

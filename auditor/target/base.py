@@ -17,6 +17,8 @@ from auditor.target.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from auditor.check import Finding
+    from auditor.target.forms import Change
+    from auditor.target.search import Search
     from auditor.types import Images, Logits
 
 Network: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
@@ -79,6 +81,8 @@ class Target:
         details: further facts for `doctor` and the report.
         further_inputs: what the network's other inputs get beside a batch of its own, by name.
         frozen_mode: context in which the model is in eval mode and its own mode is restored afterwards.
+        remade: the twin's network once more, around a changed copy of its module; None where it is made of none.
+        search: a cheaper form of the twin that attacks may look for examples with; None where the twin serves.
     """
 
     name: str
@@ -103,6 +107,8 @@ class Target:
     further_inputs: Callable[[torch.Tensor], Mapping[str, torch.Tensor]] = field(default=lambda x: {})
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     frozen_mode: Callable[[], AbstractContextManager[None]] = nullcontext
+    remade: Callable[[Change], Network] | None = None
+    search: Search | None = None
     num_classes: int = 0
 
     def __post_init__(self) -> None:
@@ -132,8 +138,20 @@ class Target:
         """
         if self.twin is None:
             raise ModelError(f"{self.name} has no differentiable form, so there are no gradients to follow.")
+        return self.read(self.twin, x)
+
+    def searching(self, x: Images) -> Logits:
+        """As `differentiable`, in the form chosen for looking for examples: close to it, and not to be counted on.
+
+        Raises:
+            ModelError: there is no twin.
+        """
+        return self.differentiable(x) if self.search is None else self.read(self.search.network, x)
+
+    def read(self, network: Network, x: Images) -> Logits:
+        """What `network`, which takes and answers what the twin does, says of `x`: logits, with gradients."""
         with self._blamed(x):
-            raw = self.twin(self.preprocessing(x))
+            raw = network(self.preprocessing(x))
         return self.twin_head.to_logits(self._checked(raw, len(x)))
 
     def raw(self, x: Images) -> torch.Tensor:
@@ -167,7 +185,7 @@ class Target:
 
     def drop_twin(self, finding: Finding | None = None) -> None:
         """Follow no gradients from here on; `finding` says why."""
-        self.twin, self.gradients = None, "none"
+        self.twin, self.search, self.gradients = None, None, "none"
         self.batching = self.batching.partition(";")[0]
         if finding is not None:
             self.findings.append(finding)

@@ -415,3 +415,31 @@ def test_a_graph_that_gives_no_gradients_is_audited_by_asking_it(auditor: Callab
     assert model["threats"][0]["robust_accuracy"] < 0.5
     (finding,) = [f for f in model["findings"] if f["code"] == "AUD114"]
     assert "SVMClassifier" in finding["detail"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_attacks_searched_with_is_in_the_record(
+    auditor: Callable, plain: Path, digits: Path, precision: str
+) -> None:
+    flags = ("--eps", "0.06", "--precision", precision, "--out", "r", *FAST)
+    assert auditor("scan", plain, "--data", digits, *flags).code == 0
+    result = record(Path("r"))
+    assert result["settings"]["precision"] == precision
+    assert result["models"][0]["details"]["search"]["precision"] == precision
+    assert auditor("verify", "r").code == 0
+
+
+def test_an_unknown_precision_is_refused(auditor: Callable, plain: Path, digits: Path) -> None:
+    outcome = auditor("scan", plain, "--data", digits, "--precision", "int4", "--out", "r", *FAST)
+    assert (outcome.code, "precision" in outcome.err) == (2, True)
+
+
+def test_a_resumed_run_keeps_what_attacks_searched_with(
+    auditor: Callable, plain: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = ("--eps", "0.06", "--precision", "bfloat16", "--out", "r", *FAST)
+    auditor("scan", plain, "--data", digits, *flags)
+    before = comparable(Path("r"))
+    monkeypatch.setattr("auditor.engine.model_audit.choose_search", None)
+    assert auditor("scan", plain, "--data", digits, *flags, "--resume").code == 0
+    assert comparable(Path("r")) == before

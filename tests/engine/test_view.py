@@ -6,11 +6,14 @@ import time
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from auditor import Access, Norm, PluginError, Threat, View, margins
 from auditor.engine.view import Finished, Ledger, OutOfTime
+from auditor.target.base import Target
+from auditor.target.forms import Form
+from auditor.target.search import Search
 
 LINF = Threat(norm=Norm.LINF, eps=0.1)
 
@@ -155,3 +158,57 @@ def test_other_norms_have_their_own_ball(target, images, norm: Norm, eps: float)
     ledger = opened(x, y, Threat(norm=norm, eps=eps))
     View(target, ledger, Access.SCORES).logits(images([0.505, 0.505]))
     assert ledger.found.tolist() == [True, False]
+
+
+class Narrow(nn.Module):
+    """Class 1 where the mean of `(N, 1, 2, 2)` exceeds 0.499; its bias, -49.9, is -50 in bfloat16, so there 0.5."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 2)
+        self.linear.weight.data = torch.tensor([[0.0] * 4, [25.0] * 4])
+        self.linear.bias.data = torch.tensor([0.0, -49.9])
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = self.linear(x.flatten(1))
+        return answer
+
+
+def searched(build, stray: float) -> Target:
+    module = Narrow().requires_grad_(False)
+    target = build(module)
+    form = Form(numbers="bfloat16")
+    target.search = Search(form(module), form, 0.5, stray)
+    return target
+
+
+def test_what_only_bfloat16_takes_for_an_example_is_none(build, images) -> None:
+    target, at = searched(build, stray=0.2), images([0.4992])
+    assert target.searching(at).argmax(1).tolist() == [0]
+    assert target.differentiable(at).argmax(1).tolist() == [1]
+    ledger = opened(images([0.55]), torch.tensor([1]))
+    View(target, ledger, Access.GRADIENTS).gradient(at, torch.tensor([1]), cross_entropy)
+    assert ledger.found.tolist() == [False]
+    assert torch.equal(ledger.best, ledger.x)
+    assert (ledger.forwards, ledger.backwards) == (2, 1)
+
+
+@pytest.mark.parametrize(("stray", "found"), [(0.2, True), (0.01, False)])
+def test_what_bfloat16_narrowly_misses_is_asked_of_the_twin(build, images, stray: float, found: bool) -> None:
+    target, at = searched(build, stray), images([0.4992])
+    ledger = opened(images([0.45]), torch.tensor([0]))
+    View(target, ledger, Access.GRADIENTS).gradient(at, torch.tensor([0]), cross_entropy)
+    assert ledger.found.tolist() == [found]
+    assert torch.equal(ledger.best, at) is found
+
+
+def test_far_from_the_border_the_twin_is_not_asked(build, images) -> None:
+    ledger, at = opened(images([0.3, 0.4]), torch.tensor([0, 0])), images([0.3, 0.4992])
+    View(searched(build, stray=0.2), ledger, Access.GRADIENTS).gradient(at, torch.tensor([0, 0]), cross_entropy)
+    assert (ledger.forwards, ledger.found.tolist()) == (3, [False, True])
+
+
+def test_an_attacks_question_for_scores_is_answered_by_the_twin(build, images) -> None:
+    target, at = searched(build, stray=0.2), images([0.4992])
+    view = View(target, opened(images([0.55]), torch.tensor([1])), Access.GRADIENTS)
+    assert view.labels(at).tolist() == [1]
