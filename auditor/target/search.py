@@ -110,13 +110,13 @@ def _choose(
     target: Target, twin: Network, x: Images, precision: Precision, passes: int, batch_size: int
 ) -> Search | None:
     x = x[torch.arange(batch_size, device=x.device) % len(x)]
-    few = _Trial(target, x[:_FEW])
+    few = Trial(target, x[:_FEW])
     few.ask(twin)
     each = few.seconds(twin) / len(few.x)
     if precision == "auto" and each * passes < WORTH:
         return None
     length = max(_SHORTEST, _SHARE * each * passes / _PASSES)
-    trial = _Trial(target, x[: max(_FEW, int(length / each))])
+    trial = Trial(target, x[: max(_FEW, int(length / each))])
     own = trial.ask(twin)
     if not own.steady(trial.ask(twin)):
         return None
@@ -165,7 +165,7 @@ def _network(target: Target, form: Form) -> Network | None:
     return replace(target.twin, network=network) if isinstance(target.twin, Loop | Mapped) else network
 
 
-def _tried(trial: _Trial, own: _Answer, form: Form) -> Search | None:
+def _tried(trial: Trial, own: _Answer, form: Form) -> Search | None:
     """The network in this form, or None where it does not run or does not agree."""
     network = _network(trial.target, form)
     if network is None:
@@ -198,11 +198,11 @@ class _Answer:
         """Whether a form's answer is close enough to this one to look for examples with."""
         if not bool(other.logits.isfinite().all() & other.gradient.isfinite().all()):
             return False
-        cosine = _cosine(self.gradient, other.gradient)
+        alike = cosine(self.gradient, other.gradient)
         return (
             float((other.logits - self.logits).abs().max()) <= STRAY * self._range
-            and float(cosine.quantile(0.5)) >= COSINE
-            and float(cosine.quantile(0.1)) >= WORST
+            and float(alike.quantile(0.5)) >= COSINE
+            and float(alike.quantile(0.1)) >= WORST
         )
 
     def stray(self, other: _Answer) -> float:
@@ -211,7 +211,7 @@ class _Answer:
         return float((error - error.gather(1, self.order[:, :1])).abs().max())
 
 
-def _cosine(a: Tensor, b: Tensor) -> Tensor:
+def cosine(a: Tensor, b: Tensor) -> Tensor:
     """Per row, 1 where both are zero; of any length, since a small gradient leads as well as a large one."""
     a, b = (g.double() / g.double().abs().amax(1, keepdim=True).clamp_min(1e-300) for g in (a, b))
     both_zero = ~(a.any(1) | b.any(1))
@@ -219,7 +219,7 @@ def _cosine(a: Tensor, b: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Trial:
+class Trial:
     """Samples to compare forms and to time them on."""
 
     target: Target

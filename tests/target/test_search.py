@@ -80,7 +80,7 @@ def paced(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> None:
         return made
 
     monkeypatch.setattr(search, "_network", noted)
-    monkeypatch.setattr(search._Trial, "seconds", took)
+    monkeypatch.setattr(search.Trial, "seconds", took)
 
 
 def test_the_fastest_form_that_agrees_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ def test_what_was_chosen_can_be_restored_without_measuring(monkeypatch: pytest.M
     target = bound(convolutional())
     found = choose_search(target, X, "bfloat16", MANY, 32)
     assert found is not None
-    monkeypatch.setattr(search._Trial, "ask", None)
+    monkeypatch.setattr(search.Trial, "ask", None)
     again = restore(target, found.record())
     assert isinstance(again, Search)
     assert (again.form, again.ratio, again.stray) == (found.form, found.ratio, found.stray)
