@@ -20,7 +20,7 @@ def measure(store: Store, cells: Mapping[str, Cell], again: str | None = None) -
     if again is not None:
         store.records = {key: value for key, value in store.records.items() if key not in cells or again not in key}
     for key, cell in cells.items():
-        if key in store.records and "error" not in store.records[key]:
+        if key in store.records and not {"error", "absent"} & store.records[key].keys():
             continue
         print(key, flush=True)
         store.add(key, **alone(cell))

@@ -75,7 +75,7 @@ class Pairing:
     @property
     def same(self) -> bool:
         """Whether both attacked just these samples, without which costs are not compared."""
-        return self.ours.record["places"] == self.peer.record["places"]
+        return bool(self.ours.record["places"] == self.peer.record["places"])
 
     @property
     def ours_only(self) -> int:

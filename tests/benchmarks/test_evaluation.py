@@ -1,0 +1,72 @@
+"""The judge of the benchmarks refuses what does not count, and the page says what the cache holds."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from benchmarks.evaluation.page import render
+from benchmarks.evaluation.problems import Problem, judge
+
+EPS = 0.1
+
+
+def _bright(x: Tensor) -> Tensor:
+    """Class 1 where the mean is above 0.55, else class 0."""
+    return torch.stack([torch.full((len(x),), 0.55), x.flatten(1).mean(1)], 1)
+
+
+def _problem(value: float) -> Problem:
+    return Problem("", torch.full((1, 1, 2, 2), value), torch.zeros(1, dtype=torch.int64), [0], EPS, _bright)
+
+
+def test_an_example_inside_the_ball_that_changes_the_label_counts() -> None:
+    verdict = judge(_problem(0.5), torch.full((1, 1, 2, 2), 0.59))
+    assert verdict.fell.tolist() == [True]
+    assert verdict.outside == 0
+
+
+def test_an_example_outside_the_ball_is_refused_and_told() -> None:
+    verdict = judge(_problem(0.5), torch.full((1, 1, 2, 2), 0.6001))
+    assert verdict.fell.tolist() == [False]
+    assert verdict.outside == 1
+
+
+def test_an_example_outside_the_box_is_refused() -> None:
+    near_white = torch.tensor([[0.95, 0.2, 0.2, 0.2]]).view(1, 1, 2, 2)
+    task = Problem("", near_white, torch.zeros(1, dtype=torch.int64), [0], 0.9, _bright)
+    verdict = judge(task, torch.tensor([[1.01, 0.9, 0.9, 0.9]]).view(1, 1, 2, 2))
+    assert verdict.fell.tolist() == [False]
+
+
+def test_an_example_that_leaves_the_label_does_not_count() -> None:
+    assert judge(_problem(0.4), torch.full((1, 1, 2, 2), 0.45)).fell.tolist() == [False]
+
+
+def _cell(fell: list[int], passes: int, cpu: float) -> dict[str, object]:
+    costs = {"forwards": passes, "backwards": 0, "cpu": cpu, "wall": cpu, "outside": 0, "believed": sum(fell)}
+    return {"time": 0, "places": [3, 5, 8, 9, 11], "fell": fell, **costs}
+
+
+def test_the_page_pairs_samples_and_judges_targets() -> None:
+    page = render(
+        {
+            "strength/mnist-pgd/auditor standard/5": _cell([1, 0, 0, 0, 0], 100, 1.0),
+            "strength/mnist-pgd/torchattacks, 100 steps/5": _cell([0, 1, 1, 1, 0], 1000, 30.0),
+            "strength/mnist-plain/auditor standard/5": _cell([1, 0, 0, 0, 0], 100, 1.0),
+            "strength/mnist-plain/torchattacks, 100 steps/5": _cell([0, 0, 0, 0, 0], 1000, 30.0),
+        }
+    )
+    row = next(line for line in page.splitlines() if line.startswith("| mnist-pgd | 0.3 | torchattacks"))
+    assert "| 40.0% | 3 / 1 | 200 |" in row
+    assert "samples more: mnist-plain -1, mnist-pgd +2 | **no**" in page
+    assert "on mnist-pgd 3 of 5 samples fell to torchattacks, 100 steps alone and 1 to us alone" in page
+    # Fewer than half of the samples stand against the peer on mnist-pgd, so its cost is not judged.
+    assert "passes where more than half of the samples stand | mnist-plain 1/10.0 | **no**" in page
+    assert "CPU time where more than half of the samples stand | mnist-plain 1/30.0 | yes" in page
+
+
+def test_a_page_of_nothing_claims_nothing() -> None:
+    page = render({})
+    assert "| yes |" not in page
+    assert "not measured" in page
