@@ -20,13 +20,17 @@ from auditor.plugins import Plugins, load_plugins
 from auditor.result.evidence import read_evidence
 from auditor.result.record import ModelResult
 from auditor.target.base import ModelOptions, Network, Target
+from auditor.target.forms import Form
 from auditor.types import Norm
 from benchmarks.evaluation.counting import Clock, Log
 from benchmarks.evaluation.memory import Memory
 from benchmarks.evaluation.problems import Problem
 
 Wrapper = Callable[[Network, str], Network]
-"""What stands around a network while it is audited: the network and `"twin"` or `"deployed"` to what is run instead."""
+"""What stands around a network while it is audited: the network and what it is (`deployed`, `twin`, or a form of it
+that attacks search with, as `SEARCH` and its description) to what is run instead."""
+
+SEARCH = "search: "
 
 _BEFORE_ATTACKS = ("preflight", "clean accuracy")
 _PART = ("name", "status", "reason", "attacked", "broken", "seconds", "refuted", "forwards", "backwards")
@@ -71,7 +75,12 @@ class _Wrapped:
         same = target.deployed is target.twin
         target.twin = None if target.twin is None else self._wrapper(target.twin, "twin")
         target.deployed = target.twin if same and target.twin else self._wrapper(target.deployed, "deployed")
+        if (remade := target.remade) is not None:
+            target.remade = lambda change: self._formed(remade(change), change)
         return target
+
+    def _formed(self, network: Network, change: object) -> Network:
+        return self._wrapper(network, SEARCH + change.describe()) if isinstance(change, Form) else network
 
 
 @dataclass(frozen=True)

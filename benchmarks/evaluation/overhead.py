@@ -69,11 +69,6 @@ def compare(task: Problem, attack: str, rounds: int) -> dict[str, Any]:
         "forwards": costs["forwards"],
         "backwards": costs["backwards"],
         "counted": costs["counted"],
-        "precision": sorted({_words(one.dtype, one.channels_last, one.autocast) for one in passes}),
+        "precision": sorted({one.network for one in passes}),
         "broken": first.believed,
     }
-
-
-def _words(dtype: torch.dtype, channels_last: bool, autocast: torch.dtype | None) -> str:
-    name = str(autocast or dtype).removeprefix("torch.")
-    return f"{name}{', channels last' if channels_last else ''}{' (autocast)' if autocast else ''}"

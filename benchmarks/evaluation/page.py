@@ -195,7 +195,16 @@ def _overhead(records: dict[str, Record]) -> list[str]:
         ]
         for one in timings(records, "overhead")
     ]
-    head = ["network", "attack", "precision", "passes", "attack, s", "passes alone, s", "overhead", "over the rounds"]
+    head = [
+        "network",
+        "attack",
+        "networks asked",
+        "passes",
+        "attack, s",
+        "passes alone, s",
+        "overhead",
+        "over the rounds",
+    ]
     return table(head, rows) if rows else []
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from itertools import product
+from typing import get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from auditor.plugins import load_plugins
 from auditor.target.base import ModelOptions, Network, Target
 from auditor.target.binding import bind_to
+from auditor.target.forms import Form, Numbers
 from benchmarks.evaluation import ours
 from benchmarks.evaluation.counting import Clock, Counted, Log, Pass
 from benchmarks.evaluation.problems import Problem
@@ -54,12 +56,20 @@ def replay(target: Target, passes: Sequence[Pass], sample: Tensor) -> Clock:
     return clock
 
 
+def _network(target: Target, name: str) -> Network:
+    """What was recorded under this name, made as the engine makes it."""
+    found = target.twin if name == "twin" else target.deployed
+    if name.startswith(ours.SEARCH) and target.remade is not None:
+        for numbers, last, folded in product(get_args(Numbers), (False, True), (False, True)):
+            form = Form(numbers=numbers, channels_last=last, folded=folded)
+            if name == ours.SEARCH + form.describe():
+                return target.remade(form)
+    assert found is not None  # it was recorded
+    return found
+
+
 def _step(target: Target, one: Pass, sample: Tensor) -> Step:
-    network = target.twin if one.network == "twin" else target.deployed
-    if isinstance(network, nn.Module) and one.dtype is not torch.float32:
-        network = copy.deepcopy(network).to(one.dtype)
-    assert network is not None  # it was recorded
-    run: Network = network
+    run = _network(target, one.network)
     x = torch.rand(one.rows, *sample.shape[-3:]).to(one.dtype)
     x = x.to(memory_format=torch.channels_last) if one.channels_last else x
 
