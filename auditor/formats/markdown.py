@@ -68,6 +68,9 @@ def _accuracies(result: Result) -> Iterator[str]:
                 proven = (words.percent(threat.certified_accuracy), words.interval(threat.certified_interval))
                 rows.append((model.name, f"{name}, certified", *proven, "at least"))
     yield from _table(("model", "under", "accuracy", f"{numbers.confidence(result):.0%} interval", "samples"), rows)
+    expected = [f"- {_text(model.name)}, {_text(line)}" for model in result.models for line in numbers.forecasts(model)]
+    if expected:
+        yield from (*expected, "")
 
 
 def _attacks(model: ModelResult, n: int) -> Iterator[str]:

@@ -16,6 +16,7 @@ from auditor.formats.views.numbers import (
     UPPER_BOUND,
     clean_text,
     confidence,
+    forecasts,
     left_out,
     robust_samples,
     robust_text,
@@ -52,6 +53,8 @@ def render_terminal(run: Run, console: Console) -> None:
         console.print(_headline(model))
         if model.clean_accuracy is not None:
             console.print(Padding(_accuracies(model, result), (0, 0, 0, 2)))
+            for sentence in forecasts(model):
+                console.print(Padding(Text(sentence, style="dim"), (0, 0, 0, 2)))
             console.print()
             console.print(Padding(_attacks(model, result.data.n), (0, 0, 0, 2)))
         for finding in model.findings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 NOT_EVALUATED = "not evaluated"
@@ -32,6 +33,11 @@ def interval(bounds: tuple[float, float] | None) -> str:
 def points(share: float) -> str:
     """A difference between two shares: `12.4 points`."""
     return f"{100 * share:.1f} points"
+
+
+def at_most(share: float) -> str:
+    """A difference that is not exceeded, rounded up: `at most 0.2 points`."""
+    return f"at most {points(math.ceil(1000 * share - _NEAR) / 1000)}"
 
 
 def budget(norm: str, eps: float) -> str:

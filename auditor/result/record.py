@@ -86,6 +86,23 @@ class AttackRun(_Record):
     """Samples near which the model answered NaN, and which were not broken otherwise."""
 
 
+class ForecastResult(_Record):
+    """What more of the same search would find: shares of all samples that would fall to twice the passes.
+
+    `low` and `high` hold the truth with at least this `confidence`; `passes` were spent on a sample that stands.
+    """
+
+    expected: float
+    low: float
+    high: float
+    confidence: float
+    passes: int
+    tolerance: float | None = None
+    """The share below which the search was to stop; None where it was to run to its end."""
+    stopped_early: bool = False
+    """Whether attacks were left out since `high` was no more than the tolerance."""
+
+
 class ThreatResult(_Record):
     """One norm and budget. `robust_accuracy` is a share of all samples; None while some were not evaluated."""
 
@@ -101,6 +118,8 @@ class ThreatResult(_Record):
     robust_accuracy_8bit: float | None = None
     """The same when every adversarial example is first rounded to 8 bits; None for data that is not 8-bit images."""
     attacks: tuple[AttackRun, ...] = ()
+    forecast: ForecastResult | None = None
+    """None where it cannot be told."""
 
 
 class ModelResult(_Record):

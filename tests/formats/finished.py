@@ -12,6 +12,7 @@ from auditor.result.record import (
     AttackRun,
     Data,
     Finding,
+    ForecastResult,
     GateResult,
     ModelResult,
     Result,
@@ -166,6 +167,7 @@ def _threat(path: Path, name: str, norm: str, eps: float, rows: list[Row], corre
         not_evaluated=unknown,
         robust_accuracy_8bit=None if unknown else (robust + 1) / N,
         attacks=tuple(runs),
+        forecast=None if unknown else ForecastResult(expected=0.004, low=0.0, high=1 / N, confidence=0.95, passes=800),
     )
 
 

@@ -120,6 +120,7 @@ class Threat:
     main: Annotated[bool, "Whether it is the largest budget of its norm: its tables are shown unfolded."]
     value: Annotated[str, "Robust accuracy as text."]
     samples: Annotated[str, "How many of how many samples."]
+    forecast: Annotated[str, "What twice the passes are expected to find; empty where it cannot be told."]
     cascade: Annotated[CascadeChart | None, "The chart; None where there is nothing to draw."]
     attacks: Annotated[tuple[AttackLine, ...], "The attacks in order."]
     mistakes: Annotated[Mistakes | None, "None where nothing was broken."]

@@ -11,7 +11,7 @@ from auditor.formats.html.charts.cascade import attack_title, cascade_chart
 from auditor.formats.views.cascade import Step, cascade
 from auditor.formats.views.classes import ClassLine, ClassTable, per_class
 from auditor.formats.views.mistakes import OTHER, mistakes
-from auditor.formats.views.numbers import robust_samples, robust_text, samples
+from auditor.formats.views.numbers import forecast_text, robust_samples, robust_text, samples
 
 if TYPE_CHECKING:
     from auditor.result.record import ModelResult, ThreatResult
@@ -40,6 +40,7 @@ def threat_context(
         main=threat.eps == max(t.eps for t in model.threats if t.norm == threat.norm),
         value=robust_text(threat),
         samples=robust_samples(threat, n),
+        forecast=forecast_text(threat),
         cascade=chart,
         attacks=tuple(map(_attack, steps)),
         mistakes=_mistakes(rows, model.classes),

@@ -55,6 +55,21 @@ def robust_samples(threat: ThreatResult, n: int) -> str:
     return f"{words.count(threat.not_evaluated)} of {words.count(n, 'sample')} not evaluated"
 
 
+def forecast_text(threat: ThreatResult) -> str:
+    """`With twice the passes we expect at most 0.2 points less.`; nothing where it cannot be told."""
+    if threat.forecast is None:
+        return ""
+    early = "Stopped early: with" if threat.forecast.stopped_early else "With"
+    return f"{early} twice the passes we expect {words.at_most(threat.forecast.high)} less."
+
+
+def forecasts(model: ModelResult) -> Iterator[str]:
+    """What is expected of each threat, a sentence each."""
+    for threat in model.threats:
+        if text := forecast_text(threat):
+            yield f"{words.threat(threat.norm, threat.eps)}: {text}"
+
+
 def facts(result: Result) -> tuple[tuple[str, str], ...]:
     """What another person needs to repeat the run, as names and values."""
     settings = result.settings
