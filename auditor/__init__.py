@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from auditor.errors import AuditorError, DataError, ModelError, PluginError, RunError, UsageError
     from auditor.formats.base import Format
     from auditor.hookspecs import hookimpl
+    from auditor.lanes import LaneAttack, Lanes
     from auditor.parameters import parameter
     from auditor.result.run import Run
     from auditor.rng import Rng
@@ -37,6 +38,8 @@ _HOME = {
     "Format": "formats.base",
     "Goal": "types",
     "Gradient": "engine.view",
+    "LaneAttack": "lanes",
+    "Lanes": "lanes",
     "ModelError": "errors",
     "ModelOptions": "target.base",
     "Norm": "types",
@@ -71,6 +74,8 @@ __all__ = [
     "Format",
     "Goal",
     "Gradient",
+    "LaneAttack",
+    "Lanes",
     "ModelError",
     "ModelOptions",
     "Norm",

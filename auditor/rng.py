@@ -63,6 +63,17 @@ class Rng:
         """The streams of some rows only; draws made through either advance both."""
         return Rng(self._keys[rows], self._drawn)
 
+    def at(self, *numbers: Tensor) -> Rng:
+        """Streams for one moment of each sample, named by numbers of its own, `(N,)` int64 each."""
+        keys = self._keys
+        for number in numbers:
+            keys = _mix((number + 1) * _GOLDEN ^ keys)
+        return Rng(keys)
+
+    def overwrite(self, rows: Tensor, other: Rng) -> None:
+        """Put the streams of other samples into these rows."""
+        self._keys.index_copy_(0, rows, other._keys)
+
     def _bits(self, shape: tuple[int, ...]) -> Tensor:
         count, first = math.prod(shape), self._drawn[0] + 1
         self._drawn[0] += count

@@ -92,6 +92,7 @@ class Outcome:
     candidates: Tensor | None
     forwards: int
     backwards: int
+    unanswered: Tensor
 
 
 def run(
@@ -116,4 +117,4 @@ def run(
         ledger.record(rows, projected, target.answer(projected))
     except Finished:
         pass
-    return Outcome(ledger.found, ledger.best, candidates, ledger.forwards, ledger.backwards)
+    return Outcome(ledger.found, ledger.best, candidates, ledger.forwards, ledger.backwards, ledger.unanswered)

@@ -64,8 +64,10 @@ class Ledger:
     active: Tensor
     logits: Logits
     unanswered: Tensor
-    forwards: int = 0
-    backwards: int = 0
+    closest: Images
+    closest_margin: Tensor
+    asked: Tensor
+    climbed: Tensor
     deadline: float = float("inf")
     changes: int = 0
     """Grows whenever a sample may have fallen; while it stays, the same rows stand."""
@@ -85,8 +87,22 @@ class Ledger:
             active=torch.ones(n, dtype=torch.bool, device=x.device),
             logits=torch.zeros(n, num_classes, device=x.device),
             unanswered=torch.zeros(n, dtype=torch.bool, device=x.device),
+            closest=x.clone(),
+            closest_margin=torch.full((n,), -torch.inf, device=x.device),
+            asked=torch.zeros(n, dtype=torch.int64, device=x.device),
+            climbed=torch.zeros(n, dtype=torch.int64, device=x.device),
             deadline=deadline,
         )
+
+    @property
+    def forwards(self) -> int:
+        """Samples that passed through the model."""
+        return int(self.asked.sum())
+
+    @property
+    def backwards(self) -> int:
+        """Samples whose gradient was taken."""
+        return int(self.climbed.sum())
 
     @property
     def found(self) -> Tensor:
@@ -141,13 +157,15 @@ class View:
     Shapes: `x` is `(N, …)`, labels `(N,)`. All rows may be passed at every call; rows that already fell are not run.
     """
 
-    def __init__(self, target: Target, ledger: Ledger, access: Access, rows: Tensor | None = None) -> None:
+    def __init__(
+        self, target: Target, ledger: Ledger, access: Access, rows: Tensor | None = None, *, ends: bool = True
+    ) -> None:
         self._target = target
         self._ledger = ledger
         self._access = access
         self._rows = torch.arange(len(ledger.x), device=ledger.x.device) if rows is None else rows
         self._standing_rows = torch.arange(len(self._rows), device=ledger.x.device)
-        self._calls, self._seen = 0, -1
+        self._calls, self._seen, self._ends = 0, -1, ends
 
     @property
     def num_classes(self) -> int:
@@ -158,9 +176,50 @@ class View:
         """Which of the rows are still standing, `(N,)` bool."""
         return self._ledger.active[self._rows]
 
+    @property
+    def device(self) -> torch.device:
+        """Where samples are."""
+        return self._ledger.x.device
+
+    @property
+    def x(self) -> Images:
+        """A copy of the clean samples, `(N, …)`."""
+        return self._ledger.x[self._rows]
+
+    @property
+    def y(self) -> Labels:
+        """A copy of their labels, `(N,)`."""
+        return self._ledger.y[self._rows]
+
+    @property
+    def closest(self) -> Images:
+        """The points inside the threat that came closest to an example so far, `(N, …)`, by earlier attacks of the
+        suite and by earlier goals of this one; the samples themselves where none is known."""
+        return self._ledger.closest[self._rows]
+
+    @property
+    def closest_margin(self) -> Tensor:
+        """Their margins, `(N,)`; minus infinity where none is known."""
+        return self._ledger.closest_margin[self._rows]
+
+    def note_closest(self, rows: Tensor, points: Images, margin: Tensor) -> None:
+        """Remember points inside the threat for some rows, if they are closer than those known."""
+        at = self._rows[rows]
+        better = margin > self._ledger.closest_margin[at]
+        self._ledger.closest[at] = torch.where(per_sample(better, points), points, self._ledger.closest[at])
+        self._ledger.closest_margin[at] = torch.where(better, margin, self._ledger.closest_margin[at])
+
+    def note_lost(self, rows: Tensor, points: Images) -> None:
+        """Searches of some rows ended at a point that holds NaN or infinity: these samples are not evaluated."""
+        self._ledger.unanswered[self._rows[rows]] |= ~points.isfinite().flatten(1).all(1)
+
     def select(self, rows: Tensor) -> View:
         """A view onto some of the rows (indices or a mask), for attacks that treat samples differently."""
-        return View(self._target, self._ledger, self._access, self._rows[rows])
+        return View(self._target, self._ledger, self._access, self._rows[rows], ends=self._ends)
+
+    def unending(self) -> View:
+        """The same, but it answers as before when every sample fell, and raises nothing."""
+        return View(self._target, self._ledger, self._access, self._rows, ends=False)
 
     def logits(self, x: Images) -> Logits:
         """Scores of the classes, `(N, K)`; one forward pass for each row still standing.
@@ -197,7 +256,7 @@ class View:
             full = answer if everyone else self._ledger.logits.index_select(0, self._rows).index_copy(0, at, answer)
             losses = loss(full, y)
             (gradient,) = torch.autograd.grad((losses if everyone else losses[at]).sum(), leaf)
-        self._ledger.backwards += len(at)
+        self._ledger.climbed[self._rows[at]] += 1
         self._note_searched(self._rows[at], leaf.detach(), answer.detach())
         if not everyone:
             gradient = torch.zeros_like(x).index_copy(0, at, gradient)
@@ -212,7 +271,7 @@ class View:
         if changed and (self._ledger.x.device.type == "cpu" or self._calls % _LOOK_EVERY == 0):
             self._seen = self._ledger.changes
             self._standing_rows = self.active.nonzero().squeeze(1)
-            if not len(self._standing_rows) and not bool(self._ledger.active.any()):
+            if self._ends and not len(self._standing_rows) and not bool(self._ledger.active.any()):
                 raise Finished
         self._calls += 1
         return self._standing_rows
@@ -228,7 +287,7 @@ class View:
         return self._ledger.logits.index_select(0, self._rows)
 
     def _note(self, rows: Tensor, candidates: Images, answer: Logits) -> None:
-        self._ledger.forwards += len(rows)
+        self._ledger.asked[rows] += 1
         self._ledger.on_call()
         self._ledger.record(rows, candidates, answer.to(self._ledger.logits.dtype))
 
@@ -244,7 +303,8 @@ class View:
         margin = margins(answer, ledger.y.index_select(0, rows))
         # Not below the line, rather than above it: NaN is asked about too.
         again = (~(margin < -ledger.margin - search.stray)).nonzero().squeeze(1)
-        ledger.forwards += len(rows) + len(again)
+        ledger.asked[rows] += 1
+        ledger.asked[rows[again]] += 1
         ledger.on_call()
         ledger.logits.index_copy_(0, rows, answer.to(ledger.logits.dtype))
         if len(again):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from auditor.engine.view import Loss
 
+NAMES = ("ce", "dlr", "margin", "dlr-targeted", "margin-targeted")
 _TINY = 1e-12
 
 
@@ -43,10 +44,14 @@ def towards(classes: Tensor) -> Loss:
     """The targeted difference of logits ratio towards one class per sample, `(N,)`."""
 
     def loss(logits: Tensor, y: Tensor) -> Tensor:
-        gap = (logits.gather(1, classes[:, None]) - logits.gather(1, y[:, None])).squeeze(1)
         if logits.shape[1] < 4:
-            return gap
+            return gap(classes)(logits, y)
         top = logits.topk(4, 1).values
-        return gap / (top[:, 0] - 0.5 * (top[:, 2] + top[:, 3]) + _TINY)
+        return gap(classes)(logits, y) / (top[:, 0] - 0.5 * (top[:, 2] + top[:, 3]) + _TINY)
 
     return loss
+
+
+def gap(classes: Tensor) -> Loss:
+    """The logit of one class per sample, `(N,)`, less the true one."""
+    return lambda logits, y: (logits.gather(1, classes[:, None]) - logits.gather(1, y[:, None])).squeeze(1)

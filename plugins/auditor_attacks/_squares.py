@@ -1,7 +1,7 @@
 """Where the square attack paints, and what: flat squares for linf, opposed bumps for l2 and l1.
 
-Every sample has squares of its own; all squares of one query are equally large, so a batch is painted by one gather
-and one scatter. For the bumps see section 3.4 of arXiv:1912.00049.
+Every sample has squares of its own. All bumps of one query are equally large, so a batch is painted by one gather and
+one scatter; see section 3.4 of arXiv:1912.00049.
 """
 
 from __future__ import annotations
@@ -53,6 +53,27 @@ class Dealer:
         return self._dealt[:, place]
 
 
+def squares(canvas: Canvas, share: Tensor, dealt: Tensor) -> tuple[Tensor, Tensor]:
+    """A square of a share of the pixels, `(N,)`, somewhere in every sample, and the sign of each of its channels.
+
+    The pixels inside, `(N, 1, height, width)` bool, and where the sign is up, `(N, channels, 1, 1)` bool; `dealt`
+    are uniform numbers, `(N, 2 + channels)`. Where a square does not fit, it is a piece of the strip.
+    """
+    height, width = canvas.height, canvas.width
+    area = share * height * width
+    side = area.sqrt().round_().clamp_min_(1.0)
+    tall = torch.where(side > width, (area / width).round_(), side).clamp_(1.0, height)
+    wide = torch.where(side > height, (area / height).round_(), side).clamp_(1.0, width)
+    # A number may round up to 1 when it is multiplied, and there is no place beyond the last.
+    top = torch.minimum((dealt[:, 0] * (height - tall + 1.0)).floor_(), height - tall)
+    left = torch.minimum((dealt[:, 1] * (width - wide + 1.0)).floor_(), width - wide)
+    rows = torch.arange(height, device=share.device, dtype=share.dtype)
+    columns = torch.arange(width, device=share.device, dtype=share.dtype)
+    down = (rows >= top[:, None]) & (rows < (top + tall)[:, None])
+    across = (columns >= left[:, None]) & (columns < (left + wide)[:, None])
+    return down[:, None, :, None] & across[:, None, None, :], (dealt[:, 2:] < 0.5)[:, :, None, None]
+
+
 def _signs(uniform: Tensor) -> Tensor:
     """-1 or +1 from uniform numbers, `(N, channels)` to `(N, channels, 1)`."""
     return ((uniform < 0.5).to(uniform.dtype) * 2.0 - 1.0).unsqueeze(2)
@@ -76,6 +97,11 @@ class Canvas:
             case (channels, length):
                 return cls(x, channels, 1, length)
         return cls(x, 1, 1, x[0].numel())
+
+    @property
+    def whole(self) -> Tensor:
+        """A view as `(N, channels, height, width)`."""
+        return self.x.view(len(self.x), self.channels, self.height, self.width)
 
     def flat(self, image: Tensor) -> Tensor:
         """A view as `(N, channels, height * width)`."""
@@ -107,39 +133,14 @@ class Canvas:
         return Window(height, width, pixels)
 
 
-class Stripes:
-    """linf: vertical stripes of plus and minus eps, then squares of one sign per channel."""
-
-    def __init__(self, canvas: Canvas, threat: Threat, rng: Rng) -> None:
-        self._canvas, self._eps = canvas, threat.eps
-        self._dealer = Dealer(rng.fork("squares"), 1 + canvas.channels)
-        signs = rng.signs(canvas.channels, 1, canvas.width).expand(-1, -1, canvas.height, -1)
-        self.image = (canvas.x + signs.reshape(canvas.x.shape) * threat.eps).clamp_(0.0, 1.0)
-
-    def paint(self, share: float) -> None:
-        """Repaint one square of every sample, of this share of the pixels."""
-        canvas = self._canvas
-        dealt = self._dealer.deal()
-        pixels = self._pixels = canvas.window(canvas.size(share, 1), dealt[:, 0]).pixels
-        image = canvas.flat(self.image)
-        self._old = image.gather(2, pixels)
-        self._new = (canvas.flat(canvas.x).gather(2, pixels) + _signs(dealt[:, 1:]) * self._eps).clamp_(0.0, 1.0)
-        image.scatter_(2, pixels, self._new)
-
-    def settle(self, better: Tensor) -> None:
-        """Keep what was painted on these samples, `(N,)`; undo it on the others."""
-        kept = torch.where(per_sample(better, self._new), self._new, self._old)
-        self._canvas.flat(self.image).scatter_(2, self._pixels, kept)
-
-
 class Spikes:
     """l2 and l1: a grid of bumps, then the budget of one window is moved into a fresh bump in another."""
 
-    def __init__(self, canvas: Canvas, threat: Threat, rng: Rng) -> None:
+    def __init__(self, canvas: Canvas, threat: Threat, rng: Rng, image: Images | None = None) -> None:
         self._canvas, self._threat, self._rng = canvas, threat, rng
         self._dealer = Dealer(rng.fork("bumps"), 3 + canvas.channels)
         self._power = 1 if threat.norm is Norm.L1 else 2
-        self.image = self._best = self._within(self._grid())
+        self.image = self._best = self._within(self._grid()) if image is None else image
 
     def paint(self, share: float) -> None:
         """Move budget between two windows of every sample, each of this share of the pixels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,15 +22,19 @@ _LARGEST = torch.finfo(torch.float32).max
 class Ball:
     """All points within `eps` of `x`, `(N, …)`, that lie in the box `[0, 1]`."""
 
-    def __init__(self, x: Tensor, norm: Norm, eps: float) -> None:
+    def __init__(
+        self, x: Tensor, norm: Norm, eps: float | Tensor, bounds: tuple[Tensor, Tensor] | None = None
+    ) -> None:
+        """`eps` may be `(N, 1)` for l1; `bounds` are `low` and `high` of an earlier ball of the same samples."""
         self.x, self.norm, self.eps = x, norm, eps
-        if norm is Norm.LINF:
-            self._low, self._high = (x - eps).clamp_(0.0, 1.0), (x + eps).clamp_(0.0, 1.0)
+        if bounds is None and norm is Norm.LINF:
+            bounds = (x - eps).clamp_(0.0, 1.0), (x + eps).clamp_(0.0, 1.0)
+        self.low, self.high = bounds or (x.new_empty(len(x), 0), x.new_empty(len(x), 0))
 
     def project(self, candidate: Tensor) -> Tensor:
         """The nearest point of the ball (for l2 the scaled and clipped one). Overwrites `candidate` where it can."""
         if self.norm is Norm.LINF:
-            return candidate.clamp_(self._low, self._high)
+            return candidate.clamp_(self.low, self.high)
         return project(candidate, self.x, self.norm, self.eps)
 
     def uniform(self, rng: Rng) -> Tensor:
@@ -68,6 +73,11 @@ class Ball:
             case _:
                 return self.project(rng.normal(*shape).add_(self.x))
         return self.project(delta.mul_(self.eps).add_(self.x))
+
+    def towards(self, direction: Tensor) -> Tensor:
+        """As far from `x` as the ball allows along a direction of plus and minus ones. Overwrites `direction`."""
+        length = self.eps if self.norm is Norm.LINF else self.eps / math.sqrt(direction[0].numel())
+        return self.project(direction.mul_(length).add_(self.x))
 
     def _radii(self, rng: Rng) -> Tensor:
         """Lengths of points spread evenly over the volume of a ball, shaped to multiply samples."""

@@ -3,42 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, ClassVar
 
-import torch
-
-from auditor.attack import Attack, Passes
-from auditor.norms import per_sample
+from auditor.attack import Passes
+from auditor.lanes import LaneAttack
 from auditor.parameters import parameter
 from auditor.types import Access, Norm
-from auditor_attacks import _losses
-from auditor_attacks._schedules import Halving, Sparse, climb
+from auditor_attacks import _losses, _targets
+from auditor_attacks._climb import Climb, halving, learn, sparse
+from auditor_attacks._starts import STARTS, start
 from auditor_attacks._steps import Ball
+from auditor_attacks._targets import ORDERS, ordered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from torch import Tensor
-
-    from auditor.engine.view import Loss, View
-    from auditor.rng import Rng
-    from auditor.types import Images, Labels, Threat
+    from auditor.engine.view import Gradient, Loss, View
+    from auditor.lanes import Lanes
+    from auditor.types import Threat
 
 # l1 spends its steps in balls of falling radius: a larger one is easier to search, and its best point a good start.
 _L1_STAGES = ((3.0, 0.3), (2.0, 0.3), (1.0, 0.4))
 
 
 @dataclass(frozen=True, kw_only=True)
-class APGD(Attack):
+class APGD(LaneAttack):
     """Climbs the loss with momentum, halving each sample's step when it stalls and returning to its best point.
 
-    `dlr-targeted` climbs towards each of the likeliest wrong classes in turn. With fewer than 3 classes (targeted: 4)
-    the ratio in the dlr losses does not exist, and the plain difference of logits is climbed.
+    The targeted losses climb towards each of the likeliest wrong classes in turn, the likeliest by their logits or by
+    the distance that the model's linear form puts between them and the sample (MALT, arXiv:2407.02240). With fewer
+    than 3 classes (targeted: 4) the ratio in the dlr losses does not exist, and the plain difference is climbed.
 
     Finds: nearly everything that gradients can find; `ce` and `dlr-targeted` together are AutoAttack's core.
     Blind to: models whose gradients are masked, random or missing (try `square`).
-    Cost: per restart `steps` backward and `steps + 1` forward passes (l1: 2 more), times `targets` for
-    `dlr-targeted`, which asks once more for the order of the classes.
+    Cost: per restart `steps` backward and `steps + 1` forward passes, times `targets` for the targeted losses, which
+    ask once more for the order of the classes, by `linear` order once forward and backward for each of the candidates.
     """
 
     name: ClassVar[str] = "apgd"
@@ -47,51 +45,59 @@ class APGD(Attack):
     access: ClassVar[Access] = Access.GRADIENTS
 
     steps: int = parameter(100, help="steps of each restart", low=1, high=100_000)
-    restarts: int = parameter(1, help="random starting points", low=1, high=10_000)
-    loss: str = parameter("ce", help="what the steps raise", choices=("ce", "dlr", "dlr-targeted", "margin"))
-    targets: int = parameter(9, help="wrong classes tried by dlr-targeted, likeliest first", low=1, high=100_000)
+    restarts: int = parameter(1, help="starting points", low=1, high=10_000)
+    loss: str = parameter("ce", help="what the steps raise", choices=_losses.NAMES)
+    start: str = parameter("surface", help="where a restart begins", choices=STARTS)
+    targets: int = parameter(9, help="wrong classes tried by targeted losses, likeliest first", low=1, high=100_000)
+    order: str = parameter("logits", help="what makes a wrong class likely", choices=ORDERS)
     rho: float = parameter(0.75, help="share of steps that must raise the loss to keep the step", low=0.0, high=1.0)
 
     @property
     def label(self) -> str:
-        return "apgd-t" if self.loss == "dlr-targeted" else f"apgd-{self.loss}"
+        return {"dlr-targeted": "apgd-t", "margin-targeted": "apgd-margin-t"}.get(self.loss, f"apgd-{self.loss}")
 
     def passes(self, num_classes: int) -> Passes:
-        runs = self.restarts * self._targets(num_classes)
-        order = int(self.loss == "dlr-targeted")
-        return Passes(forwards=runs * (self.steps + 1) + order, backwards=runs * self.steps)
+        goals, _ = self.asks(num_classes)
+        forwards, backwards = _targets.passes(self.order, goals // self.restarts, num_classes) if self._aims else (0, 0)
+        return Passes(forwards=goals * (self.steps + 1) + forwards, backwards=goals * self.steps + backwards)
 
-    def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
-        best, most = x, x.new_full((len(x),), -torch.inf)
-        for name, loss in self._losses(target, x, y):
-            for restart in range(self.restarts):
-                found, value = self._climb(target, x, y, threat, loss, rng.fork(f"{name}, restart {restart}"))
-                # A sample whose loss is NaN comes back as NaN: not evaluated, which is not the same as not broken.
-                better = (value > most) | value.isnan()
-                best, most = torch.where(per_sample(better, x), found, best), torch.where(better, value, most)
-        return best
+    @property
+    def _aims(self) -> bool:
+        return self.loss.endswith("-targeted")
 
-    def _targets(self, num_classes: int) -> int:
-        return min(self.targets, num_classes - 1) if self.loss == "dlr-targeted" else 1
+    def asks(self, num_classes: int) -> tuple[int, int]:
+        return self.restarts * (min(self.targets, num_classes - 1) if self._aims else 1), self.steps
 
-    def _losses(self, target: View, x: Images, y: Labels) -> Iterator[tuple[str, Loss]]:
-        if self.loss != "dlr-targeted":
-            yield self.loss, _losses.untargeted(self.loss)
+    def begin(self, target: View, begun: Lanes, threat: Threat, earlier: Climb | None) -> Climb:
+        goals, _ = self.asks(target.num_classes)
+        if not self._aims:
+            order = begun.y[:, None]
+        elif earlier is not None:
+            order = earlier.order
+        else:
+            order = ordered(target, begun.x, begun.y, threat.norm, self.order, goals // self.restarts)
+        ball = Ball(begun.x, threat.norm, threat.eps * (_L1_STAGES[0][0] if threat.norm is Norm.L1 else 1.0))
+        return Climb.start(begun, ball, start(self.start, ball, begun), order, max(int(0.22 * self.steps), 1))
+
+    def objective(self, lanes: Climb) -> Loss:
+        if not self._aims:
+            return _losses.untargeted(self.loss)
+        aim = lanes.order.gather(1, (lanes.goal // self.restarts)[:, None]).squeeze(1)
+        return (_losses.towards if self.loss == "dlr-targeted" else _losses.gap)(aim)
+
+    def advance(self, lanes: Climb, answer: Gradient, threat: Threat) -> None:
+        learn(lanes, answer)
+        ball = lanes.ball(threat.norm, threat.eps)
+        if threat.norm is not Norm.L1:
+            halving(lanes, answer.gradient, ball, self.rho, self.steps)
             return
-        wrong = target.logits(x).scatter(1, y[:, None], -torch.inf)
-        order = wrong.argsort(dim=1, descending=True, stable=True)
-        for rank in range(self._targets(target.num_classes)):
-            yield f"target {rank}", _losses.towards(order[:, rank])
+        sparse(lanes, answer.gradient, ball, max(int(0.04 * self.steps), 1))
+        for at, radius in zip(self._stages[:-1], (radius for radius, _ in _L1_STAGES[1:]), strict=True):
+            over = lanes.step + 1 == at
+            smaller = Ball(lanes.x, threat.norm, radius * threat.eps)
+            lanes.again(over, smaller.project(lanes.best), smaller.eps)
 
-    def _climb(self, target: View, x: Images, y: Labels, threat: Threat, loss: Loss, rng: Rng) -> tuple[Tensor, Tensor]:
-        """One restart: the point of highest loss, `(N, …)`, and that loss, `(N,)`."""
-        stages = _L1_STAGES if threat.norm is Norm.L1 else ((1.0, 1.0),)
-        steps = [int(share * self.steps) for _, share in stages]
-        steps[-1] = self.steps - sum(steps[:-1])
-        balls = [Ball(x, threat.norm, radius * threat.eps) for radius, _ in stages]
-        point, value = balls[0].surface(rng), x.new_full((len(x),), -torch.inf)
-        for ball, count in zip(balls, steps, strict=True):
-            if count:
-                schedule = Sparse(ball, count) if ball.norm is Norm.L1 else Halving(ball, count, self.rho)
-                point, value = climb(target, y, loss, ball.project(point), schedule, count)
-        return point, value
+    @property
+    def _stages(self) -> list[int]:
+        """After how many steps each stage of l1 is over."""
+        return [int(share * self.steps) for share in accumulate(share for _, share in _L1_STAGES)]

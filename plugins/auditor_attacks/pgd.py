@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from auditor.attack import Attack, Passes
+from auditor.attack import Passes
+from auditor.lanes import LaneAttack, Lanes
 from auditor.norms import per_sample
 from auditor.parameters import parameter
 from auditor.types import Access, Norm
@@ -18,18 +19,26 @@ from auditor_attacks._steps import Ball, largest, signs, unit_l2
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from auditor.engine.view import View
-    from auditor.rng import Rng
-    from auditor.types import Images, Labels, Threat
+    from auditor.engine.view import Gradient, Loss, View
+    from auditor.types import Threat
+
+
+@dataclass(kw_only=True)
+class Slide(Lanes):
+    """The state of a descent: bounds of the ball (linf), and the momentum."""
+
+    low: Tensor
+    high: Tensor
+    velocity: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class PGD(Attack):
+class PGD(LaneAttack):
     """Climbs the loss in small steps of fixed length from a random point of the ball, projecting after each.
 
     Finds: most models without a real defense, and whether a training recipe did anything.
     Blind to: vanishing gradients (try `apgd`), and what a well-chosen step size would have reached.
-    Cost: `restarts * steps` backward passes, and as many forward, one more for each restart but the last.
+    Cost: per restart `steps` backward and `steps + 1` forward passes.
     """
 
     name: ClassVar[str] = "pgd"
@@ -49,25 +58,26 @@ class PGD(Attack):
 
     def passes(self, num_classes: int) -> Passes:
         each = self.restarts * self.steps
-        return Passes(forwards=each + self.restarts - 1, backwards=each)
+        return Passes(forwards=each + self.restarts, backwards=each)
 
-    def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
-        ball, loss = Ball(x, threat.norm, threat.eps), _losses.untargeted(self.loss)
-        length = threat.eps * (self.step_size or 2.5 / self.steps)
-        candidate = x
-        for restart in range(self.restarts):
-            # The engine judges the point that is returned; those of the earlier restarts are shown to it here.
-            if restart:
-                target.logits(candidate)
-            candidate = ball.uniform(rng.fork(f"restart {restart}"))
-            velocity = torch.zeros_like(x)
-            for _ in range(self.steps):
-                gradient = target.gradient(candidate, y, loss).gradient
-                if self.momentum:
-                    velocity.mul_(self.momentum).add_(_unit_mean(gradient))
-                    gradient = velocity
-                candidate = ball.project(_step(gradient, ball.norm, length).add_(candidate))
-        return candidate
+    def asks(self, num_classes: int) -> tuple[int, int]:
+        return self.restarts, self.steps
+
+    def begin(self, target: View, begun: Lanes, threat: Threat, earlier: Slide | None) -> Slide:
+        ball = Ball(begun.x, threat.norm, threat.eps)
+        begun.point = ball.uniform(begun.rng.at(begun.goal))
+        return Slide.of(begun, low=ball.low, high=ball.high, velocity=torch.zeros_like(begun.point))
+
+    def objective(self, lanes: Slide) -> Loss:
+        return _losses.untargeted(self.loss)
+
+    def advance(self, lanes: Slide, answer: Gradient, threat: Threat) -> None:
+        ball = Ball(lanes.x, threat.norm, threat.eps, (lanes.low, lanes.high))
+        gradient = answer.gradient
+        if self.momentum:
+            gradient = lanes.velocity.mul_(self.momentum).add_(_unit_mean(gradient)).clone()
+        step = _step(gradient, ball.norm, threat.eps * (self.step_size or 2.5 / self.steps))
+        lanes.point = ball.project(step.add_(lanes.point))
 
 
 def _unit_mean(gradient: Tensor) -> Tensor:

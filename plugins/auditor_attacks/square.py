@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from auditor.attack import Attack, Passes
+from auditor.attack import Passes
 from auditor.engine.view import margins
+from auditor.lanes import LaneAttack, Lanes, put
 from auditor.parameters import parameter
 from auditor.types import Access, Norm
-from auditor_attacks._squares import Canvas, Spikes, Stripes
+from auditor_attacks._squares import Canvas, Spikes, squares
 
 if TYPE_CHECKING:
-    from auditor.engine.view import View
+    from torch import Tensor
+
+    from auditor.engine.view import Gradient, View
     from auditor.rng import Rng
     from auditor.types import Images, Labels, Threat
 
@@ -22,11 +25,23 @@ if TYPE_CHECKING:
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
+@dataclass(kw_only=True)
+class Painting(Lanes):
+    """The state of a search: the best image of this search and its margin, and the bounds of the ball."""
+
+    low: Tensor
+    high: Tensor
+    image: Tensor
+    value: Tensor
+
+
 @dataclass(frozen=True, kw_only=True)
-class Square(Attack):
+class Square(LaneAttack):
     """Repaints random squares of every sample and keeps what lowers the margin; needs scores, no gradients.
 
-    Inputs that are no images are treated as one long row of pixels, and squares as pieces of it.
+    Inputs that are no images are treated as one long row of pixels, and squares as pieces of it. With
+    `start=closest` it refines the best point that earlier attacks found, which takes far fewer queries than a search
+    from stripes wherever gradients lead near the border and not across it.
 
     Finds: models that gradients cannot reach (masked, quantised, not differentiable) though they are weak.
     Blind to: examples that need all pixels in concert; with few queries it breaks less than `apgd`.
@@ -39,24 +54,66 @@ class Square(Attack):
     access: ClassVar[Access] = Access.SCORES
 
     queries: int = parameter(5000, help="questions asked per sample", low=1, high=10_000_000)
+    start: str = parameter("stripes", help="what is repainted first", choices=("stripes", "closest"))
     p_init: float = parameter(0.8, help="share of the pixels in the first squares", low=1e-6, high=1.0)
+    p_final: float = parameter(
+        0.0, help="share in the last squares, fallen to evenly; 0 is the paper's schedule", low=0.0, high=1.0
+    )
+
+    @property
+    def label(self) -> str:
+        return "square" if self.start == "stripes" else "square-refine"
 
     def passes(self, num_classes: int) -> Passes:
         return Passes(forwards=self.queries)
 
+    def in_lanes(self, threat: Threat) -> bool:
+        # The bumps of l2 and l1 are made for a whole batch of one size.
+        return threat.norm is Norm.LINF
+
+    def asks(self, num_classes: int) -> tuple[int, int]:
+        return 1, self.queries - 1
+
+    def begin(self, target: View, begun: Lanes, threat: Threat, earlier: Painting | None) -> Painting:
+        x = begun.x
+        low, high = (x - threat.eps).clamp_(0.0, 1.0), (x + threat.eps).clamp_(0.0, 1.0)
+        if self.start == "closest":
+            begun.point = begun.closest.clamp(low, high)
+        else:
+            canvas = Canvas.of(x)
+            signs = begun.rng.fork("stripes").signs(canvas.channels, 1, canvas.width)
+            begun.point = torch.where((signs > 0).expand(-1, -1, canvas.height, -1).reshape(x.shape), high, low)
+        value = torch.full_like(begun.margin, -torch.inf)
+        return Painting.of(begun, low=low, high=high, image=begun.point.clone(), value=value)
+
+    def advance(self, lanes: Painting, answer: Gradient, threat: Threat) -> None:
+        margin = margins(answer.logits, lanes.y)
+        better = margin > lanes.value
+        put(lanes.image, better, lanes.point)
+        lanes.value = torch.where(better, margin, lanes.value)
+        canvas = Canvas.of(lanes.image)
+        dealt = lanes.rng.at(lanes.step).uniform(2 + canvas.channels)
+        inside, up = squares(canvas, self._shares(lanes.step + 1), dealt)
+        painted = torch.where(up, canvas.of(lanes.high).whole, canvas.of(lanes.low).whole)
+        lanes.point = torch.where(inside, painted, canvas.whole).view(lanes.x.shape)
+
+    def _shares(self, query: Tensor) -> Tensor:
+        """Share of the pixels to repaint at these queries; the schedule is stretched over the queries there are."""
+        if self.p_final:
+            return self.p_init * (self.p_final / self.p_init) ** (query / self.queries)
+        at = torch.tensor(_HALVINGS, device=query.device) * self.queries
+        return self.p_init * 0.5 ** (10_000 * query[:, None] > at).sum(1)
+
     def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
-        canvas = Canvas.of(x)
-        painter = (Stripes if threat.norm is Norm.LINF else Spikes)(canvas, threat, rng)
+        if self.in_lanes(threat):
+            return super().perturb(target, x, y, threat, rng)
+        painter = Spikes(Canvas.of(x), threat, rng, target.closest if self.start == "closest" else None)
         best = margins(target.logits(painter.image), y)
+        shares = self._shares(torch.arange(self.queries)).tolist()
         for query in range(1, self.queries):
-            painter.paint(self._share(query))
+            painter.paint(shares[query])
             margin = margins(target.logits(painter.image), y)
             better = margin > best
             painter.settle(better)
             best = torch.where(better, margin, best)
         return painter.image
-
-    def _share(self, query: int) -> float:
-        """Share of the pixels to repaint; its schedule is stretched over the queries there are."""
-        passed = sum(10_000 * query / self.queries > at for at in _HALVINGS)
-        return float(self.p_init / 2**passed)

@@ -164,7 +164,7 @@ def test_a_model_that_answers_nan_breaks_no_attack_and_counts_as_nothing_found(a
 
 @every_norm
 @pytest.mark.parametrize("attack", [FGSM(), PGD(steps=3), APGD(steps=12)], ids=lambda a: a.label)
-def test_samples_whose_gradient_is_nan_come_back_as_nan(attack: Attack, norm: Norm) -> None:
+def test_samples_whose_gradient_is_nan_are_not_taken_for_robust(attack: Attack, norm: Norm) -> None:
     model = network((8,), 3)
 
     def brittle(x: Tensor) -> Tensor:
@@ -172,9 +172,9 @@ def test_samples_whose_gradient_is_nan_come_back_as_nan(attack: Attack, norm: No
         return model(x) + (0.0 * x[:, :1]).sqrt()
 
     x, y = samples(model, (8,), 3)
-    candidates = run(attack, target_of(brittle, 3), x, y, Threat(norm=norm, eps=1e-4)).candidates
-    assert candidates is not None
-    assert candidates.isnan().flatten(1).any(1).all()
+    outcome = run(attack, target_of(brittle, 3), x, y, Threat(norm=norm, eps=1e-4))
+    assert outcome.candidates is not None
+    assert (outcome.unanswered | outcome.candidates.isnan().flatten(1).any(1)).all()
 
 
 @every_norm
@@ -185,10 +185,6 @@ def test_passes_are_what_the_forecast_says(attack: Attack, norm: Norm) -> None:
     outcome = run(attack, target_of(model, 5), x, y, Threat(norm=norm, eps=1e-6))
     forecast = attack.passes(5)
     assert forecast is not None
-    if isinstance(attack, APGD) and norm is Norm.L1:
-        # Each of the two larger balls is entered with a pass of its own.
-        entered = 2 * attack.restarts * (attack.targets if attack.loss == "dlr-targeted" else 1)
-        forecast = dataclasses.replace(forecast, forwards=forecast.forwards + entered)
     assert outcome.backwards == 4 * forecast.backwards
     # What an attack returns is judged outside of it; noise counts that among its draws.
     assert outcome.forwards == 4 * (forecast.forwards - isinstance(attack, Noise))
