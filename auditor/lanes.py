@@ -62,6 +62,10 @@ class Lanes:
             mine, theirs = getattr(self, field.name), getattr(fresh, field.name)
             mine.index_copy_(0, rows, theirs) if isinstance(mine, Tensor) else mine.overwrite(rows, theirs)
 
+    def inside(self, threat: Threat) -> Tensor | None:
+        """Which points lie inside the threat, `(L,)` bool; None where all do, as those of most attacks."""
+        return None
+
     def note(self, better: Tensor, margin: Tensor) -> None:
         """The points that were just asked about came closer than any before in the lanes `better`, `(L,)` bool."""
         put(self.closest, better, self.point)

@@ -89,8 +89,9 @@ class _Pool:
         else:
             logits = self._part.logits(lanes.point)
             answer = Gradient(logits.new_empty(0), logits.new_empty(0), logits)
-        margin = margins(answer.logits, lanes.y)
-        lanes.note(margin > lanes.margin, margin)
+        margin, inside = margins(answer.logits, lanes.y), lanes.inside(self._threat)
+        better = margin > lanes.margin
+        lanes.note(better if inside is None else better & inside, margin)
         attack.advance(lanes, answer, self._threat)
         lanes.step += 1
         self._steps = self._steps + 1

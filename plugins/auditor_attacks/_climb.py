@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from auditor.engine.view import Gradient
+    from auditor.types import Threat
 
 
 @dataclass(kw_only=True)
@@ -90,6 +91,9 @@ class Climb(Lanes):
         self.length = torch.where(rows, self.eps, self.length)
         self.value, self.last = self.value.masked_fill(rows, -torch.inf), self.last.masked_fill(rows, torch.inf)
         self.since, self.rises = self.since.masked_fill(rows, -1), self.rises.masked_fill(rows, 0)
+
+    def inside(self, threat: Threat) -> Tensor | None:
+        return self.eps <= threat.eps if threat.norm is Norm.L1 else None
 
     def ball(self, norm: Norm, eps: float) -> Ball:
         """The balls of the lanes, `eps` being the radius of all of them but for l1."""
