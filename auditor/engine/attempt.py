@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from auditor.engine.referee import Judgement, judge
-from auditor.engine.view import Finished, Ledger, OutOfTime, View
+from auditor.engine.view import Finished, Ledger, OutOfTime, View, margins
 from auditor.rng import Rng
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ class Attempt:
     seconds: float
     unanswered: Tensor
     """Positions in the batch near which the model answered NaN."""
+    passes: Tensor
+    """Spent on each sample, forward and backward."""
+    closest: Images
+    closest_margin: Tensor
+    """Of each sample, on the device: the closest point to an example that is known now, and its margin."""
 
     def joined(self, other: Attempt, offset: int) -> Attempt:
         """This attempt and another one on the samples that follow `offset` rows later, as one."""
@@ -65,6 +70,9 @@ class Attempt:
             backwards=self.backwards + other.backwards,
             seconds=self.seconds + other.seconds,
             unanswered=torch.cat([self.unanswered, other.unanswered + offset]),
+            passes=torch.cat([self.passes, other.passes]),
+            closest=torch.cat([self.closest, other.closest]),
+            closest_margin=torch.cat([self.closest_margin, other.closest_margin]),
         )
 
 
@@ -80,22 +88,56 @@ class Ring:
     on_call: Callable[[], None] = lambda: None
 
 
-def attempt(ring: Ring, step: Step, x: Images, y: Labels, indices: Tensor) -> Attempt:
+def opened(ring: Ring, x: Images, y: Labels, known: tuple[Images, Tensor] | None = None) -> Ledger:
+    """A ledger for samples on the target's device, with the closest points that earlier attacks found."""
+    ledger = Ledger.open(x, y, ring.threat, ring.target.num_classes, ring.margin, ring.deadline)
+    ledger.on_call = ring.on_call
+    if known is not None:
+        ledger.closest, ledger.closest_margin = ring.threat.project(known[0], x), known[1]
+    return ledger
+
+
+def attempt(
+    ring: Ring, step: Step, x: Images, y: Labels, indices: Tensor, known: tuple[Images, Tensor] | None = None
+) -> Attempt:
     """Run the attack of `step` on samples `x` (on the target's device); never raises for what an attack does wrong."""
     started = time.perf_counter()
-    ledger, status, reason = _run(ring, step, x, y, indices)
+    ledger = opened(ring, x, y, known)
+    status, reason = _run(ring, step, ledger, indices)
+    return concluded(ring, step, ledger, indices, (status, reason), started)
+
+
+def concluded(
+    ring: Ring, step: Step, ledger: Ledger, indices: Tensor, ended: tuple[Status, str], started: float
+) -> Attempt:
+    """Let the referee judge what an attack left in its ledger; `started` is when it began."""
+    status, reason = ended
+    x, y = ledger.x, ledger.y
     found, refuted = _confirm(ring, x, y, ledger)
+    passes = ledger.passes
     forwards, backwards = ledger.forwards, ledger.backwards
     if len(refuted) and status == "ran":
         # Once more, demanding a margin that twin and runtime cannot disagree on.
         stricter = replace(ring, margin=10.0 * ring.margin + 1e-3)
-        second, status, reason = _run(stricter, step, x[refuted], y[refuted], indices[refuted.cpu()])
+        second = opened(stricter, x[refuted], y[refuted])
+        status, reason = _run(stricter, step, second, indices[refuted.cpu()])
         more, still = _confirm(stricter, x[refuted], y[refuted], second)
+        passes[refuted] += second.passes
         found, refuted = found.joined(more, refuted.cpu()[more.rows]), refuted[still]
         forwards, backwards = forwards + second.forwards, backwards + second.backwards
-    seconds = time.perf_counter() - started
-    unanswered = ledger.unanswered.nonzero().squeeze(1).cpu()
-    return Attempt(status, reason, found, len(refuted), forwards, backwards, seconds, unanswered)
+    return Attempt(
+        status=status,
+        reason=reason,
+        found=found,
+        refuted=len(refuted),
+        forwards=forwards,
+        backwards=backwards,
+        seconds=time.perf_counter() - started,
+        unanswered=ledger.unanswered.nonzero().squeeze(1).cpu(),
+        passes=passes.cpu(),
+        closest=ledger.closest,
+        closest_margin=ledger.closest_margin,
+    )
 
 
 def _confirm(ring: Ring, x: Images, y: Labels, ledger: Ledger) -> tuple[Found, Tensor]:
@@ -107,28 +149,38 @@ def _confirm(ring: Ring, x: Images, y: Labels, ledger: Ledger) -> tuple[Found, T
     return found, rows[~verdict.counts & ledger.found[rows]]
 
 
-def _run(ring: Ring, step: Step, x: Images, y: Labels, indices: Tensor) -> tuple[Ledger, Status, str]:
-    ledger = Ledger.open(x, y, ring.threat, ring.target.num_classes, ring.margin, ring.deadline)
-    ledger.on_call = ring.on_call
+def _run(ring: Ring, step: Step, ledger: Ledger, indices: Tensor) -> tuple[Status, str]:
+    x, y = ledger.x, ledger.y
     view = View(ring.target, ledger, step.attack.access)
     rng = Rng.keyed(ring.seed, step.name, indices.to(x.device))
-    try:
+
+    def search() -> str:
         # Copies: what an attack does to its arguments moves neither the originals nor the labels.
         last = step.attack.perturb(view, x.clone(), y.clone(), ring.threat, rng)
         complaint = _contract(last, x)
-        if complaint:
-            return ledger, "failed", complaint
-        # The author's own answer is judged like every other candidate, at the price of one more pass.
-        view.labels(ring.threat.project(last.detach().to(x.dtype), x))
+        if not complaint:
+            # The author's own answer is judged like every other candidate, at the price of one more pass.
+            point = ring.threat.project(last.detach().to(x.dtype), x)
+            view.labels(point)
+            view.note_closest(torch.arange(len(x), device=x.device), point, margins(ledger.logits, y))
+        return complaint
+
+    return guarded(search)
+
+
+def guarded(search: Callable[[], str]) -> tuple[Status, str]:
+    """How an attack ended: whatever a plugin raises is its failure; what it returns is a complaint, or nothing."""
+    try:
+        complaint = search()
     except Finished:
-        return ledger, "ran", ""
+        return "ran", ""
     except OutOfTime:
-        return ledger, "timed out", "the time limit was reached"
+        return "timed out", "the time limit was reached"
     except torch.OutOfMemoryError:
         raise
-    except (Exception, SystemExit) as error:  # a plugin border: whatever it raises is the plugin's failure
-        return ledger, "failed", f"{type(error).__name__}: {error}"
-    return ledger, "ran", ""
+    except (Exception, SystemExit) as error:  # a plugin border
+        return "failed", f"{type(error).__name__}: {error}"
+    return ("failed", complaint) if complaint else ("ran", "")
 
 
 def _contract(last: object, x: Images) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from auditor.engine.standing import Clean
 from auditor.engine.store import batch_key
+from auditor.engine.view import margins
 from auditor.errors import DataError, ModelError
 from auditor.events import Event, Progress, StageStarted
 
@@ -43,21 +44,29 @@ def clean_pass(
     listen(StageStarted(model=target.name, title="clean accuracy", total=len(samples)))
     predictions: list[int] = []
     confidences: list[float] = []
+    gaps: list[float] = []
     wrong = 0
     for start in range(0, len(samples), batch_size):
         indices = list(range(start, min(start + batch_size, len(samples))))
         key = batch_key(*identity, "clean", indices[0], indices[-1])
         known = store.get(key)
         if known is None:
-            confidence, prediction = _answered(target, samples, indices).softmax(1).max(1)
-            known = {"prediction": prediction.tolist(), "confidence": confidence.tolist()}
+            logits = _answered(target, samples, indices)
+            confidence, prediction = logits.softmax(1).max(1)
+            margin = margins(logits, samples.labels[indices].to(logits.device))
+            known = {
+                "prediction": prediction.tolist(),
+                "confidence": confidence.tolist(),
+                "margin": margin.nan_to_num(0.0).tolist(),
+            }
             store.put(key, known)
         predictions += known["prediction"]
         confidences += known["confidence"]
+        gaps += known["margin"]
         wrong += int((np.array(known["prediction"]) != labels[indices[0] : indices[-1] + 1]).sum())
         listen(Progress(model=target.name, done=len(predictions), total=len(samples), broken=wrong))
     store.flush()
-    return Clean(labels, np.array(predictions, dtype=np.int64), np.array(confidences))
+    return Clean(labels, np.array(predictions, dtype=np.int64), np.array(confidences), np.array(gaps))
 
 
 def _answered(target: Target, samples: Samples, indices: list[int]) -> Logits:

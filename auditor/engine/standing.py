@@ -17,6 +17,8 @@ class Clean:
     labels: np.ndarray
     prediction: np.ndarray
     confidence: np.ndarray
+    margin: np.ndarray
+    """Largest wrong logit less the true one; negative where the answer is right."""
 
     @property
     def correct(self) -> np.ndarray:

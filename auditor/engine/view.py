@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import torch
@@ -45,6 +45,7 @@ class Gradient(NamedTuple):
 
 
 _LOOK_EVERY = 8
+_TENSORS = ("Images", "Labels", "Logits")
 
 
 def _ignore() -> None:
@@ -94,6 +95,17 @@ class Ledger:
             deadline=deadline,
         )
 
+    def take(self, rows: Tensor, other: Ledger, others: Tensor) -> None:
+        """Put what another ledger knows of its rows `others` into these rows."""
+        for name in _ROWWISE:
+            getattr(self, name).index_copy_(0, rows, getattr(other, name).index_select(0, others))
+        self.changes += 1
+
+    @property
+    def passes(self) -> Tensor:
+        """Passes spent on each sample, forward and backward, `(N,)`."""
+        return self.asked + self.climbed
+
     @property
     def forwards(self) -> int:
         """Samples that passed through the model."""
@@ -128,6 +140,9 @@ class Ledger:
             self.active[where] = self.best_margin[where] <= self.margin
             self.unanswered[where] |= silent[at] & inside
         self.logits.index_copy_(0, rows, logits)
+
+
+_ROWWISE = tuple(field.name for field in fields(Ledger) if field.type == "Tensor" or field.type in _TENSORS)
 
 
 def _inside(candidates: Images, x: Images, threat: Threat) -> Tensor:

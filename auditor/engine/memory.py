@@ -1,0 +1,98 @@
+"""What earlier attacks learned of every sample: the closest point to an example, and how close it came.
+
+Points are kept on disk, a byte a pixel in units of the largest change, so that memory stays flat however many samples
+there are. What is read back is what was written, so a resumed run starts its searches where an uninterrupted one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from auditor.errors import RunError
+from auditor.norms import per_sample
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from auditor.types import Images
+
+_LEVELS = 127.0
+
+
+class Memory:
+    """Of n samples under one threat. `margin` are the largest margins so far, `(n,)`: negative, or the sample fell."""
+
+    def __init__(self, path: Path, clean_margin: np.ndarray) -> None:
+        self._path, self._clean = path, clean_margin.astype(np.float32)
+        self.margin = self._clean.copy()
+        self._scale = np.zeros(len(clean_margin), dtype=np.float32)
+
+    def eaten(self, indices: np.ndarray) -> np.ndarray:
+        """The share of the clean margin that attacks have eaten, `(m,)`: 0 where nothing gave way, 1 at the border."""
+        share: np.ndarray = 1.0 - self.margin[indices] / np.minimum(self._clean[indices], -1e-12)
+        return share
+
+    def recall(self, indices: np.ndarray, x: Images) -> tuple[Images, Tensor]:
+        """The closest points of some samples, like `x`, `(m, …)`, which is the answer where none is known; margins."""
+        margin = torch.from_numpy(self.margin[indices]).to(x.device)
+        known = self._scale[indices] > 0
+        if not known.any():
+            return x.clone(), margin
+        size = x[0].numel()
+        delta = np.zeros((len(indices), size), dtype=np.int8)
+        with self._guarded(), self._path.open("rb") as file:
+            for row in np.flatnonzero(known):
+                file.seek(int(indices[row]) * size)
+                delta[row] = np.frombuffer(file.read(size), dtype=np.int8)
+        units = torch.from_numpy(self._scale[indices] / _LEVELS).to(x.device)
+        change = torch.from_numpy(delta).to(x.device, torch.float32).view_as(x)
+        return (x + change * per_sample(units, x)).clamp_(0.0, 1.0), margin
+
+    def note(self, indices: np.ndarray, x: Images, closest: Images, margin: Tensor) -> dict[str, list[float]]:
+        """Keep what came closer than before; what `restore` needs besides the file."""
+        values = margin.cpu().numpy()
+        better = np.isfinite(values) & (values > self.margin[indices])
+        rows = torch.from_numpy(np.flatnonzero(better)).to(x.device)
+        change = (closest[rows] - x[rows]).flatten(1)
+        largest = change.abs().amax(1) if len(rows) else change.new_zeros(0)
+        levels = (change / largest.clamp_min(1e-12)[:, None] * _LEVELS).round_().to(torch.int8).cpu().numpy()
+        at = indices[better]
+        if len(at):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._guarded(), self._path.open("r+b" if self._path.exists() else "w+b") as file:
+                for index, level in zip(at.tolist(), levels, strict=True):
+                    file.seek(index * levels.shape[1])
+                    file.write(level.tobytes())
+        self.margin[at], self._scale[at] = values[better], largest.cpu().numpy()
+        return {"margins": self.margin[indices].tolist(), "scales": self._scale[indices].tolist()}
+
+    def restore(self, indices: np.ndarray, known: dict[str, Sequence[float]]) -> None:
+        """What `note` told of these samples when they were attacked before the interruption."""
+        self.margin[indices] = np.array(known["margins"], dtype=np.float32)
+        self._scale[indices] = np.array(known["scales"], dtype=np.float32) if self._path.exists() else 0.0
+
+    def forget(self) -> None:
+        """Remove the file: the threat is done."""
+        self._path.unlink(missing_ok=True)
+
+    def _guarded(self) -> _Guard:
+        return _Guard(self._path)
+
+
+class _Guard:
+    """A full or unreadable disk is a sentence."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise RunError(f"{self._path} cannot be used ({error.strerror}); make room, then --resume.") from error
