@@ -94,7 +94,7 @@ class Cascade:
 def inherit(smaller: Standing, standing: Standing) -> AttackRun:
     """A smaller budget's success counts for every larger one: take it over at no cost."""
     todo = set(standing.standing().tolist())
-    taken = [found for index, (_, found) in smaller.broken_by.items() if index in todo]
+    taken = [replace(found, passes=0) for index, (_, found) in smaller.broken_by.items() if index in todo]
     standing.note(INHERITED, taken)
     return AttackRun(
         name=INHERITED,

@@ -13,14 +13,17 @@ import torch
 from auditor.check import Check, Finding, Severity, Stage
 from auditor.engine import preflight
 from auditor.engine.attempt import Ring
+from auditor.engine.batches import Batches
 from auditor.engine.cascade import Cascade, inherit, round_again
 from auditor.engine.clean import clean_pass
-from auditor.engine.plan import make_plan
+from auditor.engine.memory import Memory
+from auditor.engine.outlook import outlook
+from auditor.engine.plan import Part, make_plan
 from auditor.engine.scene import Scene
 from auditor.engine.standing import Clean, Standing
 from auditor.errors import AuditorError, DataError, ModelError, UsageError
 from auditor.events import Event, StageStarted
-from auditor.result.evidence import read_evidence
+from auditor.result.evidence import read_evidence, slug
 from auditor.result.record import INHERITED, AttackRun, ModelResult, ThreatResult
 from auditor.result.record import Finding as FindingRecord
 from auditor.result.statistics import wilson
@@ -28,7 +31,6 @@ from auditor.target.search import choose_search, describe, restore
 from auditor.types import Access, Norm, Threat
 
 if TYPE_CHECKING:
-    from auditor.attack import Attack
     from auditor.engine.store import Store
     from auditor.result.samples_csv import Row
     from auditor.samples.base import Samples
@@ -46,7 +48,7 @@ class ModelAudit:
     """Everything that happens to one target; `rows` afterwards yields its part of `samples.csv`."""
 
     settings: Settings
-    attacks: tuple[Attack, ...]
+    attacks: tuple[Part, ...]
     checks: tuple[type[Check], ...]
     target: Target
     samples: Samples
@@ -139,12 +141,27 @@ class ModelAudit:
                 earlier = read_evidence(self.store.run, self.target.name, threat.norm, threat.eps)
                 round_again(standing, earlier, self.target, threat)
             plan = make_plan(self.attacks, self.target, threat, len(self.samples.shape))
-            cascade = Cascade(ring, self.samples, self.samples.labels, self.store, batch_size, self.listen, identity)
-            runs += cascade.run(plan, standing)
+            memory = Memory(self._memory_file(threat), clean.margin)
+            batches = Batches(
+                ring=ring,
+                samples=self.samples,
+                labels=self.samples.labels,
+                store=self.store,
+                batch_size=batch_size,
+                listen=self.listen,
+                memory=memory,
+                standing=standing,
+                identity=identity,
+            )
+            runs += Cascade(batches, self.listen).run(plan)
+            memory.forget()
             smaller[threat.norm] = standing
             self._done.append((threat, standing))
             results.append(self._threat_result(threat, standing, tuple(runs)))
         return tuple(results)
+
+    def _memory_file(self, threat: Threat) -> Path:
+        return self.store.run / "state" / f"closest-{slug(self.target.name)}-{threat.norm}-{threat.eps:.6g}"
 
     def _threat_result(self, threat: Threat, standing: Standing, runs: tuple[AttackRun, ...]) -> ThreatResult:
         n = len(standing.clean.labels)
@@ -163,6 +180,7 @@ class ModelAudit:
             not_evaluated=unknown,
             robust_accuracy_8bit=(robust + fragile) / n if self.samples.eight_bit and not unknown else None,
             attacks=runs,
+            forecast=outlook(standing, self.settings.confidence),
         )
 
     def _result(

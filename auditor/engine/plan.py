@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from auditor.engine.suites import recipe
+from auditor.engine.suites import ALL, CLOSE, PAYING, recipe
 from auditor.errors import AuditorError, PluginError, UsageError
 from auditor.parameters import coerced
 from auditor.types import Access
@@ -24,6 +24,7 @@ class Step:
     """An attack of the plan under the name it has in tables.
 
     `skip` says why it will not run, `broken` why it cannot; `forwards` is what a sample that withstands costs.
+    `close` and `paying` are as in `Part`.
     """
 
     name: str
@@ -31,18 +32,29 @@ class Step:
     skip: str = ""
     broken: str = ""
     forwards: int = 1
+    close: bool = False
+    paying: bool = False
 
 
-def chosen_attacks(settings: Settings, available: Mapping[str, type[Attack]]) -> tuple[Attack, ...]:
+@dataclass(frozen=True)
+class Part:
+    """An attack and when it runs: on samples that came `close` only, and only where its kind is `paying` so far."""
+
+    attack: Attack
+    close: bool = False
+    paying: bool = False
+
+
+def chosen_attacks(settings: Settings, available: Mapping[str, type[Attack]]) -> tuple[Part, ...]:
     """The configured attacks that the settings ask for: those named with `--attack`, else the suite's.
 
     Raises:
         UsageError: an attack that is not installed, or parameters that it does not take.
     """
     suite = recipe(settings.suite)
-    wanted = [(a.name, a.parameters) for a in settings.attacks] or list(suite)
+    wanted = [(a.name, a.parameters, ALL) for a in settings.attacks] or list(suite)
     attacks = []
-    for name, parameters in wanted:
+    for name, parameters, when in wanted:
         cls = available.get(name)
         if cls is None:
             near = difflib.get_close_matches(name, available, n=1)
@@ -52,7 +64,8 @@ def chosen_attacks(settings: Settings, available: Mapping[str, type[Attack]]) ->
                 f"attacks come in distributions with an entry point in the group 'auditor'."
             )
         try:
-            attacks.append(cls(**coerced(cls, parameters)))
+            attack = cls(**coerced(cls, parameters))
+            attacks.append(Part(attack, close=when in (CLOSE, PAYING), paying=when == PAYING))
         except AuditorError:
             raise
         except Exception as error:  # a plugin border
@@ -60,11 +73,13 @@ def chosen_attacks(settings: Settings, available: Mapping[str, type[Attack]]) ->
     return tuple(attacks)
 
 
-def make_plan(attacks: tuple[Attack, ...], target: Target, threat: Threat, sample_rank: int) -> tuple[Step, ...]:
+def make_plan(parts: Sequence[Attack | Part], target: Target, threat: Threat, sample_rank: int) -> tuple[Step, ...]:
     """Match the attacks against the threat and what the target allows; names are unique within the plan."""
     steps: list[Step] = []
     labels: list[str] = []
-    for attack in attacks:
+    for part in parts:
+        part = part if isinstance(part, Part) else Part(part)
+        attack = part.attack
         try:
             label, skip = attack.label, _obstacle(attack, target, threat, sample_rank)
             passes = attack.passes(target.num_classes)
@@ -73,7 +88,7 @@ def make_plan(attacks: tuple[Attack, ...], target: Target, threat: Threat, sampl
             label, skip, broken, forwards = attack.name, "", f"its plugin broke: {type(error).__name__}: {error}", 1
         labels.append(label)
         count = labels.count(label)
-        steps.append(Step(label if count == 1 else f"{label}#{count}", attack, skip, broken, forwards))
+        steps.append(Step(label if count == 1 else f"{label}#{count}", attack, skip, broken, forwards, part.close, part.paying))
     return tuple(steps)
 
 

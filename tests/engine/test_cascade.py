@@ -97,12 +97,24 @@ class Scene:
         )
         answers = target.answer(samples.fetch(range(len(samples))))
         labels = samples.labels.numpy()
-        self.standing = Standing(Clean(labels, answers.argmax(1).numpy(), np.ones(len(labels))))
+        margin = margins(answers, samples.labels).numpy()
+        self.standing = Standing(Clean(labels, answers.argmax(1).numpy(), np.ones(len(labels)), margin))
 
     def run(self, *attacks: Attack, batch_size: int = 4) -> Any:
-        plan = make_plan(attacks, self.target, self.ring.threat, 3)
-        cascade = Cascade(self.ring, self.samples, self.samples.labels, self.store, batch_size, self.events.append)
-        return cascade.run(plan, self.standing)
+        return self.follow(make_plan(attacks, self.target, self.ring.threat, 3), batch_size)
+
+    def follow(self, plan: tuple[Step, ...], batch_size: int = 4) -> Any:
+        batches = Batches(
+            ring=self.ring,
+            samples=self.samples,
+            labels=self.samples.labels,
+            store=self.store,
+            batch_size=batch_size,
+            listen=self.events.append,
+            memory=Memory(self.store.run / "closest", self.standing.clean.margin),
+            standing=self.standing,
+        )
+        return Cascade(batches, self.events.append).run(plan)
 
     @property
     def outcomes(self) -> list[str]:

@@ -6,7 +6,7 @@ from auditor.engine.standing import Break, Clean, Standing
 
 
 def _standing() -> Standing:
-    clean = Clean(labels=np.array([0, 1, 2]), prediction=np.array([0, 1, 0]), confidence=np.array([0.9, 0.8, 0.7]))
+    clean = Clean(labels=np.array([0, 1, 2]), prediction=np.array([0, 1, 0]), confidence=np.array([0.9, 0.8, 0.7]), margin=-np.ones(3))
     return Standing(clean)
 
 
