@@ -36,8 +36,10 @@ def tolerance(norm: Norm, eps: float) -> float:
     return 1e-6 if norm is Norm.LINF else 1e-5 * eps
 
 
-def project(candidate: Tensor, x: Tensor, norm: Norm, eps: float) -> Tensor:
-    """Bring `candidate` into the ball of radius `eps` around `x` and into `[0, 1]`. Shapes `(N, …)`.
+def project(candidate: Tensor, x: Tensor, norm: Norm, eps: float | Tensor) -> Tensor:
+    """Bring `candidate` into the ball of radius `eps` (l1: or one each, `(N, 1)`) around `x` and into `[0, 1]`.
+
+    Shapes `(N, …)`.
 
     Raises:
         UsageError: for a threat that is no norm ball.
@@ -54,7 +56,7 @@ def project(candidate: Tensor, x: Tensor, norm: Norm, eps: float) -> Tensor:
     raise UsageError(f"There is no projection for the threat {norm!r}.")
 
 
-def project_l1_box(delta: Tensor, low: Tensor, high: Tensor, eps: float) -> Tensor:
+def project_l1_box(delta: Tensor, low: Tensor, high: Tensor, eps: float | Tensor) -> Tensor:
     """Euclidean projection of `delta` onto `{|z|_1 <= eps} ∩ [low, high]`, with `low <= 0 <= high`.
 
     Source: Croce & Hein, Mind the box, arXiv:2103.01208: the solution is `clip(soft(delta, t), low, high)` for
@@ -76,7 +78,7 @@ def project_l1_box(delta: Tensor, low: Tensor, high: Tensor, eps: float) -> Tens
     return clipped.mul_(d.sign()).view(delta.shape)
 
 
-def _l1_threshold(size: Tensor, room: Tensor, eps: float, entries: int) -> tuple[Tensor, Tensor]:
+def _l1_threshold(size: Tensor, room: Tensor, eps: float | Tensor, entries: int) -> tuple[Tensor, Tensor]:
     """By how much to shrink `(N, D)` sizes: a kink, and how far below it, `(N, 1)` each.
 
     No sample over the budget may have more than `entries` non-zeros.

@@ -54,17 +54,17 @@ class Cascade:
     def _step(self, step: Step, runs: list[AttackRun]) -> Tally:
         tally, standing = Tally(), self.batches.standing
         todo = standing.standing()
-        if why := step.skip or (NOTHING_LEFT if not len(todo) else "") or unpaid(step, runs, len(todo)):
+        if why := step.skip or (NOTHING_LEFT if not len(todo) else "") or unpaid(step, runs):
             tally.status, tally.reason = "skipped", why
             return tally
         if step.broken:
             tally.status, tally.reason = "failed", step.broken
             standing.cut.update(todo.tolist())
             return tally
-        if step.close:
-            todo = self._focus.choose(todo, self.batches.memory)
-            tally.reason = f"attacked the {len(todo)} of {len(standing.standing())} samples that came closest"
-        note = tally.reason
+        standing_now = len(todo)
+        todo = self._focus.choose(step.among, todo, self.batches.memory)
+        few = len(todo) < standing_now
+        note = f"attacked the {len(todo)} of {standing_now} samples that came closest" if few else ""
         ring = self.batches.ring
         total = len(todo) * step.forwards
         self.listen(StageStarted(model=ring.target.name, title=f"{step.name}, {ring.threat}", total=total))

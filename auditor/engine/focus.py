@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from auditor.engine.suites import ALL, BLIND, BORDER, PAYING
+from auditor.result.record import UNPAID
 from auditor.types import Access
 
 if TYPE_CHECKING:
@@ -20,12 +22,14 @@ if TYPE_CHECKING:
 # docs/explanation/suites.md for where that was measured.
 _CLOSE = 0.6
 _SHARE = 1 / 3
-_PAYS = 0.005
+_BORDER, _BORDER_SHARE = 0.85, 1 / 10
+_PAYS = 0.02
 
 
 @dataclass
 class Focus:
-    """Which standing samples a focused step attacks: all that lost most of their margin, and never fewer than a third.
+    """Which standing samples a step attacks. `close`: all that lost most of their margin, and never fewer than a third.
+    `border`: those that lost nearly all of it, and never fewer than a tenth.
 
     Where gradients are masked, margins tell little of what will fall. It shows: samples fall that had not come close.
     Then the next step looks at twice as many.
@@ -33,32 +37,34 @@ class Focus:
 
     _share: float = _SHARE
     _ranks: dict[int, float] = field(default_factory=dict)
+    _focused: bool = False
 
-    def choose(self, standing: np.ndarray, memory: Memory) -> np.ndarray:
+    def choose(self, among: str, standing: np.ndarray, memory: Memory) -> np.ndarray:
         """The samples to attack, ascending."""
+        share, close = (_BORDER_SHARE, _BORDER) if among == BORDER else (self._share, _CLOSE)
         eaten = memory.eaten(standing)
-        order = np.argsort(-eaten, kind="stable")
-        count = max(math.ceil(self._share * len(standing)), int((eaten >= _CLOSE).sum()))
-        chosen = order[:count]
+        count = max(math.ceil(share * len(standing)), int((eaten >= close).sum()))
+        chosen = np.argsort(-eaten, kind="stable")[: len(standing) if among in (ALL, BLIND) else count]
+        self._focused = among not in (ALL, BLIND, BORDER)
         self._ranks = {int(standing[at]): rank / len(standing) for rank, at in enumerate(chosen.tolist())}
         return np.sort(standing[chosen])
 
     def learn(self, attacked: np.ndarray, standing: Standing) -> None:
         """After a step: widen the view where samples fell that were far down the list."""
         fell = [rank for index, rank in self._ranks.items() if index in standing.broken_by]
-        if any(rank > 0.5 * self._share for rank in fell):
+        if self._focused and any(rank > 0.5 * self._share for rank in fell):
             self._share = min(1.0, 2.0 * self._share)
         self._ranks = {}
 
 
-def unpaid(step: Step, runs: list[AttackRun], standing: int) -> str:
-    """Why a step that is to run only where its kind pays does not run; empty where it does."""
-    if not step.paying:
+def unpaid(step: Step, runs: list[AttackRun]) -> str:
+    """Why a step that runs only where it pays does not run; empty where it does."""
+    if step.among not in (PAYING, BLIND) or not any(r.access == Access.GRADIENTS and r.attacked for r in runs):
         return ""
+    if step.among == BLIND:
+        return f"gradients find more for fewer passes, {UNPAID}"
     ran = [run for run in runs if run.status == "ran" and run.attack == step.attack.name]
-    blind = not any(run.access == Access.GRADIENTS and run.attacked for run in runs)
-    if blind or (ran and ran[-1].broken > max(1, _PAYS * ran[-1].attacked)):
+    if ran and ran[-1].broken > max(1, _PAYS * ran[-1].attacked):
         return ""
-    if not ran:
-        return f"no {step.attack.name} ran before it"
-    return f"{ran[-1].name} broke {ran[-1].broken} of {ran[-1].attacked} samples, so more of its kind would not pay"
+    told = f"{ran[-1].name} broke {ran[-1].broken} of {ran[-1].attacked}" if ran else "none of its kind ran before"
+    return f"{told}, {UNPAID}"

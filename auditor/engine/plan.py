@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from auditor.engine.suites import ALL, CLOSE, PAYING, recipe
+from auditor.engine.suites import ALL, recipe
 from auditor.errors import AuditorError, PluginError, UsageError
 from auditor.parameters import coerced
 from auditor.types import Access
@@ -24,7 +24,7 @@ class Step:
     """An attack of the plan under the name it has in tables.
 
     `skip` says why it will not run, `broken` why it cannot; `forwards` is what a sample that withstands costs.
-    `close` and `paying` are as in `Part`.
+    `among` says whom it attacks.
     """
 
     name: str
@@ -32,17 +32,15 @@ class Step:
     skip: str = ""
     broken: str = ""
     forwards: int = 1
-    close: bool = False
-    paying: bool = False
+    among: str = ALL
 
 
 @dataclass(frozen=True)
 class Part:
-    """An attack and when it runs: on samples that came `close` only, and only where its kind is `paying` so far."""
+    """An attack and whom it attacks, as suites say."""
 
     attack: Attack
-    close: bool = False
-    paying: bool = False
+    among: str = ALL
 
 
 def chosen_attacks(settings: Settings, available: Mapping[str, type[Attack]]) -> tuple[Part, ...]:
@@ -54,7 +52,7 @@ def chosen_attacks(settings: Settings, available: Mapping[str, type[Attack]]) ->
     suite = recipe(settings.suite)
     wanted = [(a.name, a.parameters, ALL) for a in settings.attacks] or list(suite)
     attacks = []
-    for name, parameters, when in wanted:
+    for name, parameters, among in wanted:
         cls = available.get(name)
         if cls is None:
             near = difflib.get_close_matches(name, available, n=1)
@@ -65,7 +63,7 @@ def chosen_attacks(settings: Settings, available: Mapping[str, type[Attack]]) ->
             )
         try:
             attack = cls(**coerced(cls, parameters))
-            attacks.append(Part(attack, close=when in (CLOSE, PAYING), paying=when == PAYING))
+            attacks.append(Part(attack, among))
         except AuditorError:
             raise
         except Exception as error:  # a plugin border
@@ -88,7 +86,7 @@ def make_plan(parts: Sequence[Attack | Part], target: Target, threat: Threat, sa
             label, skip, broken, forwards = attack.name, "", f"its plugin broke: {type(error).__name__}: {error}", 1
         labels.append(label)
         count = labels.count(label)
-        steps.append(Step(label if count == 1 else f"{label}#{count}", attack, skip, broken, forwards, part.close, part.paying))
+        steps.append(Step(label if count == 1 else f"{label}#{count}", attack, skip, broken, forwards, part.among))
     return tuple(steps)
 
 

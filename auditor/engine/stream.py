@@ -1,4 +1,4 @@
-"""Continuous batching: the lanes of an attack over a stream of samples, so that every pass is full of undecided ones."""
+"""Continuous batching: an attack's lanes over a stream of samples, so that every pass is full of undecided ones."""
 
 from __future__ import annotations
 

@@ -6,10 +6,11 @@ from typing import Any, TypeAlias
 
 from auditor.errors import UsageError
 
-ALL, CLOSE, PAYING = "all", "close", "paying"
+ALL, CLOSE, BORDER, PAYING, BLIND = "all", "close", "border", "paying", "blind"
 Recipe: TypeAlias = tuple[tuple[str, dict[str, Any], str], ...]
-"""Attack, its parameters, and whom it attacks: `all` that stand; those that came `close`; or those only where the
-attack of the same name before it was still finding something, or where there are no gradients."""
+"""Attack, its parameters, and whom it attacks: `all` that stand; those that came `close`; those at the `border`;
+`paying`: those that came close, if the attack of this name before it was still finding something, or if there are no
+gradients; `blind`: all, if there are no gradients."""
 
 _TARGETS = {"loss": "dlr-targeted", "order": "linear"}
 _REFINE = {"start": "closest", "p_init": 0.1, "p_final": 0.01}
@@ -23,11 +24,11 @@ SUITES: dict[str, Recipe] = {
         ("apgd", {"loss": "margin", "steps": 10}, ALL),
         ("apgd", {"loss": "dlr", "steps": 10, "start": "tiles"}, ALL),
         ("square", {"queries": 30, "start": "closest", "p_init": 0.15, "p_final": 0.03}, ALL),
-        ("square", {"queries": 500}, PAYING),
+        ("square", {"queries": 500}, BLIND),
     ),
     # As strong as AutoAttack at a small part of its passes.
     "standard": (
-        ("noise", {"draws": 4}, ALL),
+        ("noise", {"draws": 2}, ALL),
         ("fgsm", {}, ALL),
         ("apgd", {"loss": "margin", "steps": 20}, ALL),
         ("apgd", {"loss": "dlr", "steps": 12, "start": "tiles"}, ALL),
@@ -35,12 +36,14 @@ SUITES: dict[str, Recipe] = {
         ("apgd", {**_TARGETS, "steps": 20, "targets": 3}, CLOSE),
         ("apgd", {"loss": "margin", "steps": 12, "start": "tiles"}, CLOSE),
         ("square", {"queries": 100, **_REFINE}, CLOSE),
-        ("apgd", {"loss": "ce", "steps": 20, "start": "corner"}, CLOSE),
-        ("apgd", {"loss": "dlr", "steps": 12, "start": "tiles", "restarts": 2}, CLOSE),
-        ("square", {"queries": 200, **_REFINE}, CLOSE),
+        ("apgd", {**_TARGETS, "steps": 100, "targets": 3}, BORDER),
+        ("apgd", {"loss": "ce", "steps": 100}, BORDER),
+        ("square", {"queries": 100, **_REFINE}, CLOSE),
+        ("square", {"queries": 200, **_REFINE}, PAYING),
         ("square", {"queries": 400, **_REFINE}, PAYING),
         ("square", {"queries": 800, **_REFINE}, PAYING),
-        ("square", {"queries": 5000}, PAYING),
+        ("square", {"queries": 1600, **_REFINE}, PAYING),
+        ("square", {"queries": 5000}, BLIND),
     ),
     # What the best published ensembles spend, on every sample, and the starts of `standard` on top.
     "thorough": (

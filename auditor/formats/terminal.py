@@ -22,7 +22,6 @@ from auditor.formats.views.numbers import (
     robust_text,
     samples,
 )
-from auditor.result.record import NOTHING_LEFT
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,7 +107,7 @@ def _attacks(model: ModelResult, n: int) -> Table:
     for threat in model.threats:
         table.add_row(Text(words.threat(threat.norm, threat.eps), style="dim"))
         for step in cascade(threat.attacks, samples(model.clean_accuracy or 0.0, n)):
-            if step.run.reason != NOTHING_LEFT:
+            if not step.run.needless:
                 table.add_row(*_cells(step))
     return table
 

@@ -21,6 +21,9 @@ INHERITED = "smaller-budget"
 NOTHING_LEFT = "nothing was left to attack"
 """Reason of attacks that were skipped since every sample had fallen."""
 
+UNPAID = "so more of its kind would not pay"
+"""How the reason ends of attacks that were skipped since one of their kind had found next to nothing."""
+
 Interval = tuple[float, float]
 Verdict = Literal["pass", "fail", "inconclusive", "error"]
 GateOutcome = Literal["pass", "fail", "inconclusive"]
@@ -84,6 +87,11 @@ class AttackRun(_Record):
     """Candidates that the attack believed in and the referee did not confirm."""
     unanswered: int = 0
     """Samples near which the model answered NaN, and which were not broken otherwise."""
+
+    @property
+    def needless(self) -> bool:
+        """Skipped because there was nothing for it to do, not because it does not fit."""
+        return self.status == "skipped" and (self.reason == NOTHING_LEFT or self.reason.endswith(UNPAID))
 
 
 class ForecastResult(_Record):

@@ -97,7 +97,7 @@ class Climb(Lanes):
 
     def ball(self, norm: Norm, eps: float) -> Ball:
         """The balls of the lanes, `eps` being the radius of all of them but for l1."""
-        return Ball(self.x, norm, self.eps[:, None] if norm is Norm.L1 else eps, (self.low, self.high))
+        return Ball(self.x, norm, eps, (self.low, self.high), self.eps if norm is Norm.L1 else None)
 
 
 def learn(climb: Climb, answer: Gradient) -> None:

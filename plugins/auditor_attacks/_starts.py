@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from auditor.lanes import Lanes
+    from auditor.rng import Rng
     from auditor_attacks._steps import Ball
 
 STARTS = ("surface", "corner", "tiles", "closest", "clean")
@@ -39,7 +40,7 @@ def start(name: str, ball: Ball, begun: Lanes) -> Tensor:
     return ball.surface(rng)
 
 
-def _tiles(begun: Lanes, rng) -> Tensor:
+def _tiles(begun: Lanes, rng: Rng) -> Tensor:
     """Random signs in tiles of one random side per lane, shifted at random; inputs that are no images are a row."""
     x = begun.x
     shape = x.shape[1:] if x.dim() == 4 else (1, 1, x[0].numel())
@@ -51,4 +52,5 @@ def _tiles(begun: Lanes, rng) -> Tensor:
     across = (columns + shift[:, 1:]) // sides[:, None]
     signs = rng.signs(channels, height + 1, width + 1)
     lane = torch.arange(len(x), device=x.device)
-    return signs[lane[:, None, None], :, down[:, :, None], across[:, None, :]].permute(0, 3, 1, 2).reshape(x.shape)
+    tiled: Tensor = signs[lane[:, None, None], :, down[:, :, None], across[:, None, :]]
+    return tiled.permute(0, 3, 1, 2).reshape(x.shape)

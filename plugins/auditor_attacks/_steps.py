@@ -23,10 +23,16 @@ class Ball:
     """All points within `eps` of `x`, `(N, …)`, that lie in the box `[0, 1]`."""
 
     def __init__(
-        self, x: Tensor, norm: Norm, eps: float | Tensor, bounds: tuple[Tensor, Tensor] | None = None
+        self,
+        x: Tensor,
+        norm: Norm,
+        eps: float,
+        bounds: tuple[Tensor, Tensor] | None = None,
+        radii: Tensor | None = None,
     ) -> None:
-        """`eps` may be `(N, 1)` for l1; `bounds` are `low` and `high` of an earlier ball of the same samples."""
+        """`bounds` are `low` and `high` of an earlier ball of the same samples, `radii` an `eps` each in l1, `(N,)`."""
         self.x, self.norm, self.eps = x, norm, eps
+        self._each = eps if radii is None else radii[:, None]
         if bounds is None and norm is Norm.LINF:
             bounds = (x - eps).clamp_(0.0, 1.0), (x + eps).clamp_(0.0, 1.0)
         self.low, self.high = bounds or (x.new_empty(len(x), 0), x.new_empty(len(x), 0))
@@ -35,7 +41,7 @@ class Ball:
         """The nearest point of the ball (for l2 the scaled and clipped one). Overwrites `candidate` where it can."""
         if self.norm is Norm.LINF:
             return candidate.clamp_(self.low, self.high)
-        return project(candidate, self.x, self.norm, self.eps)
+        return project(candidate, self.x, self.norm, self._each)
 
     def uniform(self, rng: Rng) -> Tensor:
         """A point drawn uniformly from the norm ball, then clipped to the box."""

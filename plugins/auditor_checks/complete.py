@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from auditor.check import Finding, Severity, Stage
-from auditor.result.record import NOTHING_LEFT
 from auditor_checks._base import TrustCheck
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class SuiteComplete(TrustCheck):
     def inspect(self, scene: Scene) -> Iterator[Finding]:
         for threat in scene.result.threats if scene.result else ():
             unfinished = [run for run in threat.attacks if run.status in ("failed", "timed out")]
-            skipped = [run for run in threat.attacks if run.status == "skipped" and run.reason != NOTHING_LEFT]
+            skipped = [run for run in threat.attacks if run.status == "skipped" and not run.needless]
             if unfinished:
                 late = any(run.status == "timed out" for run in unfinished)
                 yield self.finding(

@@ -13,10 +13,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from auditor import Access, Attack, Norm, Rng, Threat, View, parameter
+from auditor import Access, Attack, Norm, Rng, Threat, View, margins, parameter
 from auditor.engine.attempt import Ring
+from auditor.engine.batches import Batches
 from auditor.engine.cascade import Cascade, inherit
-from auditor.engine.plan import make_plan
+from auditor.engine.memory import Memory
+from auditor.engine.plan import Step, make_plan
 from auditor.engine.standing import Clean, Standing
 from auditor.engine.store import Store
 from auditor.events import Event, ExamplesFound, Progress
@@ -103,18 +105,20 @@ class Scene:
     def run(self, *attacks: Attack, batch_size: int = 4) -> Any:
         return self.follow(make_plan(attacks, self.target, self.ring.threat, 3), batch_size)
 
-    def follow(self, plan: tuple[Step, ...], batch_size: int = 4) -> Any:
+    def follow(
+        self, plan: tuple[Step, ...], batch_size: int = 4, listen: Callable[[Event], None] | None = None
+    ) -> Any:
         batches = Batches(
             ring=self.ring,
             samples=self.samples,
             labels=self.samples.labels,
             store=self.store,
             batch_size=batch_size,
-            listen=self.events.append,
+            listen=listen or self.events.append,
             memory=Memory(self.store.run / "closest", self.standing.clean.margin),
             standing=self.standing,
         )
-        return Cascade(batches, self.events.append).run(plan)
+        return Cascade(batches, listen or self.events.append).run(plan)
 
     @property
     def outcomes(self) -> list[str]:
@@ -245,9 +249,8 @@ def test_a_resumed_cascade_repeats_nothing_and_ends_the_same(target, network, im
         return listen
 
     plan = make_plan((Step1(size=0.04), Random(), Step1(size=0.06)), target, halted.ring.threat, 3)
-    cascade = Cascade(halted.ring, samples, samples.labels, halted.store, 2, stop_after([]))
     with pytest.raises(Stop):
-        cascade.run(plan, halted.standing)
+        halted.follow(plan, 2, stop_after([]))
     halted.store.close()
 
     network.calls.clear()

@@ -13,7 +13,7 @@ def standing_after(fell: dict[int, int | None], spent: int = 64, n: int = N, wro
     """`n` samples, the last `wrong` of them misclassified; `fell` maps samples to the passes when they fell."""
     labels = np.zeros(n, dtype=np.int64)
     prediction = (np.arange(n) >= n - wrong).astype(np.int64)
-    found = Standing(Clean(labels=labels, prediction=prediction, confidence=np.ones(n)))
+    found = Standing(Clean(labels=labels, prediction=prediction, confidence=np.ones(n), margin=-np.ones(n)))
     found.note("pgd", [Break(i, 1, 0.9, 0.1, True, passes=passes) for i, passes in fell.items()])
     found.spent = {i: spent for i in range(n - wrong) if i not in fell}
     return found

@@ -6,8 +6,8 @@ from auditor.engine.standing import Break, Clean, Standing
 
 
 def _standing() -> Standing:
-    clean = Clean(labels=np.array([0, 1, 2]), prediction=np.array([0, 1, 0]), confidence=np.array([0.9, 0.8, 0.7]), margin=-np.ones(3))
-    return Standing(clean)
+    confidence = np.array([0.9, 0.8, 0.7])
+    return Standing(Clean(np.array([0, 1, 2]), np.array([0, 1, 0]), confidence, margin=np.array([-1.0, -1.0, 1.0])))
 
 
 def test_rows_tell_the_passes_until_a_sample_fell_or_in_all() -> None:
