@@ -411,7 +411,7 @@ def test_a_graph_that_gives_no_gradients_is_audited_by_asking_it(auditor: Callab
     assert auditor("scan", "linear.onnx", "--data", "d.npz", "--eps", "0.1", "--suite", "quick", "--out", "r").code == 0
     (model,) = record(Path("r"))["models"]
     statuses = {attack["name"]: attack["status"] for attack in model["threats"][0]["attacks"]}
-    assert (model["gradients"], statuses["apgd-ce"], statuses["square"]) == ("none", "skipped", "ran")
+    assert (model["gradients"], statuses["apgd-margin"], statuses["square-refine"]) == ("none", "skipped", "ran")
     assert model["threats"][0]["robust_accuracy"] < 0.5
     (finding,) = [f for f in model["findings"] if f["code"] == "AUD114"]
     assert "SVMClassifier" in finding["detail"]

@@ -36,6 +36,6 @@ def test_a_forest_is_audited_with_attacks_that_only_ask_and_verified(
     assert model["clean_accuracy"] == pytest.approx(forest.score(features, names), abs=0.02)
     (threat,) = model["threats"]
     ran = {attack["name"] for attack in threat["attacks"] if attack["status"] == "ran"}
-    assert ran == {"noise", "square"}
+    assert ran == {"noise", "square-refine", "square"}
     assert 0.0 < threat["robust_accuracy"] < model["clean_accuracy"]
     assert auditor("verify", "run").code == 0

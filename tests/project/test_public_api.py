@@ -13,8 +13,8 @@ from auditor import hookspecs
 # fmt: off
 NAMES = (
     "Access", "Attack", "AuditorError", "Check", "DataError", "Defense", "Finding", "Format", "Goal",
-    "Gradient", "ModelError", "ModelOptions", "Norm", "Passes", "PluginError", "Rng", "Run", "RunError",
-    "SampleOptions", "Samples", "Scene", "Severity", "Skipped", "Stage", "Target", "Threat", "UsageError",
+    "Gradient", "LaneAttack", "Lanes", "ModelError", "ModelOptions", "Norm", "Passes", "PluginError", "Rng", "Run",
+    "RunError", "SampleOptions", "Samples", "Scene", "Severity", "Skipped", "Stage", "Target", "Threat", "UsageError",
     "View", "__version__", "hookimpl", "margins", "parameter",
 )
 # fmt: on
