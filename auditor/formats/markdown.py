@@ -74,18 +74,23 @@ def _accuracies(result: Result) -> Iterator[str]:
 
 
 def _attacks(model: ModelResult, n: int) -> Iterator[str]:
-    from auditor.formats.views.cascade import cascade
+    from auditor.formats.views.cascade import cascade, not_run
     from auditor.formats.views.numbers import samples
 
     for threat in model.threats:
         rows = []
-        for step in cascade(threat.attacks, samples(model.clean_accuracy or 0.0, n)):
+        steps = cascade(threat.attacks, samples(model.clean_accuracy or 0.0, n))
+        for step in steps:
             run = step.run
+            if run.needless:
+                continue
             status = run.status if run.status == "ran" else f"{run.status}: {run.reason}"
             counts = [words.count(value) for value in (run.attacked, run.broken, step.after, step.passes)]
             rows.append((run.name, status, *counts, words.seconds(run.seconds)))
         yield from (f"### {_text(model.name)}, {_text(words.threat(threat.norm, threat.eps))}", "")
         yield from _table(("attack", "status", "attacked", "broke", "left standing", "passes", "time"), rows)
+        if idle := not_run(steps):
+            yield from (_text(idle), "")
 
 
 def _gate(gate: GateResult) -> tuple[str, ...]:

@@ -44,3 +44,9 @@ def test_it_says_how_to_repeat_the_run(run: Run) -> None:
     assert "- command: auditor scan small.onnx" in text
     assert f"- model sha256: {'a' * 64}" in text
     assert "- seed: 7" in text
+
+
+def test_attacks_that_had_nothing_to_do_are_a_sentence_below_the_table(run: Run) -> None:
+    lines = Markdown().render(run).splitlines()
+    assert lines.count(r"Not run: apgd-dlr \(nothing was left to attack\).") == 6
+    assert not [line for line in lines if line.startswith("| apgd-dlr")]

@@ -78,3 +78,7 @@ def test_a_model_that_was_not_audited_shows_why_and_no_number(run: Run, changed:
     assert text.startswith("ERROR")
     assert "The file is empty" in text
     assert "%" not in text
+
+
+def test_attacks_that_had_nothing_to_do_take_no_line(run: Run) -> None:
+    assert "apgd-dlr" not in printed(run)

@@ -54,7 +54,7 @@ class AttackLine:
 
     name: Annotated[str, "Name within the suite."]
     status: Annotated[str, "`ran`, `skipped`, `failed` or `timed out`."]
-    reason: Annotated[str, "Why it did not run to its end; what it is where it is no attack."]
+    reason: Annotated[str, "Why it did not run to its end, or whom it attacked where not all; what it is where it is no attack."]
     attacked: Annotated[str, "How many samples it saw."]
     broken: Annotated[str, "How many of them it broke, with the share."]
     standing: Annotated[str, "How many samples stood afterwards."]
@@ -122,7 +122,8 @@ class Threat:
     samples: Annotated[str, "How many of how many samples."]
     forecast: Annotated[str, "What twice the passes are expected to find; empty where it cannot be told."]
     cascade: Annotated[CascadeChart | None, "The chart; None where there is nothing to draw."]
-    attacks: Annotated[tuple[AttackLine, ...], "The attacks in order."]
+    attacks: Annotated[tuple[AttackLine, ...], "The attacks in order, without those that had nothing to do."]
+    not_run: Annotated[str, "The sentence that names those, and why; may be empty."]
     mistakes: Annotated[Mistakes | None, "None where nothing was broken."]
     classes: Annotated[Classes | None, "None where there are no rows."]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from auditor.formats import words
 from auditor.formats.html import context
 from auditor.formats.html.charts.cascade import attack_title, cascade_chart
-from auditor.formats.views.cascade import Step, cascade
+from auditor.formats.views.cascade import Step, cascade, not_run
 from auditor.formats.views.classes import ClassLine, ClassTable, per_class
 from auditor.formats.views.mistakes import OTHER, mistakes
 from auditor.formats.views.numbers import forecast_text, robust_samples, robust_text, samples
@@ -42,7 +42,8 @@ def threat_context(
         samples=robust_samples(threat, n),
         forecast=forecast_text(threat),
         cascade=chart,
-        attacks=tuple(map(_attack, steps)),
+        attacks=tuple(_attack(step) for step in steps if not step.run.needless),
+        not_run=not_run(steps),
         mistakes=_mistakes(rows, model.classes),
         classes=_classes(table, model.classes) if table else None,
     )

@@ -40,3 +40,13 @@ def cascade(runs: Iterable[AttackRun], correct: int) -> tuple[Step, ...]:
         steps.append(Step(run, standing, after))
         standing = after
     return tuple(steps)
+
+
+def not_run(steps: Iterable[Step]) -> str:
+    """Which attacks had nothing to do, and why, as one sentence; empty where all had."""
+    reasons: dict[str, list[str]] = {}
+    for step in steps:
+        if step.run.needless:
+            reasons.setdefault(step.run.reason, []).append(step.run.name)
+    told = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in reasons.items())
+    return f"Not run: {told}." if told else ""

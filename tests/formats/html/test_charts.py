@@ -85,3 +85,13 @@ def test_a_cascade_leaves_out_what_was_skipped() -> None:
     ]
     assert chart.falls[2].cost == "timed out after 5 passes, 1.0 s"
     assert not chart.falls[2].complete
+
+
+def test_a_cascade_says_where_an_attack_looked_at_the_closest_samples_only() -> None:
+    known = {"parameters": {}, "status": "ran", "reason": "", "seconds": 1.0, "forwards": 5, "backwards": 0}
+    runs = [
+        AttackRun(name="a", attacked=8, broken=2, **known),
+        AttackRun(name="b", attacked=3, broken=1, **known),
+    ]
+    chart = cascade_chart(cascade(runs, 8), 8, 10, "title")
+    assert [fall.result for fall in chart.falls[1:]] == ["broke 2 of 8", "broke 1 of the 3 closest"]

@@ -122,6 +122,19 @@ def test_an_attack_can_be_run_again_from_what_the_report_says(page: Reading) -> 
     assert "seed 7" in text
 
 
+def test_the_table_of_attacks_names_those_that_had_nothing_to_do_below_it(page: Reading) -> None:
+    section = page.text.partition("small under linf 8/255")[2].partition("Class by class")[0]
+    table, told, below = section.partition("Not run: apgd-dlr (nothing was left to attack).")
+    assert told
+    assert "apgd-dlr" not in table + below
+    assert "square ran 39 15" in table
+
+
+def test_a_reason_stands_below_the_name_of_its_attack(page: Reading) -> None:
+    section = page.text.partition("bold & <b>big</b> under l2 0.5")[2]
+    assert "square the time limit was reached timed out" in section
+
+
 def test_a_class_far_below_the_mean_is_pointed_out(page: Reading) -> None:
     text = page.text
     assert "Weakest class: cat, 0.0% robust (12 samples), 40.0 points below the mean." in text

@@ -68,10 +68,12 @@ def _fall(step: Step, n: int, y: int) -> Fall:
     cost = f"{words.count(step.passes, 'pass')}, {words.seconds(run.seconds)}" if step.passes else "no passes"
     if run.status != "ran":
         cost = f"{run.status} after {cost}"
+    some = run.status == "ran" and run.attacked < step.before
+    among = f"the {words.count(run.attacked)} closest" if some else words.count(run.attacked)
     return Fall(
         y=y,
         name=words.short(attack_title(run.name), _LONGEST_NAME),
-        result=f"broke {words.count(run.broken)} of {words.count(run.attacked)}",
+        result=f"broke {words.count(run.broken)} of {among}",
         cost=cost,
         standing=100 * step.after / n,
         fallen=100 * (step.before - step.after) / n,
