@@ -22,7 +22,7 @@ class SuiteComplete(TrustCheck):
         it did not look at is not robust but unknown.
     Measured: the status of each attack of the plan, per threat.
     Threshold: any failed or timed out attack makes the audit inconclusive; a skipped one is information, unless
-        nothing was left to attack (proposed).
+        nothing was left to attack or its suite found that more of its kind would not pay (proposed).
     Do: raise `--time-limit` and continue with `--resume`; report a failed attack to whoever ships it, or name the
         attacks you want with `--attack`.
     """

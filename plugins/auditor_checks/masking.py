@@ -22,7 +22,8 @@ class BlackBoxBeatsWhiteBox(TrustCheck):
     Seen: a black-box attack that ran after all white-box attacks broke samples that those had missed.
     Means: who sees more should find more. Gradients are masked somewhere (Athalye et al., arXiv:1802.00420), or the
         white-box attacks were too weak, so that more samples than these are likely to fall to a better attack.
-    Measured: samples broken by attacks without gradients after the last attack with gradients, per threat.
+    Measured: samples broken by attacks without gradients after the last attack with gradients, per threat; queries
+        that start from the point where gradients got to (`square-refine`) are among them.
     Threshold: more than 1 % of all samples warn, more than 5 % make the audit inconclusive (proposed; AutoAttack
         calls 0.2 % suspicious). One sample is none: it takes two.
     Do: run a stronger suite (`--suite thorough`), and read AUD112 and AUD113 for what hides the gradients.
@@ -42,8 +43,8 @@ class BlackBoxBeatsWhiteBox(TrustCheck):
             names = ", ".join(f"{run.name} {run.broken}" for run in missed if run.broken)
             yield self.finding(
                 Severity.INCONCLUSIVE if broken > _WRONG * n else Severity.WARN,
-                f"In {threat.norm} {threat.eps:.4g}, {share(broken, n)} samples withstood every attack with gradients "
-                f"and fell to one without ({names}).",
+                f"In {threat.norm} {threat.eps:.4g}, {share(broken, n)} samples withstood the attacks with gradients "
+                f"that looked at them and fell to one without ({names}).",
                 "Run --suite thorough, or raise the steps and restarts of the white-box attacks.",
             )
 

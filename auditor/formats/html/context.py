@@ -54,7 +54,7 @@ class AttackLine:
 
     name: Annotated[str, "Name within the suite."]
     status: Annotated[str, "`ran`, `skipped`, `failed` or `timed out`."]
-    reason: Annotated[str, "Why it did not run to its end, or whom it attacked where not all; what it is where it is no attack."]
+    reason: Annotated[str, "Why it did not run to its end, or whom it attacked; what it is where it is no attack."]
     attacked: Annotated[str, "How many samples it saw."]
     broken: Annotated[str, "How many of them it broke, with the share."]
     standing: Annotated[str, "How many samples stood afterwards."]

@@ -7,11 +7,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from auditor_example_attack.contrast import Contrast
-from onnx import TensorProto, helper
 from torch import Tensor
 
 from auditor import Norm, Run, Threat, UsageError
@@ -58,28 +56,6 @@ def test_the_budget_is_used_up_and_the_passes_are_as_stated() -> None:
 def test_parameters_are_held_to_their_bounds() -> None:
     with pytest.raises(UsageError, match="steps"):
         Contrast(steps=0)
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    """An ONNX file with the logits `(0.5 - mean, mean - 0.5) * 20` of an image `(N, 1, 4, 4)`."""
-    weight = np.stack([-np.ones(16), np.ones(16)]).astype(np.float32) * 20 / 16
-    graph = helper.make_graph(
-        [
-            helper.make_node("Flatten", ["image"], ["flat"]),
-            helper.make_node("Gemm", ["flat", "weight", "bias"], ["logits"], transB=1),
-        ],
-        "threshold",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, 4, 4])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])],
-        [
-            onnx.numpy_helper.from_array(weight, "weight"),
-            onnx.numpy_helper.from_array(np.array([10, -10], dtype=np.float32), "bias"),
-        ],
-    )
-    path = tmp_path / "threshold.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
-    return path
 
 
 def test_an_audit_with_the_installed_plugin_breaks_exactly_the_samples_within_reach(

@@ -1,4 +1,4 @@
-"""An example of a third-party plugin: one attack, `contrast`."""
+"""An example of a third-party plugin: two attacks, `contrast` and `polish`."""
 
 from __future__ import annotations
 
@@ -14,5 +14,6 @@ if TYPE_CHECKING:
 def auditor_attacks() -> list[type[Attack]]:
     """The attacks of this package; imported here, so that listing plugins does not import torch."""
     from auditor_example_attack.contrast import Contrast
+    from auditor_example_attack.polish import Polish
 
-    return [Contrast]
+    return [Contrast, Polish]
