@@ -52,6 +52,8 @@ class Attempt:
     seconds: float
     unanswered: Tensor
     """Positions in the batch near which the model answered NaN."""
+    unsettled: Tensor
+    """Positions of samples on which the second try, after the referee refuted the first, was cut short."""
     passes: Tensor
     """Spent on each sample, forward and backward."""
     closest: Images
@@ -70,6 +72,7 @@ class Attempt:
             backwards=self.backwards + other.backwards,
             seconds=self.seconds + other.seconds,
             unanswered=torch.cat([self.unanswered, other.unanswered + offset]),
+            unsettled=torch.cat([self.unsettled, other.unsettled + offset]),
             passes=torch.cat([self.passes, other.passes]),
             closest=torch.cat([self.closest, other.closest]),
             closest_margin=torch.cat([self.closest_margin, other.closest_margin]),
@@ -119,8 +122,7 @@ def concluded(
     if len(refuted) and status == "ran":
         # Once more, demanding a margin that twin and runtime cannot disagree on.
         stricter = replace(ring, margin=10.0 * ring.margin + 1e-3)
-        second = opened(stricter, x[refuted], y[refuted])
-        status, reason = _run(stricter, step, second, indices[refuted.cpu()])
+        second, (status, reason) = _again(stricter, step, x[refuted], y[refuted], indices[refuted.cpu()])
         more, still = _confirm(stricter, x[refuted], y[refuted], second)
         passes[refuted] += second.passes
         found, refuted = found.joined(more, refuted.cpu()[more.rows]), refuted[still]
@@ -134,10 +136,28 @@ def concluded(
         backwards=backwards,
         seconds=time.perf_counter() - started,
         unanswered=ledger.unanswered.nonzero().squeeze(1).cpu(),
+        unsettled=refuted[: 0 if status == "ran" else None].cpu(),
         passes=passes.cpu(),
         closest=ledger.closest,
         closest_margin=ledger.closest_margin,
     )
+
+
+def _again(ring: Ring, step: Step, x: Images, y: Labels, indices: Tensor) -> tuple[Ledger, tuple[Status, str]]:
+    """What an attack leaves in a ledger, and how it ended; where memory runs out, in halves."""
+    ledger = opened(ring, x, y)
+    try:
+        return ledger, _run(ring, step, ledger, indices)
+    except torch.OutOfMemoryError:
+        if len(x) == 1:
+            raise
+    ended: tuple[Status, str] = ("ran", "")
+    ledger = opened(ring, x, y)
+    for rows in torch.arange(len(x), device=x.device).tensor_split(2):
+        part, how = _again(ring, step, x[rows], y[rows], indices[rows.cpu()])
+        ledger.take(rows, part, torch.arange(len(rows), device=x.device))
+        ended = how if ended[0] == "ran" else ended
+    return ledger, ended
 
 
 def _confirm(ring: Ring, x: Images, y: Labels, ledger: Ledger) -> tuple[Found, Tensor]:

@@ -109,7 +109,9 @@ class Batches:
             chunk = work.indices
             known = self._keep(chunk, keys[int(chunk[0])], work.ledger.x, work.ledger.y, outcome)
             self._apply(step, chunk, known, tally)
-            self.seen.update(chunk[work.done].tolist())
+            settled = work.done.copy()
+            settled[outcome.unsettled.numpy()] = False
+            self.seen.update(chunk[settled].tolist())
 
         status, reason = Stream(ring, step, self.batch_size, source(), conclude).run()
         if status != "ran":
@@ -164,7 +166,8 @@ class Batches:
         tally.forwards += known["forwards"]
         tally.backwards += known["backwards"]
         tally.seconds += known["seconds"]
-        tally.status, tally.reason = known["status"], known["reason"]
+        if tally.status == "ran":
+            tally.status, tally.reason = known["status"], known["reason"]
         if breaks:
             self.listen(
                 ExamplesFound(

@@ -102,7 +102,8 @@ class _Pool:
         last = self._lanes.select(at)
         self._view.note_lost(self._rows[at], last.point)
         margin = margins(self._part.select(at).logits(last.point), last.y)
-        last.note(margin > last.margin, margin)
+        better, inside = margin > last.margin, last.inside(self._threat)
+        last.note(better if inside is None else better & inside, margin)
         self._lanes.closest.index_copy_(0, at, last.closest)
         self._lanes.margin.index_copy_(0, at, last.margin)
 

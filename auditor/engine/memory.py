@@ -2,13 +2,15 @@
 
 Points are kept on disk, a byte a pixel in units of the largest change, so that memory stays flat however many samples
 there are. What is read back is what was written, so a resumed run starts its searches where an uninterrupted one does.
+Every sample has two places in the file, written in turn: what a killed run wrote after its last entry in the manifest
+overwrites nothing that the manifest speaks of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -31,6 +33,7 @@ class Memory:
         self._path, self._clean = path, clean_margin.astype(np.float32)
         self.margin = self._clean.copy()
         self._scale = np.zeros(len(clean_margin), dtype=np.float32)
+        self._turn = np.zeros(len(clean_margin), dtype=np.int64)
 
     def eaten(self, indices: np.ndarray) -> np.ndarray:
         """The share of the clean margin that attacks have eaten, `(m,)`: 0 where nothing gave way, 1 at the border."""
@@ -47,13 +50,14 @@ class Memory:
         delta = np.zeros((len(indices), size), dtype=np.int8)
         with self._guarded(), self._path.open("rb") as file:
             for row in np.flatnonzero(known):
-                file.seek(int(indices[row]) * size)
-                delta[row] = np.frombuffer(file.read(size), dtype=np.int8)
+                file.seek(self._place(int(indices[row])) * size)
+                # A file that a lost power supply cut short knows no change.
+                delta[row] = np.frombuffer(file.read(size).ljust(size, b"\0"), dtype=np.int8)
         units = torch.from_numpy(self._scale[indices] / _LEVELS).to(x.device)
         change = torch.from_numpy(delta).to(x.device, torch.float32).view_as(x)
         return (x + change * per_sample(units, x)).clamp_(0.0, 1.0), margin
 
-    def note(self, indices: np.ndarray, x: Images, closest: Images, margin: Tensor) -> dict[str, list[float]]:
+    def note(self, indices: np.ndarray, x: Images, closest: Images, margin: Tensor) -> dict[str, list[Any]]:
         """Keep what came closer than before; what `restore` needs besides the file."""
         values = margin.cpu().numpy()
         better = np.isfinite(values) & (values > self.margin[indices])
@@ -62,23 +66,30 @@ class Memory:
         largest = change.abs().amax(1) if len(rows) else change.new_zeros(0)
         levels = (change / largest.clamp_min(1e-12)[:, None] * _LEVELS).round_().to(torch.int8).cpu().numpy()
         at = indices[better]
+        self._turn[at] = 1 - self._turn[at]
         if len(at):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._guarded(), self._path.open("r+b" if self._path.exists() else "w+b") as file:
-                for index, level in zip(at.tolist(), levels, strict=True):
-                    file.seek(index * levels.shape[1])
-                    file.write(level.tobytes())
+            with self._guarded():
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                with self._path.open("r+b" if self._path.exists() else "w+b") as file:
+                    for index, level in zip(at.tolist(), levels, strict=True):
+                        file.seek(self._place(index) * levels.shape[1])
+                        file.write(level.tobytes())
         self.margin[at], self._scale[at] = values[better], largest.cpu().numpy()
-        return {"margins": self.margin[indices].tolist(), "scales": self._scale[indices].tolist()}
+        columns: dict[str, np.ndarray] = {"margins": self.margin, "scales": self._scale, "turns": self._turn}
+        return {name: column[indices].tolist() for name, column in columns.items()}
 
-    def restore(self, indices: np.ndarray, known: dict[str, Sequence[float]]) -> None:
+    def restore(self, indices: np.ndarray, known: dict[str, Sequence[Any]]) -> None:
         """What `note` told of these samples when they were attacked before the interruption."""
         self.margin[indices] = np.array(known["margins"], dtype=np.float32)
+        self._turn[indices] = known["turns"]
         self._scale[indices] = np.array(known["scales"], dtype=np.float32) if self._path.exists() else 0.0
 
     def forget(self) -> None:
         """Remove the file: the threat is done."""
         self._path.unlink(missing_ok=True)
+
+    def _place(self, index: int) -> int:
+        return 2 * index + int(self._turn[index])
 
     def _guarded(self) -> _Guard:
         return _Guard(self._path)

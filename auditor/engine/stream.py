@@ -29,13 +29,25 @@ class Work:
 
     indices: np.ndarray
     ledger: Ledger
-    taken: int = 0
-    retired: int = 0
     done: np.ndarray = field(init=False)
     """Which of the samples the attack has seen to the end."""
+    waiting: np.ndarray = field(init=False)
+    """Positions of those that have no lane yet."""
 
     def __post_init__(self) -> None:
         self.done = np.zeros(len(self.indices), dtype=bool)
+        self.wait()
+
+    def wait(self) -> None:
+        """All that are not done are to be dealt a lane, those that had one another."""
+        self.waiting = np.flatnonzero(~self.done)
+
+
+class _Outside(BaseException):
+    """Wraps what went wrong with judging or keeping a group, so that it is not taken for the attack's failure."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
 
 @dataclass
@@ -66,12 +78,16 @@ class Stream:
             except torch.OutOfMemoryError:
                 if self.capacity == 1:
                     raise
-                # What was on the way is dealt the same numbers when it is tried again.
+                # What is done stays done, and what was on the way is dealt the same numbers when it is tried again.
                 self.capacity = max(1, self.capacity // 2)
                 self._owner = []
-                self._waiting.extendleft(reversed([self._anew(work) for work in self._begun]))
+                for work in self._begun:
+                    work.wait()
+                self._waiting.extendleft(reversed(self._begun))
                 self._begun.clear()
-        for work in list(self._begun):
+            except _Outside as outside:
+                raise outside.error from None
+        for work in [*self._begun, *(work for work in self._waiting if work.done.any())]:
             self._finish(work, ended)
         if self._trouble is not None:
             raise self._trouble
@@ -106,16 +122,14 @@ class Stream:
         """As `drive.Feed` says."""
         filled = 0
         while filled < len(rows) and (work := self._next()) is not None:
-            count = min(len(rows) - filled, len(work.indices) - work.taken)
-            theirs = torch.arange(work.taken, work.taken + count, device=rows.device)
-            mine = rows[filled : filled + count]
-            self._pool.take(mine, work.ledger, theirs)
-            keys = torch.from_numpy(work.indices[work.taken : work.taken + count]).to(rows.device)
+            places, work.waiting = np.split(work.waiting, [len(rows) - filled])
+            mine = rows[filled : filled + len(places)]
+            self._pool.take(mine, work.ledger, torch.from_numpy(places).to(rows.device))
+            keys = torch.from_numpy(work.indices[places]).to(rows.device)
             self._rng.overwrite(mine, Rng.keyed(self.ring.seed, self.step.name, keys))
-            for row, place in zip(mine.tolist(), range(work.taken, work.taken + count), strict=True):
+            for row, place in zip(mine.tolist(), places.tolist(), strict=True):
                 self._owner[row], self._place[row] = work, place
-            work.taken += count
-            filled += count
+            filled += len(places)
         return rows[:filled]
 
     def retire(self, rows: Tensor) -> None:
@@ -129,16 +143,19 @@ class Stream:
             places = self._place[mine.cpu().numpy()]
             work.ledger.take(torch.from_numpy(places).to(rows.device), self._pool, mine)
             work.done[places] = True
-            work.retired += len(at)
-            if work.retired == len(work.indices):
-                self._finish(work, ("ran", ""))
+            if work.done.all():
+                self._begun.remove(work)
+                try:
+                    self._finish(work, ("ran", ""))
+                except Exception as error:
+                    raise _Outside(error) from error
         for row in rows.tolist():
             self._owner[row] = None
         self._pool.active.index_fill_(0, rows, False)
 
     def _next(self) -> Work | None:
         """The group that still has samples to begin."""
-        if self._begun and self._begun[-1].taken < len(self._begun[-1].indices):
+        if self._begun and len(self._begun[-1].waiting):
             return self._begun[-1]
         try:
             work = self._waiting.popleft() if self._waiting else next(self.source, None)
@@ -151,7 +168,6 @@ class Stream:
     def _finish(self, work: Work, ended: tuple[Status, str]) -> None:
         if not work.done.all():
             self._bring_back(work)
-        self._begun.remove(work)
         ring = replace(self.ring, on_call=lambda: None)
         outcome = concluded(ring, self.step, work.ledger, torch.from_numpy(work.indices), ended, self._clock)
         self._clock = time.perf_counter()
@@ -163,16 +179,3 @@ class Stream:
         if rows:
             mine = torch.tensor(rows, device=work.ledger.x.device)
             work.ledger.take(torch.from_numpy(self._place[rows]).to(mine.device), self._pool, mine)
-
-    def _anew(self, work: Work) -> Work:
-        fresh = Ledger.open(
-            work.ledger.x,
-            work.ledger.y,
-            self.ring.threat,
-            self.ring.target.num_classes,
-            self.ring.margin,
-            self.ring.deadline,
-        )
-        fresh.closest, fresh.closest_margin = work.ledger.closest, work.ledger.closest_margin
-        fresh.asked, fresh.climbed = work.ledger.asked, work.ledger.climbed
-        return Work(work.indices, fresh)

@@ -76,7 +76,9 @@ class APGD(LaneAttack):
             order = earlier.order
         else:
             order = ordered(target, begun.x, begun.y, threat.norm, self.order, goals // self.restarts)
-        ball = Ball(begun.x, threat.norm, threat.eps * (_L1_STAGES[0][0] if threat.norm is Norm.L1 else 1.0))
+        # Where there are too few steps for the first stages, the search begins with a later one.
+        widest = next(radius for (radius, _), over in zip(_L1_STAGES, self._stages, strict=True) if over)
+        ball = Ball(begun.x, threat.norm, threat.eps * (widest if threat.norm is Norm.L1 else 1.0))
         return Climb.start(begun, ball, start(self.start, ball, begun), order, max(int(0.22 * self.steps), 1))
 
     def objective(self, lanes: Climb) -> Loss:
