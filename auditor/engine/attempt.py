@@ -117,6 +117,7 @@ def concluded(
     status, reason = ended
     x, y = ledger.x, ledger.y
     found, refuted = _confirm(ring, x, y, ledger)
+    doubted = refuted
     passes = ledger.passes
     forwards, backwards = ledger.forwards, ledger.backwards
     if len(refuted) and status == "ran":
@@ -136,7 +137,7 @@ def concluded(
         backwards=backwards,
         seconds=time.perf_counter() - started,
         unanswered=ledger.unanswered.nonzero().squeeze(1).cpu(),
-        unsettled=refuted[: 0 if status == "ran" else None].cpu(),
+        unsettled=doubted[: 0 if status == "ran" else None].cpu(),
         passes=passes.cpu(),
         closest=ledger.closest,
         closest_margin=ledger.closest_margin,

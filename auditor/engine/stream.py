@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from auditor.engine.plan import Step
 
 
-@dataclass
+@dataclass(eq=False)
 class Work:
     """A group of samples whose outcome is stored as one: their positions in the data, and what is known of them."""
 

@@ -13,17 +13,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from auditor import Access, Attack, Norm, Rng, Threat, View, margins, parameter
+from auditor import Access, Attack, Norm, Rng, Threat, View, parameter
 from auditor.engine.attempt import Ring
-from auditor.engine.batches import Batches
-from auditor.engine.cascade import Cascade, inherit
-from auditor.engine.memory import Memory
-from auditor.engine.plan import Step, make_plan
-from auditor.engine.standing import Clean, Standing
-from auditor.engine.store import Store
+from auditor.engine.cascade import inherit
+from auditor.engine.plan import make_plan
+from auditor.engine.standing import Standing
 from auditor.events import Event, ExamplesFound, Progress
 from auditor.result.evidence import read_evidence
 from auditor.result.record import INHERITED
+from tests.engine.scenes import Scene
 
 VALUES = [0.10, 0.45, 0.47, 0.55, 0.58, 0.90]
 """Distances to the boundary at one half: 0.40, 0.05, 0.03, 0.05, 0.08, 0.40."""
@@ -87,42 +85,6 @@ class Random(Step1):
 
     def perturb(self, target: View, x: Tensor, y: Tensor, threat: Threat, rng: Rng) -> Tensor:
         return x + rng.uniform(*x.shape[1:], low=-threat.eps, high=threat.eps)
-
-
-class Scene:
-    def __init__(self, target: Any, samples: Any, run: Path, **ring: Any) -> None:
-        self.target, self.samples = target, samples
-        self.store = Store(run)
-        self.events: list[Event] = []
-        self.ring = Ring(
-            target=target, threat=ring.pop("threat", Threat(norm=Norm.LINF, eps=0.1)), seed=0, margin=0.0, **ring
-        )
-        answers = target.answer(samples.fetch(range(len(samples))))
-        labels = samples.labels.numpy()
-        margin = margins(answers, samples.labels).numpy()
-        self.standing = Standing(Clean(labels, answers.argmax(1).numpy(), np.ones(len(labels)), margin))
-
-    def run(self, *attacks: Attack, batch_size: int = 4) -> Any:
-        return self.follow(make_plan(attacks, self.target, self.ring.threat, 3), batch_size)
-
-    def follow(
-        self, plan: tuple[Step, ...], batch_size: int = 4, listen: Callable[[Event], None] | None = None
-    ) -> Any:
-        batches = Batches(
-            ring=self.ring,
-            samples=self.samples,
-            labels=self.samples.labels,
-            store=self.store,
-            batch_size=batch_size,
-            listen=listen or self.events.append,
-            memory=Memory(self.store.run / "closest", self.standing.clean.margin),
-            standing=self.standing,
-        )
-        return Cascade(batches, listen or self.events.append).run(plan)
-
-    @property
-    def outcomes(self) -> list[str]:
-        return [self.standing.outcome(i) for i in range(len(self.samples))]
 
 
 @pytest.fixture
