@@ -29,14 +29,16 @@ _L1_STAGES = ((3.0, 0.3), (2.0, 0.3), (1.0, 0.4))
 class APGD(LaneAttack):
     """Climbs the loss with momentum, halving each sample's step when it stalls and returning to its best point.
 
-    The targeted losses climb towards each of the likeliest wrong classes in turn, the likeliest by their logits or by
-    the distance that the model's linear form puts between them and the sample (MALT, arXiv:2407.02240). With fewer
-    than 3 classes (targeted: 4) the ratio in the dlr losses does not exist, and the plain difference is climbed.
+    A restart begins on the `surface` of the ball, at a `corner` of it (every pixel at plus or minus eps), at one made
+    of `tiles` of one sign, at the `closest` point that earlier attacks found, or at the `clean` sample. The targeted
+    losses climb towards the likeliest wrong classes in turn: by `logits` those with the largest, by `linear` order
+    those that the model's linear form puts nearest to the sample (MALT, arXiv:2407.02240). With fewer than 3 classes
+    (targeted: 4) the ratio in the dlr losses does not exist, and the plain difference is climbed.
 
     Finds: nearly everything that gradients can find; `ce` and `dlr-targeted` together are AutoAttack's core.
     Blind to: models whose gradients are masked, random or missing (try `square`).
-    Cost: per restart `steps` backward and `steps + 1` forward passes, times `targets` for the targeted losses, which
-    ask once more for the order of the classes, by `linear` order once forward and backward for each of the candidates.
+    Cost: per restart `steps` backward and `steps + 1` forward passes, times `targets` for the targeted losses. To put
+    the classes in order takes a forward pass, by `linear` one forward and backward more for each of 3 * `targets`.
     """
 
     name: ClassVar[str] = "apgd"
