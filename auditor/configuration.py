@@ -112,7 +112,7 @@ def _converted(merged: Mapping[str, Any]) -> dict[str, Any]:
         from auditor.samples.classes import class_file
 
         values["classes"] = class_file(Path(merged["classes"]))
-    for key in ("min_robust_accuracy", "min_clean_accuracy", "expected_clean_accuracy", "max_drop"):
+    for key in ("min_robust_accuracy", "min_clean_accuracy", "expected_clean_accuracy", "max_drop", "tolerance"):
         if merged.get(key) is not None:
             values[key] = _share(merged[key], key)
     for key in ("samples", "batch_size"):

@@ -43,6 +43,13 @@ def scan(
         typer.Option(help="What attacks search in: float32, bfloat16, or auto, which measures. [default: auto]"),
     ] = None,
     time_limit: Annotated[str | None, typer.Option(help="Stop attacking after, e.g., 90s, 10m, 1h30m.")] = None,
+    max_passes: Annotated[
+        int | None, typer.Option(help="Spend at most so many passes, forward and backward, per sample and budget.")
+    ] = None,
+    tolerance: Annotated[
+        str | None,
+        typer.Option(help="Stop a suite when twice its passes would break at most this share more. [default: 0.2%]"),
+    ] = None,
     mean: options.Mean = None,
     std: options.Std = None,
     input_range: options.InputRange = None,

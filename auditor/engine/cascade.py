@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -12,11 +13,12 @@ import torch
 
 from auditor.engine.batches import Batches, Tally, parameters
 from auditor.engine.focus import Focus, unpaid
+from auditor.engine.outlook import outlook
 from auditor.engine.referee import fools_in_8bit
 from auditor.engine.standing import Standing
 from auditor.events import AttackFinished, Event, Progress, StageStarted
 from auditor.result.evidence import Shard
-from auditor.result.record import INHERITED, NOTHING_LEFT, AttackRun
+from auditor.result.record import INHERITED, NOTHING_LEFT, OVERSPENT, STOPPED, AttackRun
 
 if TYPE_CHECKING:
     from auditor.engine.plan import Step
@@ -26,10 +28,21 @@ if TYPE_CHECKING:
 
 @dataclass
 class Cascade:
-    """Runs the plan of one target under one threat."""
+    """Runs the plan of one target under one threat.
+
+    Attributes:
+        budget: passes that may be spent, forward and backward, over all samples.
+        tolerance: the share of samples that further attacks of the kinds that have run may miss.
+        confidence: of the forecast that is held against it.
+        stopped: whether attacks were left out since so little was expected of them.
+    """
 
     batches: Batches
     listen: Callable[[Event], None]
+    budget: float = math.inf
+    tolerance: float = 0.0
+    confidence: float = 0.95
+    stopped: bool = False
     _focus: Focus = field(default_factory=Focus)
     _last_event: float = field(default=0.0)
 
@@ -37,7 +50,7 @@ class Cascade:
         """Every step in order; updates the standing and returns the record of each step."""
         runs: list[AttackRun] = []
         for step in plan:
-            tally = self._step(step, runs)
+            tally = self._step(step, runs, self._enough(step, plan, runs))
             run = AttackRun(
                 name=step.name,
                 attack=step.attack.name,
@@ -51,10 +64,19 @@ class Cascade:
             runs.append(run)
         return tuple(runs)
 
-    def _step(self, step: Step, runs: list[AttackRun]) -> Tally:
+    def _enough(self, step: Step, plan: tuple[Step, ...], runs: list[AttackRun]) -> str:
+        """Why no more attacks are needed; empty where they are. Only kinds that have run can be forecast."""
+        kinds = {other.kind for other in plan[: len(runs)]}
+        if not self.tolerance or any(later.kind not in kinds and not later.skip for later in plan[len(runs) :]):
+            return ""
+        told = outlook(self.batches.standing, self.confidence)
+        self.stopped = told is not None and told.high <= self.tolerance
+        return f"{STOPPED}twice the passes would break at most {told.high:.1%} more" if told and self.stopped else ""
+
+    def _step(self, step: Step, runs: list[AttackRun], enough: str) -> Tally:
         tally, standing = Tally(), self.batches.standing
         todo = standing.standing()
-        if why := step.skip or (NOTHING_LEFT if not len(todo) else "") or unpaid(step, runs):
+        if why := step.skip or (NOTHING_LEFT if not len(todo) else "") or enough or unpaid(step, runs):
             tally.status, tally.reason = "skipped", why
             return tally
         if step.broken:
@@ -62,9 +84,15 @@ class Cascade:
             standing.cut.update(todo.tolist())
             return tally
         standing_now = len(todo)
-        todo = self._focus.choose(step.among, todo, self.batches.memory)
+        most = self._affordable(step, runs)
+        wanted = len(self._focus.choose(step.among, todo, self.batches.memory))
+        todo = self._focus.choose(step.among, todo, self.batches.memory, most)
+        if not len(todo):
+            tally.status, tally.reason = "skipped", OVERSPENT
+            return tally
         few = len(todo) < standing_now
         note = f"attacked the {len(todo)} of {standing_now} samples that came closest" if few else ""
+        note += f", since {OVERSPENT}" if len(todo) < wanted else ""
         ring = self.batches.ring
         total = len(todo) * step.forwards
         self.listen(StageStarted(model=ring.target.name, title=f"{step.name}, {ring.threat}", total=total))
@@ -76,6 +104,13 @@ class Cascade:
         else:
             self._cut(tally, todo)
         return tally
+
+    def _affordable(self, step: Step, runs: list[AttackRun]) -> float:
+        """How many samples the rest of the budget lets the step attack; none once an attack had to be cut."""
+        if any(OVERSPENT in run.reason for run in runs):
+            return 0.0
+        spent = sum(run.forwards + run.backwards for run in runs)
+        return max(0.0, self.budget - spent) / (step.forwards + step.backwards)
 
     def _cut(self, tally: Tally, todo: np.ndarray) -> None:
         """What this attack did not see to the end is not evaluated, never robust."""

@@ -39,12 +39,13 @@ class Focus:
     _ranks: dict[int, float] = field(default_factory=dict)
     _focused: bool = False
 
-    def choose(self, among: str, standing: np.ndarray, memory: Memory) -> np.ndarray:
-        """The samples to attack, ascending."""
+    def choose(self, among: str, standing: np.ndarray, memory: Memory, most: float = math.inf) -> np.ndarray:
+        """The samples to attack, ascending; at most so many, the closest first."""
         share, close = (_BORDER_SHARE, _BORDER) if among == BORDER else (self._share, _CLOSE)
         eaten = memory.eaten(standing)
         count = max(math.ceil(share * len(standing)), int((eaten >= close).sum()))
-        chosen = np.argsort(-eaten, kind="stable")[: len(standing) if among in (ALL, BLIND) else count]
+        count = len(standing) if among in (ALL, BLIND) else count
+        chosen = np.argsort(-eaten, kind="stable")[: int(min(count, most))]
         self._focused = among not in (ALL, BLIND, BORDER)
         self._ranks = {int(standing[at]): rank / len(standing) for rank, at in enumerate(chosen.tolist())}
         return np.sort(standing[chosen])

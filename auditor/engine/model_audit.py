@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -153,17 +154,28 @@ class ModelAudit:
                 standing=standing,
                 identity=identity,
             )
-            runs += Cascade(batches, self.listen).run(plan)
+            settings = self.settings
+            cascade = Cascade(
+                batches,
+                self.listen,
+                budget=settings.max_passes * len(self.samples) if settings.max_passes else math.inf,
+                # Attacks that were asked for by name are run.
+                tolerance=0.0 if settings.attacks else settings.tolerance,
+                confidence=settings.confidence,
+            )
+            runs += cascade.run(plan)
             memory.forget()
             smaller[threat.norm] = standing
             self._done.append((threat, standing))
-            results.append(self._threat_result(threat, standing, tuple(runs)))
+            results.append(self._threat_result(threat, standing, tuple(runs), cascade.stopped))
         return tuple(results)
 
     def _memory_file(self, threat: Threat) -> Path:
         return self.store.run / "state" / f"closest-{slug(self.target.name)}-{threat.norm}-{threat.eps:.6g}"
 
-    def _threat_result(self, threat: Threat, standing: Standing, runs: tuple[AttackRun, ...]) -> ThreatResult:
+    def _threat_result(
+        self, threat: Threat, standing: Standing, runs: tuple[AttackRun, ...], stopped: bool
+    ) -> ThreatResult:
         n = len(standing.clean.labels)
         attacked = any(run.name != INHERITED and (run.status == "ran" or run.attacked) for run in runs)
         if not attacked:
@@ -180,7 +192,9 @@ class ModelAudit:
             not_evaluated=unknown,
             robust_accuracy_8bit=(robust + fragile) / n if self.samples.eight_bit and not unknown else None,
             attacks=runs,
-            forecast=outlook(standing, self.settings.confidence),
+            forecast=outlook(
+                standing, self.settings.confidence, self.settings.tolerance or None, stopped_early=stopped
+            ),
         )
 
     def _result(

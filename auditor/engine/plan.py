@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Step:
     """An attack of the plan under the name it has in tables.
 
-    `skip` says why it will not run, `broken` why it cannot; `forwards` is what a sample that withstands costs.
+    `skip` says why it will not run, `broken` why it cannot; `forwards` and `backwards` are what a sample costs that
+    withstands.
     `among` says whom it attacks.
     """
 
@@ -32,7 +33,13 @@ class Step:
     skip: str = ""
     broken: str = ""
     forwards: int = 1
+    backwards: int = 0
     among: str = ALL
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """Attacks of one kind find the same things with more of the same passes."""
+        return self.attack.name, getattr(self.attack, "loss", "")
 
 
 @dataclass(frozen=True)
@@ -81,12 +88,15 @@ def make_plan(parts: Sequence[Attack | Part], target: Target, threat: Threat, sa
         try:
             label, skip = attack.label, _obstacle(attack, target, threat, sample_rank)
             passes = attack.passes(target.num_classes)
-            broken, forwards = "", max(passes.forwards, 1) if passes else 1
+            broken = ""
+            forwards, backwards = (max(passes.forwards, 1), passes.backwards) if passes else (1, 0)
         except Exception as error:  # a plugin border: what an attack says of itself may be broken too
-            label, skip, broken, forwards = attack.name, "", f"its plugin broke: {type(error).__name__}: {error}", 1
+            label, skip, forwards, backwards = attack.name, "", 1, 0
+            broken = f"its plugin broke: {type(error).__name__}: {error}"
         labels.append(label)
         count = labels.count(label)
-        steps.append(Step(label if count == 1 else f"{label}#{count}", attack, skip, broken, forwards, part.among))
+        name = label if count == 1 else f"{label}#{count}"
+        steps.append(Step(name, attack, skip, broken, forwards, backwards, part.among))
     return tuple(steps)
 
 

@@ -24,6 +24,12 @@ NOTHING_LEFT = "nothing was left to attack"
 UNPAID = "so more of its kind would not pay"
 """How the reason ends of attacks that were skipped since one of their kind had found next to nothing."""
 
+STOPPED = "stopped: "
+"""How the reason begins of attacks that were skipped since hardly anything was expected of them."""
+
+OVERSPENT = "--max-passes was spent"
+"""Reason of attacks that were skipped, and in that of attacks that saw fewer samples, for want of passes."""
+
 Interval = tuple[float, float]
 Verdict = Literal["pass", "fail", "inconclusive", "error"]
 GateOutcome = Literal["pass", "fail", "inconclusive"]
@@ -91,7 +97,9 @@ class AttackRun(_Record):
     @property
     def needless(self) -> bool:
         """Skipped because there was nothing for it to do, not because it does not fit."""
-        return self.status == "skipped" and (self.reason == NOTHING_LEFT or self.reason.endswith(UNPAID))
+        return self.status == "skipped" and (
+            self.reason == NOTHING_LEFT or self.reason.endswith(UNPAID) or self.reason.startswith(STOPPED)
+        )
 
 
 class ForecastResult(_Record):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from auditor.check import Finding, Severity, Stage
+from auditor.result.record import OVERSPENT
 from auditor_checks._base import TrustCheck
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ class SuiteComplete(TrustCheck):
     Means: robust accuracy is a worst case over the attacks that ran. One that failed might have broken more, so what
         it did not look at is not robust but unknown.
     Measured: the status of each attack of the plan, per threat.
-    Threshold: any failed or timed out attack makes the audit inconclusive; a skipped one is information, unless
-        nothing was left to attack or its suite found that more of its kind would not pay (proposed).
-    Do: raise `--time-limit` and continue with `--resume`; report a failed attack to whoever ships it, or name the
-        attacks you want with `--attack`.
+    Threshold: any failed or timed out attack makes the audit inconclusive; one that `--max-passes` cut is a warning; a
+        skipped one is information, unless there was nothing for it to do (proposed).
+    Do: raise `--time-limit` and continue with `--resume`; raise `--max-passes`; report a failed attack to whoever ships
+        it, or name the attacks you want with `--attack`.
     """
 
     code: ClassVar[str] = "AUD305"
@@ -44,6 +45,12 @@ class SuiteComplete(TrustCheck):
                     if late
                     else "Report it to whoever ships the attack, or leave it out by naming the others with --attack.",
                 )
+            cut = [run for run in threat.attacks if OVERSPENT in run.reason]
+            if cut:
+                yield self.finding(
+                    Severity.WARN, _told(threat, cut), "Raise --max-passes.", title="Attacks were cut by --max-passes"
+                )
+            skipped = [run for run in skipped if run not in cut]
             if skipped:
                 yield self.finding(Severity.INFO, _told(threat, skipped), title="Attacks that do not fit were skipped")
 
