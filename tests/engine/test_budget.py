@@ -52,8 +52,8 @@ def follow(engine: Cascade, *attacks: Attack | Part) -> tuple[AttackRun, ...]:
 
 
 def test_a_budget_is_spent_on_the_samples_that_came_closest(target, images, memory, tmp_path: Path) -> None:
-    engine = cascade(target, images, memory, tmp_path, 0.055, budget=49 * 1 + 5 * 9)
-    first, second, third = follow(engine, Noise(draws=1), APGD(steps=4), APGD(steps=4, loss="margin"))
+    engine = cascade(target, images, memory, tmp_path, 0.055, budget=49 * 1 + 5 * 41)
+    first, second, third = follow(engine, Noise(draws=1), APGD(steps=20), APGD(steps=4, loss="margin"))
     assert first.attacked == 49
     assert (second.attacked, second.broken) == (5, 5)
     assert OVERSPENT in second.reason
