@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from auditor.engine.focus import Focus, unpaid
 from auditor.engine.outlook import outlook
 from auditor.engine.referee import fools_in_8bit
 from auditor.engine.standing import Standing
+from auditor.engine.suites import BORDER
 from auditor.events import AttackFinished, Event, Progress, StageStarted
 from auditor.result.evidence import Shard
 from auditor.result.record import INHERITED, NOTHING_LEFT, OVERSPENT, STOPPED, AttackRun
@@ -96,7 +98,9 @@ class Cascade:
         ring = self.batches.ring
         total = len(todo) * step.forwards
         self.listen(StageStarted(model=ring.target.name, title=f"{step.name}, {ring.threat}", total=total))
-        self.batches.run(step, todo, tally, lambda passes: self._progress(passes, total, tally))
+        # At the border the last digits decide.
+        with ring.target.exactly() if step.among == BORDER else nullcontext():
+            self.batches.run(step, todo, tally, lambda passes: self._progress(passes, total, tally))
         self._progress(total, total, tally, now=True)
         if tally.status == "ran":
             tally.reason = tally.reason or note

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Of the samples that fall late nearly all had lost this share of their margin after the first short attacks; see
 # docs/explanation/suites.md for where that was measured.
-_CLOSE = 0.6
+_CLOSE = 0.7
 _SHARE = 1 / 3
 _BORDER, _BORDER_SHARE = 0.85, 1 / 10
 _PAYS = 0.02
@@ -53,7 +53,8 @@ class Focus:
     def learn(self, attacked: np.ndarray, standing: Standing) -> None:
         """After a step: widen the view where samples fell that were far down the list."""
         fell = [rank for index, rank in self._ranks.items() if index in standing.broken_by]
-        if self._focused and any(rank > 0.5 * self._share for rank in fell):
+        far = sum(rank > 0.5 * self._share for rank in fell)
+        if self._focused and far > max(1, 0.25 * len(fell)):
             self._share = min(1.0, 2.0 * self._share)
         self._ranks = {}
 

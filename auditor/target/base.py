@@ -183,6 +183,15 @@ class Target:
         height, width = (first, second) if channels_last else (second, last)
         return (height, width) if height is not None and width is not None and min(height, width) > 1 else None
 
+    @contextmanager
+    def exactly(self) -> Iterator[None]:
+        """Attacks search in the twin itself, whatever cheaper form was chosen."""
+        search, self.search = self.search, None
+        try:
+            yield
+        finally:
+            self.search = search
+
     def drop_twin(self, finding: Finding | None = None) -> None:
         """Follow no gradients from here on; `finding` says why."""
         self.twin, self.search, self.gradients = None, None, "none"
