@@ -136,3 +136,30 @@ def test_shapes_follow_the_samples() -> None:
     assert len(rng) == 6
     assert rng.uniform().shape == (6,)
     assert rng.normal(2, 3).shape == (6, 2, 3)
+
+
+def test_a_moment_of_a_sample_has_its_own_stream_wherever_the_others_are() -> None:
+    goal, step = torch.tensor([0, 0, 1, 2, 0, 1]), torch.tensor([5, 0, 5, 3, 0, 0])
+    moments = streams().at(goal, step).uniform(4)
+    order = torch.tensor([3, 0, 4])
+    assert torch.equal(streams().select(order).at(goal[order], step[order]).uniform(4), moments[order])
+    # Neither what was drawn before nor what others drew moves it.
+    late = streams()
+    late.uniform(7)
+    assert torch.equal(late.at(goal, step).uniform(4), moments)
+    assert torch.equal(late.at(goal).at(step).uniform(4), moments)
+
+
+def test_every_moment_gives_other_numbers() -> None:
+    one = torch.zeros(1, dtype=torch.int64)
+    first = Rng.keyed(0, "attack", one)
+    dealt = {first.at(one + goal, one + step).uniform().item() for goal in range(30) for step in range(30)}
+    dealt |= {first.at(one + step).uniform().item() for step in range(30)} | {first.uniform().item()}
+    assert len(dealt) == 30 * 30 + 30 + 1
+
+
+def test_streams_of_other_samples_take_the_places_they_are_given() -> None:
+    pool = streams()
+    pool.overwrite(torch.tensor([4, 1]), streams(indices=torch.tensor([40, 41])))
+    expected = streams(indices=torch.tensor([0, 41, 2, 3, 40, 5]))
+    assert torch.equal(pool.uniform(3), expected.uniform(3))

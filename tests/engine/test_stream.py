@@ -248,6 +248,16 @@ def test_later_goals_are_for_samples_that_stand(real) -> None:
     assert 0 < fell.sum() < 24
 
 
+@pytest.mark.parametrize(("norm", "eps"), [(Norm.L2, 0.15), (Norm.L1, 0.4)])
+def test_outcomes_in_other_norms_do_not_depend_on_the_batch_size_either(real, norm: Norm, eps: float) -> None:
+    scenes = [real(run) for run in ("a", "b")]
+    for scene, batch_size in zip(scenes, (3, 24), strict=True):
+        scene.ring = Ring(target=scene.target, threat=Threat(norm=norm, eps=eps), seed=0, margin=0.0)
+        scene.run(*SUITE, batch_size=batch_size)
+    assert told(scenes[0]) == told(scenes[1])
+    assert 1 < scenes[0].outcomes.count("robust") < 21
+
+
 class Scarce:
     """A twin whose memory runs out at one call, or for more rows than it has room for."""
 
@@ -403,8 +413,13 @@ def test_data_that_cannot_be_read_is_nobodys_failure_but_its_own(gray, monkeypat
 def test_a_disk_that_takes_no_more_is_not_the_attacks_failure(gray, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = gray()
 
-    def full(*_: object) -> None:
-        raise RunError("the disk is full; make room, then --resume.")
+    refused: list[object] = []
+
+    def full(*group: object) -> None:
+        # Once: whoever takes it for the attack's failure goes on as if nothing had been.
+        if not refused:
+            refused.append(group)
+            raise RunError("the disk is full; make room, then --resume.")
 
     monkeypatch.setattr(scene.store, "put", full)
     with pytest.raises(RunError, match="disk is full"):
