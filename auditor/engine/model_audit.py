@@ -164,7 +164,9 @@ class ModelAudit:
                 confidence=settings.confidence,
             )
             runs += cascade.run(plan)
-            memory.forget()
+            # A run that was cut goes on from there when it is resumed.
+            if not any(run.status in ("timed out", "failed") for run in runs):
+                memory.forget()
             smaller[threat.norm] = standing
             self._done.append((threat, standing))
             results.append(self._threat_result(threat, standing, tuple(runs), cascade.stopped))

@@ -24,6 +24,7 @@ SUITES: dict[str, Recipe] = {
         ("apgd", {"loss": "margin", "steps": 10}, ALL),
         ("apgd", {"loss": "dlr", "steps": 10, "start": "tiles"}, ALL),
         ("square", {"queries": 30, "start": "closest", "p_init": 0.15, "p_final": 0.03}, ALL),
+        ("apgd", {**_TARGETS, "steps": 20, "targets": 3}, CLOSE),
         ("square", {"queries": 500}, BLIND),
     ),
     # As strong as AutoAttack at a small part of its passes.
