@@ -38,6 +38,7 @@ class Focus:
     _share: float = _SHARE
     _ranks: dict[int, float] = field(default_factory=dict)
     _focused: bool = False
+    _paying: bool = False
 
     def choose(self, among: str, standing: np.ndarray, memory: Memory, most: float = math.inf) -> np.ndarray:
         """The samples to attack, ascending; at most so many, the closest first."""
@@ -46,15 +47,17 @@ class Focus:
         count = max(math.ceil(share * len(standing)), int((eaten >= close).sum()))
         count = len(standing) if among in (ALL, BLIND) else count
         chosen = np.argsort(-eaten, kind="stable")[: int(min(count, most))]
+        self._paying = among == PAYING
         self._focused = among not in (ALL, BLIND, BORDER)
         self._ranks = {int(standing[at]): rank / len(standing) for rank, at in enumerate(chosen.tolist())}
         return np.sort(standing[chosen])
 
     def learn(self, attacked: np.ndarray, standing: Standing) -> None:
-        """After a step: widen the view where samples fell that were far down the list."""
+        """After a step: widen the view where samples fell that were far down the list, and where it still pays."""
         fell = [rank for index, rank in self._ranks.items() if index in standing.broken_by]
         far = sum(rank > 0.5 * self._share for rank in fell)
-        if self._focused and far > max(1, 0.25 * len(fell)):
+        paid = self._paying and len(fell) > max(1, _PAYS * len(attacked))
+        if paid or (self._focused and far > max(1, 0.25 * len(fell))):
             self._share = min(1.0, 2.0 * self._share)
         self._ranks = {}
 

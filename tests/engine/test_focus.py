@@ -59,7 +59,7 @@ def test_some_attacks_are_for_all_that_stand(tmp_path: Path, among: str) -> None
 
 @pytest.mark.parametrize("among", [CLOSE, PAYING])
 def test_close_are_all_that_lost_most_of_their_margin_and_at_least_a_third(tmp_path: Path, among: str) -> None:
-    many = np.where(SIXTY % 2 == 0, 0.61, 0.59)
+    many = np.where(SIXTY % 2 == 0, 0.71, 0.69)
     assert Focus().choose(among, SIXTY, remembered(tmp_path, many)).tolist() == SIXTY[::2].tolist()
     few = np.where(SIXTY % 20 == 7, 0.9, SIXTY / 200)
     chosen = Focus().choose(among, SIXTY, remembered(tmp_path, few)).tolist()
@@ -90,12 +90,35 @@ def test_where_samples_fall_that_had_not_come_close_the_next_attack_looks_at_twi
     state.note("apgd", fell(0, 3, 9))
     focus.learn(SIXTY[:20], state)
     assert len(focus.choose(CLOSE, SIXTY, memory)) == 20
+    # One from afar may be chance.
     state.note("apgd", fell(15))
     focus.learn(SIXTY[:20], state)
+    assert len(focus.choose(CLOSE, SIXTY, memory)) == 20
+    state.note("apgd", fell(17))
+    focus.learn(SIXTY[:20], state)
     assert len(focus.choose(CLOSE, SIXTY, memory)) == 40
-    state.note("apgd", fell(39))
+    state.note("apgd", fell(37, 38, 39))
     focus.learn(SIXTY[:40], state)
     assert len(focus.choose(CLOSE, SIXTY, memory)) == 60
+
+
+def test_few_falls_from_afar_among_many_widen_nothing(tmp_path: Path) -> None:
+    memory, focus, state = remembered(tmp_path, 0.5 - SIXTY / 200), Focus(), standing()
+    focus.choose(CLOSE, SIXTY, memory)
+    state.note("apgd", fell(*range(9), 15, 17))
+    focus.learn(SIXTY[:20], state)
+    assert len(focus.choose(CLOSE, SIXTY, memory)) == 20
+
+
+@pytest.mark.parametrize(("broken", "looked"), [((0,), 20), ((0, 1), 40)])
+def test_where_an_attack_for_where_it_pays_still_pays_the_next_one_looks_at_twice_as_many(
+    tmp_path: Path, broken: tuple[int, ...], looked: int
+) -> None:
+    memory, focus, state = remembered(tmp_path, 0.5 - SIXTY / 200), Focus(), standing()
+    chosen = focus.choose(PAYING, SIXTY, memory)
+    state.note("square", fell(*broken))
+    focus.learn(chosen, state)
+    assert len(focus.choose(PAYING, SIXTY, memory)) == looked
 
 
 @pytest.mark.parametrize("among", [ALL, BORDER])
