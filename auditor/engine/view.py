@@ -271,6 +271,8 @@ class View:
             full = answer if everyone else self._ledger.logits.index_select(0, self._rows).index_copy(0, at, answer)
             losses = loss(full, y)
             (gradient,) = torch.autograd.grad((losses if everyone else losses[at]).sum(), leaf)
+        # A form whose memory is laid out otherwise hands its layout back, and attacks would mix the two at a price.
+        gradient = gradient.contiguous()
         self._ledger.climbed[self._rows[at]] += 1
         self._note_searched(self._rows[at], leaf.detach(), answer.detach())
         if not everyone:

@@ -56,22 +56,31 @@ class Dealer:
 def squares(canvas: Canvas, share: Tensor, dealt: Tensor) -> tuple[Tensor, Tensor]:
     """A square of a share of the pixels, `(N,)`, somewhere in every sample, and the sign of each of its channels.
 
-    The pixels inside, `(N, 1, height, width)` bool, and where the sign is up, `(N, channels, 1, 1)` bool; `dealt`
-    are uniform numbers, `(N, 2 + channels)`. Where a square does not fit, it is a piece of the strip.
+    The pixels inside, `(N, channels, M)` indices of `Canvas.flat` where small squares name theirs more than once, and
+    where the sign is up, `(N, channels, 1)` bool; `dealt` are uniform numbers, `(N, 2 + channels)`. Where a square does
+    not fit, it is a piece of the strip.
     """
     height, width = canvas.height, canvas.width
-    area = share * height * width
+    area = share * (height * width)
     side = area.sqrt().round_().clamp_min_(1.0)
     tall = torch.where(side > width, (area / width).round_(), side).clamp_(1.0, height)
     wide = torch.where(side > height, (area / height).round_(), side).clamp_(1.0, width)
+    sizes = torch.stack([tall, wide], 1)
+    room = sizes.new_tensor([height, width]) - sizes
     # A number may round up to 1 when it is multiplied, and there is no place beyond the last.
-    top = torch.minimum((dealt[:, 0] * (height - tall + 1.0)).floor_(), height - tall)
-    left = torch.minimum((dealt[:, 1] * (width - wide + 1.0)).floor_(), width - wide)
-    rows = torch.arange(height, device=share.device, dtype=share.dtype)
-    columns = torch.arange(width, device=share.device, dtype=share.dtype)
-    down = (rows >= top[:, None]) & (rows < (top + tall)[:, None])
-    across = (columns >= left[:, None]) & (columns < (left + wide)[:, None])
-    return down[:, None, :, None] & across[:, None, None, :], (dealt[:, 2:] < 0.5)[:, :, None, None]
+    corner = torch.minimum((dealt[:, :2] * (room + 1.0)).floor_(), room)
+    # An accelerator would have to be waited for to know the largest, so there it is as large as the image.
+    tallest, widest = sizes.amax(0).int().tolist() if share.device.type == "cpu" else (height, width)
+    rows = corner[:, :1] + _up_to(tall, tallest)
+    columns = corner[:, 1:] + _up_to(wide, widest)
+    pixels = (rows[:, :, None] * width + columns[:, None, :]).long().flatten(1)
+    return pixels[:, None, :].expand(-1, canvas.channels, -1), dealt[:, 2:, None] < 0.5
+
+
+def _up_to(size: Tensor, most: int) -> Tensor:
+    """0, 1, 2, … in every row, `(N, most)`, which stays at its size less 1 once it is there."""
+    steps = torch.arange(most, device=size.device, dtype=size.dtype)
+    return torch.minimum(steps, size[:, None] - 1.0)
 
 
 def _signs(uniform: Tensor) -> Tensor:

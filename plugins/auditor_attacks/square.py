@@ -93,9 +93,10 @@ class Square(LaneAttack):
         lanes.value = torch.where(better, margin, lanes.value)
         canvas = Canvas.of(lanes.image)
         dealt = lanes.rng.at(lanes.step).uniform(2 + canvas.channels)
-        inside, up = squares(canvas, self._shares(lanes.step + 1), dealt)
-        painted = torch.where(up, canvas.of(lanes.high).whole, canvas.of(lanes.low).whole)
-        lanes.point = torch.where(inside, painted, canvas.whole).view(lanes.x.shape)
+        pixels, up = squares(canvas, self._shares(lanes.step + 1), dealt)
+        painted = torch.where(up, canvas.flat(lanes.high).gather(2, pixels), canvas.flat(lanes.low).gather(2, pixels))
+        lanes.point = lanes.image.clone()
+        canvas.flat(lanes.point).scatter_(2, pixels, painted)
 
     def _shares(self, query: Tensor) -> Tensor:
         """Share of the pixels to repaint at these queries; the schedule is stretched over the queries there are."""
