@@ -107,11 +107,6 @@ class Canvas:
                 return cls(x, channels, 1, length)
         return cls(x, 1, 1, x[0].numel())
 
-    @property
-    def whole(self) -> Tensor:
-        """A view as `(N, channels, height, width)`."""
-        return self.x.view(len(self.x), self.channels, self.height, self.width)
-
     def flat(self, image: Tensor) -> Tensor:
         """A view as `(N, channels, height * width)`."""
         return image.view(len(image), self.channels, self.height * self.width)
