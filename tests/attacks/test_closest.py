@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from auditor import Norm, Rng, Threat, View, margins
+from auditor import LaneAttack, Norm, Rng, Threat, View, margins
 from auditor.attack import Attack
 from auditor.engine.view import Ledger
 from auditor.norms import distance, tolerance
@@ -49,3 +49,5 @@ def test_closest_points_lie_inside_and_have_the_margins_they_are_known_by(attack
     assert ((closest >= 0.0) & (closest <= 1.0)).all()
     assert torch.allclose(margins(model(closest), y), margin, atol=1e-4)
     assert (margin >= before).all()
+    # Where an attack does not run in lanes, the engine notes what it hands back.
+    assert bool((margin > before).any()) == (isinstance(attack, LaneAttack) and attack.in_lanes(threat))

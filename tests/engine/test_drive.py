@@ -90,8 +90,20 @@ def test_a_point_known_from_before_is_kept_unless_a_closer_one_is_found(target, 
     ledger = opened(images, [9.0, 12.0])
     known = images(strides_short([6.0, 2.0]).tolist())
     ledger.closest, ledger.closest_margin = known.clone(), torch.tensor([-5.5 * 20 / 64, -1.5 * 20 / 64])
-    closest, _ = driven(Stride(steps=4), target, ledger)
+    shown: list[float] = []
+
+    @dataclass(frozen=True, kw_only=True)
+    class Curious(Stride):
+        """Looks at what is known before it begins."""
+
+        def begin(self, target: View, begun: Lanes, threat: Threat, earlier: Walk | None) -> Walk:
+            assert torch.equal(begun.closest, known)
+            shown.extend(begun.margin.tolist())
+            return super().begin(target, begun, threat, earlier)
+
+    closest, _ = driven(Curious(steps=4), target, ledger)
     assert torch.equal(closest.flatten(1).mean(1), strides_short([5.0, 2.0]))
+    assert shown == [-5.5 * 20 / 64, -1.5 * 20 / 64]
 
 
 def test_the_next_goal_begins_only_for_samples_that_stand_and_knows_how_the_last_one_ended(target, images) -> None:

@@ -129,6 +129,24 @@ def test_which_samples_stand_beside_one_changes_nothing_for_it(real) -> None:
     assert set(told(few, kept)["outcomes"]) == {"broken", "robust"}
 
 
+def test_a_sample_is_dealt_in_a_stream_what_it_is_dealt_batch_by_batch(real) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Alone(PGD):
+        """The same attack without the engine's lanes."""
+
+        def in_lanes(self, threat: Threat) -> bool:
+            return False
+
+    streamed, batched = real("a"), real("b")
+    streamed.run(PGD(steps=3, restarts=2), batch_size=5)
+    batched.run(Alone(steps=3, restarts=2), batch_size=5)
+    assert streamed.standing.broken_by.keys() == batched.standing.broken_by.keys()
+    stands = streamed.standing.standing()
+    assert 5 < len(stands) < 24
+    one, two = told(streamed, stands), told(batched, stands)
+    assert (one["closest"], one["margin"]) == (two["closest"], two["margin"])
+
+
 def test_the_order_of_samples_changes_nothing(real) -> None:
     forwards, shuffled = real("a"), real("b")
     order = np.random.default_rng(0).permutation(24)
@@ -343,6 +361,8 @@ def test_a_sample_that_was_seen_to_the_end_before_the_time_was_up_is_robust(gray
     # Four samples take six climbs and a judgement, 7 calls; the next four are cut short.
     assert scene.outcomes == ["robust"] * 4 + ["not_evaluated"] * 6
     assert run.reason == "the time limit was reached after 4 of 10 samples"
+    # The passes of those that were cut short were made all the same.
+    assert [scene.standing.spent.get(i, 0) for i in range(10)] == [13] * 4 + [4] * 4 + [0] * 2
 
 
 @dataclass(frozen=True, kw_only=True)
