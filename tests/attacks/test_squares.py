@@ -22,14 +22,22 @@ LINF = Threat(norm=Norm.LINF, eps=0.1)
 def painted(height: int, width: int, share: Tensor, channels: int = 2, seed: int = 0) -> tuple[Tensor, Tensor]:
     canvas = Canvas.of(torch.zeros(len(share), channels, height, width))
     dealt = Rng.keyed(seed, "squares", torch.arange(len(share))).uniform(2 + channels)
-    return squares(canvas, share, dealt)
+    pixels, up = squares(canvas, share, dealt)
+    return mask(pixels, height, width), up
+
+
+def mask(pixels: Tensor, height: int, width: int) -> Tensor:
+    """Which pixels `(N, channels, M)` indices name, the same in all channels, `(N, height, width)`."""
+    inside = torch.zeros(*pixels.shape[:2], height * width, dtype=torch.bool).scatter_(2, pixels, True)
+    assert torch.equal(inside, inside[:, :1].expand_as(inside))
+    return inside[:, 0].view(-1, height, width)
 
 
 def bounds(inside: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Top, left, height and width of `(N, 1, H, W)` masks that are rectangles."""
-    rows, columns = inside[:, 0].any(2), inside[:, 0].any(1)
+    """Top, left, height and width of `(N, H, W)` masks that are rectangles."""
+    rows, columns = inside.any(2), inside.any(1)
     tall, wide = rows.sum(1), columns.sum(1)
-    assert torch.equal(inside.sum((1, 2, 3)), tall * wide)
+    assert torch.equal(inside.sum((1, 2)), tall * wide)
     top, left = rows.float().argmax(1), columns.float().argmax(1)
     # As many rows and columns as there are from the first to the last: no gaps.
     last = rows.shape[1] - rows.flip(1).float().argmax(1), columns.shape[1] - columns.flip(1).float().argmax(1)
@@ -65,15 +73,15 @@ def test_every_place_is_as_likely_as_any_other_and_so_is_every_sign() -> None:
     places = (top * 5 + left).bincount(minlength=20)
     assert len(places) == 4 * 5
     assert stats.chisquare(places.numpy()).pvalue > 1e-3
-    signs = (up[:, :, 0, 0].long() * torch.tensor([1, 2, 4])).sum(1).bincount(minlength=8)
+    signs = (up[:, :, 0].long() * torch.tensor([1, 2, 4])).sum(1).bincount(minlength=8)
     assert stats.chisquare(signs.numpy()).pvalue > 1e-3
 
 
 def test_the_largest_and_the_smallest_number_dealt_lie_inside() -> None:
     canvas = Canvas.of(torch.zeros(2, 1, 11, 13))
     dealt = torch.tensor([[1.0 - 2.0**-24] * 3, [0.0] * 3])
-    inside, up = squares(canvas, torch.full((2,), 0.06), dealt)
-    top, left, tall, wide = bounds(inside)
+    pixels, up = squares(canvas, torch.full((2,), 0.06), dealt)
+    top, left, tall, wide = bounds(mask(pixels, 11, 13))
     assert (top + tall).tolist() == [11, 3]
     assert (left + wide).tolist() == [13, 3]
     assert up.flatten().tolist() == [False, True]
