@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import betabinom, binom
 
@@ -72,6 +72,7 @@ def test_one_more_late_fall_never_lowers_the_forecast(fell: list[int], standing:
     assert after.high >= before.high
 
 
+@settings(deadline=None)  # the first use of scipy takes its time
 @given(st.integers(1, 300), st.floats(0.2, 40.0), st.floats(0.2, 400.0), st.floats(0.005, 0.2))
 def test_the_range_is_that_of_the_beta_binomial(n: int, a: float, b: float, tail: float) -> None:
     low, high = range_of(n, a, b, tail)
