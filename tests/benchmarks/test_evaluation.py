@@ -9,8 +9,8 @@ from torch import Tensor
 # The suite runs on the installed package; the benchmarks are in a checkout only, with what they need.
 pytest.importorskip("benchmarks.evaluation.problems", exc_type=ImportError)
 
-from benchmarks.evaluation.page import render  # noqa: E402
-from benchmarks.evaluation.problems import Problem, judge  # noqa: E402
+from benchmarks.evaluation.page import render
+from benchmarks.evaluation.problems import Problem, judge
 
 EPS = 0.1
 
