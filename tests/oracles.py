@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from auditor.attack import Attack
-from auditor.engine.view import Finished, Ledger, View
+from auditor.engine.ledger import Ledger
+from auditor.engine.view import Finished, View
 from auditor.norms import per_sample
 from auditor.rng import Rng
 from auditor.target.base import ModelOptions, Target

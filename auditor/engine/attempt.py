@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from auditor.engine.ledger import Ledger, margins
 from auditor.engine.referee import Judgement, judge
-from auditor.engine.view import Finished, Ledger, OutOfTime, View, margins
+from auditor.engine.view import Finished, OutOfTime, View
 from auditor.rng import Rng
 
 if TYPE_CHECKING:

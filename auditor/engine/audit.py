@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auditor.engine.environment import choose_device, environment, versions
-from auditor.engine.model_audit import ModelAudit, blocked
+from auditor.engine.findings import blocked
+from auditor.engine.model_audit import ModelAudit
 from auditor.engine.options import model_options
 from auditor.engine.plan import chosen_attacks
 from auditor.engine.store import MANIFEST, Store

@@ -36,7 +36,6 @@ class Cascade:
         budget: passes that may be spent, forward and backward, over all samples.
         tolerance: the share of samples that further attacks of the kinds that have run may miss.
         confidence: of the forecast that is held against it.
-        stopped: whether attacks were left out since so little was expected of them.
     """
 
     batches: Batches
@@ -44,7 +43,6 @@ class Cascade:
     budget: float = math.inf
     tolerance: float = 0.0
     confidence: float = 0.95
-    stopped: bool = False
     _focus: Focus = field(default_factory=Focus)
     _last_event: float = field(default=0.0)
 
@@ -52,7 +50,7 @@ class Cascade:
         """Every step in order; updates the standing and returns the record of each step."""
         runs: list[AttackRun] = []
         for step in plan:
-            tally = self._step(step, runs, self._enough(step, plan, runs))
+            tally = self._step(step, plan, runs)
             run = AttackRun(
                 name=step.name,
                 attack=step.attack.name,
@@ -66,19 +64,21 @@ class Cascade:
             runs.append(run)
         return tuple(runs)
 
-    def _enough(self, step: Step, plan: tuple[Step, ...], runs: list[AttackRun]) -> str:
+    def _enough(self, plan: tuple[Step, ...], runs: list[AttackRun]) -> str:
         """Why no more attacks are needed; empty where they are. Only kinds that have run can be forecast."""
         kinds = {other.kind for other in plan[: len(runs)]}
         if not self.tolerance or any(later.kind not in kinds and not later.skip for later in plan[len(runs) :]):
             return ""
         told = outlook(self.batches.standing, self.confidence)
-        self.stopped = told is not None and told.high <= self.tolerance
-        return f"{STOPPED}twice the passes would break at most {told.high:.1%} more" if told and self.stopped else ""
+        if told is None or told.high > self.tolerance:
+            return ""
+        return f"{STOPPED}twice the passes would break at most {told.high:.1%} more"
 
-    def _step(self, step: Step, runs: list[AttackRun], enough: str) -> Tally:
+    def _step(self, step: Step, plan: tuple[Step, ...], runs: list[AttackRun]) -> Tally:
         tally, standing = Tally(), self.batches.standing
         todo = standing.standing()
-        if why := step.skip or (NOTHING_LEFT if not len(todo) else "") or enough or unpaid(step, runs):
+        nothing = "" if len(todo) else NOTHING_LEFT
+        if why := step.skip or nothing or unpaid(step, runs) or self._enough(plan, runs):
             tally.status, tally.reason = "skipped", why
             return tally
         if step.broken:

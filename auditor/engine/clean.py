@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from auditor.engine.ledger import margins
 from auditor.engine.standing import Clean
 from auditor.engine.store import batch_key
-from auditor.engine.view import margins
 from auditor.errors import DataError, ModelError
 from auditor.events import Event, Progress, StageStarted
 

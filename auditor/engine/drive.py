@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from auditor.engine.view import Gradient, margins
+from auditor.engine.ledger import margins
+from auditor.engine.view import LOOK_EVERY, Gradient
 from auditor.lanes import Lanes
 from auditor.types import Access
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from auditor.lanes import LaneAttack
     from auditor.rng import Rng
     from auditor.types import Images, Threat
-
-# Looking for lanes that succeeded waits for an accelerator, so there it is done every few steps only.
-_LOOK_EVERY = 8
 
 
 class Result(NamedTuple):
@@ -89,9 +87,7 @@ class _Pool:
         else:
             logits = self._part.logits(lanes.point)
             answer = Gradient(logits.new_empty(0), logits.new_empty(0), logits)
-        margin, inside = margins(answer.logits, lanes.y), lanes.inside(self._threat)
-        better = margin > lanes.margin
-        lanes.note(better if inside is None else better & inside, margin)
+        self._note(lanes, answer.logits)
         attack.advance(lanes, answer, self._threat)
         lanes.step += 1
         self._steps = self._steps + 1
@@ -101,16 +97,20 @@ class _Pool:
         at = self._index(over)
         last = self._lanes.select(at)
         self._view.note_lost(self._rows[at], last.point)
-        margin = margins(self._part.select(at).logits(last.point), last.y)
-        better, inside = margin > last.margin, last.inside(self._threat)
-        last.note(better if inside is None else better & inside, margin)
+        self._note(last, self._part.select(at).logits(last.point))
         self._lanes.closest.index_copy_(0, at, last.closest)
         self._lanes.margin.index_copy_(0, at, last.margin)
+
+    def _note(self, lanes: Lanes, logits: Tensor) -> None:
+        """Remember the points just asked about where they are the closest so far, inside the threat."""
+        margin, inside = margins(logits, lanes.y), lanes.inside(self._threat)
+        better = margin > lanes.margin
+        lanes.note(better if inside is None else better & inside, margin)
 
     def _replace(self, over: np.ndarray) -> bool:
         """Begin the next goal or the next sample where a lane ended. Whether there is to be another look first."""
         self._calls += 1
-        look = self._part.device.type == "cpu" or over.any() or self._calls % _LOOK_EVERY == 1
+        look = self._part.device.type == "cpu" or over.any() or self._calls % LOOK_EVERY == 1
         fell = ~self._part.active.cpu().numpy() if look else np.zeros_like(over)
         done = fell | (over & (self._goals + 1 >= self._count))
         again = over & ~done

@@ -8,7 +8,8 @@ overwrites nothing that the manifest speaks of.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,19 +92,10 @@ class Memory:
     def _place(self, index: int) -> int:
         return 2 * index + int(self._turn[index])
 
-    def _guarded(self) -> _Guard:
-        return _Guard(self._path)
-
-
-class _Guard:
-    """A full or unreadable disk is a sentence."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """A full or unreadable disk is a sentence."""
+        try:
+            yield
+        except OSError as error:
             raise RunError(f"{self._path} cannot be used ({error.strerror}); make room, then --resume.") from error

@@ -17,12 +17,13 @@ from auditor.engine.attempt import Ring
 from auditor.engine.batches import Batches
 from auditor.engine.cascade import Cascade, inherit, round_again
 from auditor.engine.clean import clean_pass
+from auditor.engine.findings import not_audited, nothing_ran, unanswered
 from auditor.engine.memory import Memory
 from auditor.engine.outlook import outlook
 from auditor.engine.plan import Part, make_plan
 from auditor.engine.scene import Scene
 from auditor.engine.standing import Clean, Standing
-from auditor.errors import AuditorError, DataError, ModelError, UsageError
+from auditor.errors import DataError, ModelError, UsageError
 from auditor.events import Event, StageStarted
 from auditor.result.evidence import read_evidence, slug
 from auditor.result.record import INHERITED, AttackRun, ModelResult, ThreatResult
@@ -32,6 +33,7 @@ from auditor.target.search import choose_search, describe, restore
 from auditor.types import Access, Norm, Threat
 
 if TYPE_CHECKING:
+    from auditor.engine.plan import Step
     from auditor.engine.store import Store
     from auditor.result.samples_csv import Row
     from auditor.samples.base import Samples
@@ -39,9 +41,6 @@ if TYPE_CHECKING:
     from auditor.target.base import Target
     from auditor.types import Images
 
-NOT_AUDITED = "AUD001"
-NOTHING_RAN = "AUD003"
-UNANSWERED = "AUD004"
 
 
 @dataclass
@@ -66,7 +65,7 @@ class ModelAudit:
                 return self._execute()
             except (ModelError, DataError) as error:  # A full disk or a wrong flag is not the model's fault.
                 self._done.clear()
-                return self._result([*self.target.findings, _not_audited(error)])
+                return self._result([*self.target.findings, not_audited(error)])
 
     def _execute(self) -> ModelResult:
         if self.store.remember(f"digest of {self.target.name}", self.target.sha256) != self.target.sha256:
@@ -89,7 +88,7 @@ class ModelAudit:
         record = self._result(findings, clean, threats)
         after = Scene(target=self.target, samples=self.samples, x=x, y=y, settings=self.settings, result=record)
         findings += preflight.inspect(self.checks, after, Stage.AUDIT)
-        return self._result([*findings, *_nothing_ran(threats), *_unanswered(threats)], clean, threats)
+        return self._result([*findings, *nothing_ran(threats), *unanswered(threats)], clean, threats)
 
     def _preflight(self, scene: Scene) -> list[Finding]:
         self.listen(StageStarted(model=self.target.name, title="preflight", total=0))
@@ -142,42 +141,46 @@ class ModelAudit:
                 earlier = read_evidence(self.store.run, self.target.name, threat.norm, threat.eps)
                 round_again(standing, earlier, self.target, threat)
             plan = make_plan(self.attacks, self.target, threat, len(self.samples.shape))
-            memory = Memory(self._memory_file(threat), clean.margin)
-            batches = Batches(
-                ring=ring,
-                samples=self.samples,
-                labels=self.samples.labels,
-                store=self.store,
-                batch_size=batch_size,
-                listen=self.listen,
-                memory=memory,
-                standing=standing,
-                identity=identity,
-            )
-            settings = self.settings
-            cascade = Cascade(
-                batches,
-                self.listen,
-                budget=settings.max_passes * len(self.samples) if settings.max_passes else math.inf,
-                # Attacks that were asked for by name are run.
-                tolerance=0.0 if settings.attacks else settings.tolerance,
-                confidence=settings.confidence,
-            )
-            runs += cascade.run(plan)
-            # A run that was cut goes on from there when it is resumed.
-            if not any(run.status in ("timed out", "failed") for run in runs):
-                memory.forget()
+            runs += self._follow(plan, ring, standing, batch_size, identity)
             smaller[threat.norm] = standing
             self._done.append((threat, standing))
-            results.append(self._threat_result(threat, standing, tuple(runs), cascade.stopped))
+            results.append(self._threat_result(threat, standing, tuple(runs)))
         return tuple(results)
+
+    def _follow(
+        self, plan: tuple[Step, ...], ring: Ring, standing: Standing, batch_size: int, identity: tuple[Any, ...]
+    ) -> tuple[AttackRun, ...]:
+        """The plan against one threat, within what the settings allow."""
+        settings = self.settings
+        memory = Memory(self._memory_file(ring.threat), standing.clean.margin)
+        batches = Batches(
+            ring=ring,
+            samples=self.samples,
+            labels=self.samples.labels,
+            store=self.store,
+            batch_size=batch_size,
+            listen=self.listen,
+            memory=memory,
+            standing=standing,
+            identity=identity,
+        )
+        runs = Cascade(
+            batches,
+            self.listen,
+            budget=settings.max_passes * len(self.samples) if settings.max_passes else math.inf,
+            # Attacks that were asked for by name are run.
+            tolerance=0.0 if settings.attacks else settings.tolerance,
+            confidence=settings.confidence,
+        ).run(plan)
+        # A run that was cut goes on from there when it is resumed.
+        if not any(run.status in ("timed out", "failed") for run in runs):
+            memory.forget()
+        return runs
 
     def _memory_file(self, threat: Threat) -> Path:
         return self.store.run / "state" / f"closest-{slug(self.target.name)}-{threat.norm}-{threat.eps:.6g}"
 
-    def _threat_result(
-        self, threat: Threat, standing: Standing, runs: tuple[AttackRun, ...], stopped: bool
-    ) -> ThreatResult:
+    def _threat_result(self, threat: Threat, standing: Standing, runs: tuple[AttackRun, ...]) -> ThreatResult:
         n = len(standing.clean.labels)
         attacked = any(run.name != INHERITED and (run.status == "ran" or run.attacked) for run in runs)
         if not attacked:
@@ -195,7 +198,10 @@ class ModelAudit:
             robust_accuracy_8bit=(robust + fragile) / n if self.samples.eight_bit and not unknown else None,
             attacks=runs,
             forecast=outlook(
-                standing, self.settings.confidence, self.settings.tolerance or None, stopped_early=stopped
+                standing,
+                self.settings.confidence,
+                self.settings.tolerance or None,
+                stopped_early=any(run.stopped for run in runs),
             ),
         )
 
@@ -259,56 +265,3 @@ class _Timed:
 def _spread(n: int, count: int) -> list[int]:
     """At most `count` positions, evenly over the data, so that sorted data shows all its classes."""
     return list(range(n)) if n <= count else [i * n // count for i in range(count)]
-
-
-def _not_audited(error: AuditorError) -> Finding:
-    return Finding(
-        code=NOT_AUDITED,
-        severity=Severity.BLOCK,
-        title="The model could not be audited",
-        detail=str(error),
-        remedy="",
-    )
-
-
-def _nothing_ran(threats: Sequence[ThreatResult]) -> Iterator[Finding]:
-    for threat in threats:
-        ran = [run for run in threat.attacks if run.status == "ran" and run.name != INHERITED]
-        if not ran and threat.not_evaluated:
-            reasons = "; ".join(sorted({f"{run.name} {run.status}: {run.reason}" for run in threat.attacks}))
-            yield Finding(
-                code=NOTHING_RAN,
-                severity=Severity.INCONCLUSIVE,
-                title=f"No attack could run in {threat.norm} {threat.eps:.4g}",
-                detail=reasons,
-                remedy="Name an attack that fits with --attack, or install one.",
-            )
-
-
-def _unanswered(threats: Sequence[ThreatResult]) -> Iterator[Finding]:
-    for threat in threats:
-        count = max((run.unanswered for run in threat.attacks), default=0)
-        if count:
-            yield Finding(
-                code=UNANSWERED,
-                severity=Severity.INCONCLUSIVE,
-                title="The model answers NaN inside the budget",
-                detail=f"In {threat.norm} {threat.eps:.4g} an attack met NaN near at least {count} samples. "
-                f"They were not shown to be broken, and are not evaluated rather than robust.",
-                remedy="Look for overflow: a narrow float type, a logarithm or a division near zero.",
-            )
-
-
-def blocked(source: str, error: AuditorError | None) -> ModelResult:
-    """The result of a model that did not even load."""
-    finding = _not_audited(error or AuditorError("The model could not be loaded."))
-    return ModelResult(
-        name=Path(source).stem or source,
-        path=source,
-        sha256="",
-        format="unknown",
-        gradients="none",
-        clean_accuracy=None,
-        clean_interval=None,
-        findings=(FindingRecord.of(finding),),
-    )

@@ -13,7 +13,8 @@ import torch
 
 from auditor.engine.attempt import Attempt, concluded, guarded
 from auditor.engine.drive import drive
-from auditor.engine.view import Ledger, View
+from auditor.engine.ledger import Ledger
+from auditor.engine.view import View
 from auditor.rng import Rng
 
 if TYPE_CHECKING:

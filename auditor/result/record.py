@@ -95,11 +95,15 @@ class AttackRun(_Record):
     """Samples near which the model answered NaN, and which were not broken otherwise."""
 
     @property
+    def stopped(self) -> bool:
+        """Skipped because hardly anything was expected of it."""
+        return self.status == "skipped" and self.reason.startswith(STOPPED)
+
+    @property
     def needless(self) -> bool:
         """Skipped because there was nothing for it to do, not because it does not fit."""
-        return self.status == "skipped" and (
-            self.reason == NOTHING_LEFT or self.reason.endswith(UNPAID) or self.reason.startswith(STOPPED)
-        )
+        idle = self.reason == NOTHING_LEFT or self.reason.endswith(UNPAID)
+        return self.stopped or (self.status == "skipped" and idle)
 
 
 class ForecastResult(_Record):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional
 
-from auditor.engine.view import margins
+from auditor.engine.ledger import margins
 
 if TYPE_CHECKING:
     from torch import Tensor

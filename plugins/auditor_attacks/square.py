@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from auditor.attack import Passes
-from auditor.engine.view import margins
+from auditor.engine.ledger import margins
 from auditor.lanes import LaneAttack, Lanes, put
 from auditor.parameters import parameter
 from auditor.types import Access, Norm

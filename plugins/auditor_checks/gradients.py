@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from auditor.check import Finding, Severity
-from auditor.engine.view import margins
+from auditor.engine.ledger import margins
 from auditor.errors import ModelError
 from auditor.target.notices import TWIN
 from auditor_checks._answers import affordable, clean_logits, in_batches, right

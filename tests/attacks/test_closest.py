@@ -8,7 +8,7 @@ from torch import Tensor
 
 from auditor import LaneAttack, Norm, Rng, Threat, View, margins
 from auditor.attack import Attack
-from auditor.engine.view import Ledger
+from auditor.engine.ledger import Ledger
 from auditor.norms import distance, tolerance
 from auditor_attacks.apgd import APGD
 from auditor_attacks.pgd import PGD

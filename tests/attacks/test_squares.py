@@ -10,7 +10,7 @@ from scipy import stats
 from torch import Tensor
 
 from auditor import Norm, Rng, Threat, View, margins
-from auditor.engine.view import Ledger
+from auditor.engine.ledger import Ledger
 from auditor_attacks._squares import Canvas, squares
 from auditor_attacks.square import Square
 from tests.attacks.test_contract import network, samples

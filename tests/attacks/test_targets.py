@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from auditor import Access, Norm, Threat, View
-from auditor.engine.view import Ledger
+from auditor.engine.ledger import Ledger
 from auditor.target.base import Target
 from auditor_attacks._targets import ordered, passes
 from auditor_attacks.apgd import APGD

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import Tensor
-
-# The suite runs on the installed package; the benchmarks are in a checkout only, with what they need.
-pytest.importorskip("benchmarks.evaluation.problems", exc_type=ImportError)
 
 from benchmarks.evaluation.page import render
 from benchmarks.evaluation.problems import Problem, judge

@@ -75,7 +75,7 @@ def test_a_suite_stops_when_little_is_expected_of_more(target, images, memory, t
     assert second.status == "skipped"
     assert second.reason.startswith(STOPPED)
     assert second.needless
-    assert engine.stopped
+    assert second.stopped
 
 
 @pytest.mark.parametrize("later", [APGD(steps=4, loss="margin"), Square(queries=4)], ids=lambda a: a.label)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from auditor import Lanes, Norm, Rng, Threat, View
 from auditor.engine.drive import Result, drive
-from auditor.engine.view import Ledger, OutOfTime
+from auditor.engine.ledger import Ledger
+from auditor.engine.view import OutOfTime
 from tests.engine.strides import STRIDE, Slope, Stride, Walk, questions, strides_short
 
 LINF = Threat(norm=Norm.LINF, eps=0.25)

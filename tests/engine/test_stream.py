@@ -228,7 +228,7 @@ def test_an_attack_of_third_parties_does_in_the_engine_what_it_does_by_itself(gr
     scene = gray()
     (run,) = scene.run(Stride(steps=6, tours=2), batch_size=3)
     assert (run.status, run.attack) == ("ran", "stride")
-    from auditor.engine.view import Ledger
+    from auditor.engine.ledger import Ledger
 
     x, y = scene.samples.fetch(range(len(SHORT))), scene.samples.labels
     ledger = Ledger.open(x, y, GRAY, 2, 0.0, float("inf"))

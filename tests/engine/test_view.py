@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from auditor import Access, Norm, PluginError, Threat, View, margins
-from auditor.engine.view import Finished, Ledger, OutOfTime
+from auditor.engine.ledger import Ledger
+from auditor.engine.view import Finished, OutOfTime
 from auditor.target.base import Target
 from auditor.target.forms import Form
 from auditor.target.search import Search

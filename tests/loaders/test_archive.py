@@ -55,7 +55,8 @@ def test_members_inside_members_that_add_up_to_more_than_the_file_are_refused(tm
     path = tmp_path / "bomb.zip"
     path.write_bytes(outer)
     with zipfile.ZipFile(path) as bomb:
-        assert sum(len(bomb.read(name)) for name in bomb.namelist()) > path.stat().st_size
+        # Their sizes, not their bytes: newer patch releases of Python refuse to read such members themselves.
+        assert sum(member.file_size for member in bomb.infolist()) > path.stat().st_size
     with pytest.raises(ModelError, match="zip bomb"):
         archive.read(path)
 

@@ -1,0 +1,71 @@
+"""What an audit says of itself: findings that no check makes, since they are of the audit and not of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from auditor.check import Finding, Severity
+from auditor.errors import AuditorError
+from auditor.result.record import INHERITED, ModelResult, ThreatResult
+from auditor.result.record import Finding as FindingRecord
+
+NOT_AUDITED = "AUD001"
+NOTHING_RAN = "AUD003"
+UNANSWERED = "AUD004"
+
+
+def not_audited(error: AuditorError) -> Finding:
+    """The model could not be loaded, bound or asked."""
+    return Finding(
+        code=NOT_AUDITED,
+        severity=Severity.BLOCK,
+        title="The model could not be audited",
+        detail=str(error),
+        remedy="",
+    )
+
+
+def nothing_ran(threats: Sequence[ThreatResult]) -> Iterator[Finding]:
+    """Threats under which no attack could run."""
+    for threat in threats:
+        ran = [run for run in threat.attacks if run.status == "ran" and run.name != INHERITED]
+        if not ran and threat.not_evaluated:
+            reasons = "; ".join(sorted({f"{run.name} {run.status}: {run.reason}" for run in threat.attacks}))
+            yield Finding(
+                code=NOTHING_RAN,
+                severity=Severity.INCONCLUSIVE,
+                title=f"No attack could run in {threat.norm} {threat.eps:.4g}",
+                detail=reasons,
+                remedy="Name an attack that fits with --attack, or install one.",
+            )
+
+
+def unanswered(threats: Sequence[ThreatResult]) -> Iterator[Finding]:
+    """Threats under which the model answered NaN."""
+    for threat in threats:
+        count = max((run.unanswered for run in threat.attacks), default=0)
+        if count:
+            yield Finding(
+                code=UNANSWERED,
+                severity=Severity.INCONCLUSIVE,
+                title="The model answers NaN inside the budget",
+                detail=f"In {threat.norm} {threat.eps:.4g} an attack met NaN near at least {count} samples. "
+                f"They were not shown to be broken, and are not evaluated rather than robust.",
+                remedy="Look for overflow: a narrow float type, a logarithm or a division near zero.",
+            )
+
+
+def blocked(source: str, error: AuditorError | None) -> ModelResult:
+    """The result of a model that did not even load."""
+    finding = not_audited(error or AuditorError("The model could not be loaded."))
+    return ModelResult(
+        name=Path(source).stem or source,
+        path=source,
+        sha256="",
+        format="unknown",
+        gradients="none",
+        clean_accuracy=None,
+        clean_interval=None,
+        findings=(FindingRecord.of(finding),),
+    )

@@ -1,0 +1,136 @@
+"""What is known of the samples of a batch while they are attacked: passes, answers, examples, closest points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from auditor.norms import per_sample
+from auditor.types import Norm
+
+if TYPE_CHECKING:
+    from auditor.types import Images, Labels, Logits, Threat
+
+_TENSORS = ("Images", "Labels", "Logits")
+
+
+def _ignore() -> None:
+    pass
+
+
+@dataclass
+class Ledger:
+    """What is known of each of the N samples of a batch, shared by all views onto it."""
+
+    x: Images
+    y: Labels
+    threat: Threat
+    margin: float
+    best: Images
+    best_margin: Tensor
+    active: Tensor
+    logits: Logits
+    unanswered: Tensor
+    closest: Images
+    closest_margin: Tensor
+    asked: Tensor
+    climbed: Tensor
+    deadline: float = float("inf")
+    changes: int = 0
+    """Grows whenever a sample may have fallen; while it stays, the same rows stand."""
+    on_call: Callable[[], None] = _ignore
+
+    @classmethod
+    def open(cls, x: Images, y: Labels, threat: Threat, num_classes: int, margin: float, deadline: float) -> Ledger:
+        """A fresh ledger: nothing found, everything active."""
+        n = len(x)
+        return cls(
+            x=x,
+            y=y,
+            threat=threat,
+            margin=margin,
+            best=x.clone(),
+            best_margin=torch.full((n,), -torch.inf, device=x.device),
+            active=torch.ones(n, dtype=torch.bool, device=x.device),
+            logits=torch.zeros(n, num_classes, device=x.device),
+            unanswered=torch.zeros(n, dtype=torch.bool, device=x.device),
+            closest=x.clone(),
+            closest_margin=torch.full((n,), -torch.inf, device=x.device),
+            asked=torch.zeros(n, dtype=torch.int64, device=x.device),
+            climbed=torch.zeros(n, dtype=torch.int64, device=x.device),
+            deadline=deadline,
+        )
+
+    def take(self, rows: Tensor, other: Ledger, others: Tensor) -> None:
+        """Put what another ledger knows of its rows `others` into these rows."""
+        for name in _ROWWISE:
+            getattr(self, name).index_copy_(0, rows, getattr(other, name).index_select(0, others))
+        self.changes += 1
+
+    @property
+    def passes(self) -> Tensor:
+        """Passes spent on each sample, forward and backward, `(N,)`."""
+        return self.asked + self.climbed
+
+    @property
+    def forwards(self) -> int:
+        """Samples that passed through the model."""
+        return int(self.asked.sum())
+
+    @property
+    def backwards(self) -> int:
+        """Samples whose gradient was taken."""
+        return int(self.climbed.sum())
+
+    @property
+    def found(self) -> Tensor:
+        """Which samples have an adversarial example, `(N,)` bool."""
+        return self.best_margin > self.margin
+
+    def record(self, rows: Tensor, candidates: Images, logits: Logits) -> None:
+        """Judge candidates for some rows and keep the most convincing ones that lie inside the threat."""
+        margin = margins(logits, self.y.index_select(0, rows))
+        silent = margin.isnan()
+        better = margin > self.best_margin.index_select(0, rows).clamp_min(-self.margin)
+        # Most steps of most attacks come near nothing: then no pixel is looked at. On an accelerator, asking which
+        # rows are worth a look would wait for it, so there all are looked at.
+        worth = better | silent
+        at = worth.nonzero().squeeze(1) if worth.device.type == "cpu" else torch.arange(len(rows), device=rows.device)
+        if len(at):
+            self.changes += 1
+            where, near = rows[at], candidates[at]
+            inside = _inside(near, self.x[where], self.threat)
+            good = better[at] & inside
+            self.best_margin[where] = torch.where(good, margin[at], self.best_margin[where])
+            self.best[where] = torch.where(per_sample(good, near), near, self.best[where])
+            self.active[where] = self.best_margin[where] <= self.margin
+            self.unanswered[where] |= silent[at] & inside
+        self.logits.index_copy_(0, rows, logits)
+
+
+_ROWWISE = tuple(field.name for field in fields(Ledger) if field.type == "Tensor" or field.type in _TENSORS)
+
+
+def _inside(candidates: Images, x: Images, threat: Threat) -> Tensor:
+    """Which candidates keep to box and ball, `(N,)`; in float32, with room for its rounding. The referee is exact."""
+    boxed = (candidates.flatten(1).amin(1) >= 0.0) & (candidates.flatten(1).amax(1) <= 1.0)
+    delta = (candidates - x).flatten(1)
+    match threat.norm:
+        case Norm.LINF:
+            return boxed & (delta.abs().amax(1) <= threat.eps + 5e-7)
+        case Norm.L2:
+            return boxed & (delta.square().sum(1).sqrt() <= threat.eps * (1.0 + 3e-6))
+        case Norm.L1:
+            return boxed & (delta.abs().sum(1) <= threat.eps * (1.0 + 3e-6))
+    return boxed & (threat.distance(candidates, x) <= threat.eps)
+
+
+def margins(logits: Logits, y: Labels) -> Tensor:
+    """Largest wrong logit less the true one, `(N,)`; above 0 the answer is wrong."""
+    true = logits.gather(1, y[:, None]).squeeze(1)
+    wrong = logits.scatter(1, y[:, None], -torch.inf).amax(1)
+    return wrong - true
