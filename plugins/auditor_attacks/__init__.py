@@ -1,4 +1,4 @@
-"""First-party attacks, offered through the same door as anyone's."""
+"""First-party attacks, offered through the same door as anyone's: what the modules of this package define."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ if TYPE_CHECKING:
 
 @hookimpl
 def auditor_attacks() -> list[type[Attack]]:
-    """Every attack of this package, in the order of rising cost."""
-    from auditor_attacks.apgd import APGD
-    from auditor_attacks.fgsm import FGSM
-    from auditor_attacks.noise import Noise
-    from auditor_attacks.pgd import PGD
-    from auditor_attacks.square import Square
+    """The attacks of this package, by name. A module whose name begins with an underscore defines none."""
+    import importlib
+    import pkgutil
 
-    return [Noise, FGSM, PGD, APGD, Square]
+    names = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    found = [value for module in modules for value in vars(module).values() if _defined(value, module.__name__)]
+    return sorted(found, key=lambda attack: attack.name)
+
+
+def _defined(value: object, module: str) -> bool:
+    from auditor.attack import Attack
+
+    return isinstance(value, type) and issubclass(value, Attack) and value.__module__ == module
