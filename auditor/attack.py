@@ -41,6 +41,8 @@ class Attack(ABC):
     access: ClassVar[Access]
     goals: ClassVar[frozenset[Goal]] = frozenset({Goal.UNTARGETED})
     stage: ClassVar[str] = "stable"
+    minimal: ClassVar[bool] = False
+    """True where it looks for the smallest change that succeeds, and can do so without a budget."""
     images_only: ClassVar[bool] = False
     """True where `perturb` needs `(N, C, H, W)`; otherwise any `(N, …)` is attacked."""
 

@@ -8,6 +8,7 @@ Said once, checked once at the boundary, then trusted:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
@@ -50,11 +51,19 @@ class Goal(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Threat:
-    """What the attacker may do: a norm, a radius `eps` in units of `[0, 1]` pixels, a goal."""
+    """What the attacker may do: a norm, a radius `eps` in units of `[0, 1]` pixels, a goal.
+
+    An infinite radius asks for the smallest change that succeeds.
+    """
 
     norm: Norm
     eps: float
     goal: Goal = Goal.UNTARGETED
+
+    @property
+    def minimal(self) -> bool:
+        """Whether the smallest change is looked for, and not any within a budget."""
+        return math.isinf(self.eps)
 
     def project(self, candidate: Images, x: Images) -> Images:
         """The point of the ball around `x`, cut with the box `[0, 1]`, that is nearest to `candidate`.
@@ -72,4 +81,4 @@ class Threat:
         return distance(candidate, x, self.norm)
 
     def __str__(self) -> str:
-        return f"{self.norm} {self.eps:.6g}"
+        return f"{self.norm} {'auto' if self.minimal else f'{self.eps:.6g}'}"

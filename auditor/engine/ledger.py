@@ -32,6 +32,8 @@ class Ledger:
     margin: float
     best: Images
     best_margin: Tensor
+    best_distance: Tensor
+    """Size of `best` where the smallest change is looked for: the smallest known, from earlier attacks too."""
     active: Tensor
     logits: Logits
     unanswered: Tensor
@@ -55,6 +57,7 @@ class Ledger:
             margin=margin,
             best=x.clone(),
             best_margin=torch.full((n,), -torch.inf, device=x.device),
+            best_distance=torch.full((n,), torch.inf, dtype=torch.float64, device=x.device),
             active=torch.ones(n, dtype=torch.bool, device=x.device),
             logits=torch.zeros(n, num_classes, device=x.device),
             unanswered=torch.zeros(n, dtype=torch.bool, device=x.device),
@@ -88,13 +91,21 @@ class Ledger:
 
     @property
     def found(self) -> Tensor:
-        """Which samples have an adversarial example, `(N,)` bool."""
+        """For which samples an adversarial example was found, smaller than any known before, `(N,)` bool."""
         return self.best_margin > self.margin
 
     def record(self, rows: Tensor, candidates: Images, logits: Logits) -> None:
-        """Judge candidates for some rows and keep the most convincing ones that lie inside the threat."""
+        """Judge candidates for some rows and keep the most convincing ones that lie inside the threat.
+
+        Where the smallest change is looked for, the smallest are kept, and no row is ever done with.
+        """
         margin = margins(logits, self.y.index_select(0, rows))
         silent = margin.isnan()
+        if self.threat.minimal:
+            self._keep_smallest(rows, candidates, margin)
+            self.unanswered[rows] |= silent
+            self.logits.index_copy_(0, rows, logits)
+            return
         better = margin > self.best_margin.index_select(0, rows).clamp_min(-self.margin)
         # Most steps of most attacks come near nothing: then no pixel is looked at. On an accelerator, asking which
         # rows are worth a look would wait for it, so there all are looked at.
@@ -110,6 +121,19 @@ class Ledger:
             self.active[where] = self.best_margin[where] <= self.margin
             self.unanswered[where] |= silent[at] & inside
         self.logits.index_copy_(0, rows, logits)
+
+    def _keep_smallest(self, rows: Tensor, candidates: Images, margin: Tensor) -> None:
+        at = margin > self.margin
+        if at.device.type == "cpu":
+            kept = at.nonzero().squeeze(1)
+            if not len(kept):
+                return
+            rows, candidates, margin, at = rows[kept], candidates[kept], margin[kept], at[kept]
+        size = self.threat.distance(candidates, self.x[rows])
+        good = at & _inside(candidates, self.x[rows], self.threat) & (size < self.best_distance[rows])
+        self.best_distance[rows] = torch.where(good, size, self.best_distance[rows])
+        self.best_margin[rows] = torch.where(good, margin, self.best_margin[rows])
+        self.best[rows] = torch.where(per_sample(good, candidates), candidates, self.best[rows])
 
 
 _ROWWISE = tuple(field.name for field in fields(Ledger) if field.type == "Tensor" or field.type in _TENSORS)

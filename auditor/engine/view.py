@@ -99,6 +99,17 @@ class View:
         """Their margins, `(N,)`; minus infinity where none is known."""
         return self._ledger.closest_margin[self._rows]
 
+    @property
+    def nearest(self) -> Images:
+        """Where the smallest change is looked for, the smallest adversarial examples known, `(N, …)`, from earlier
+        attacks too; the samples themselves where none is known."""
+        return self._ledger.best[self._rows]
+
+    @property
+    def nearest_distance(self) -> Tensor:
+        """Their sizes, `(N,)`; infinite where none is known."""
+        return self._ledger.best_distance[self._rows].float()
+
     def note_closest(self, rows: Tensor, points: Images, margin: Tensor) -> None:
         """Remember points inside the threat for some rows, if they are closer than those known."""
         at = self._rows[rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import pytest
@@ -15,6 +16,7 @@ from auditor.engine.view import Finished, OutOfTime
 from auditor.target.base import Target
 from auditor.target.forms import Form
 from auditor.target.search import Search
+from tests.oracles import target_of
 
 LINF = Threat(norm=Norm.LINF, eps=0.1)
 
@@ -213,3 +215,18 @@ def test_an_attacks_question_for_scores_is_answered_by_the_twin(build, images) -
     target, at = searched(build, stray=0.3), images([0.4990])
     view = View(target, opened(images([0.55]), torch.tensor([1])), Access.GRADIENTS)
     assert view.labels(at).tolist() == [1]
+
+
+def test_where_the_smallest_change_is_looked_for_the_smallest_example_is_kept_and_nobody_falls() -> None:
+    x, y = torch.full((2, 2), 0.5), torch.zeros(2, dtype=torch.int64)
+    # Wrong from a first pixel of 0.6 on.
+    target = target_of(lambda x: torch.stack([0.6 - x[:, 0], x[:, 0] - 0.6], 1), 2)
+    ledger = Ledger.open(x, y, Threat(norm=Norm.L2, eps=math.inf), 2, margin=0.0, deadline=math.inf)
+    view = View(target, ledger, Access.SCORES)
+    for first in (0.9, 0.7, 0.8, 0.55):
+        view.logits(torch.tensor([[first, 0.5], [0.5, 0.5]]))
+    assert view.nearest[0].tolist() == pytest.approx([0.7, 0.5])
+    assert view.nearest_distance.tolist() == pytest.approx([0.2, math.inf])
+    assert ledger.found.tolist() == [True, False]
+    assert view.active.all()
+    assert ledger.asked.tolist() == [4, 4]
