@@ -17,8 +17,8 @@ from auditor.errors import UsageError
 from auditor.settings import AttackSetting, Settings, ThreatSetting
 from auditor.types import Norm
 
-# The budgets that the literature uses most, for images in [0, 1].
-DEFAULT_EPS = {Norm.LINF: "8/255", Norm.L2: "0.5", Norm.L1: "12"}
+# The budgets that the literature uses most, for images in [0, 1]; in l0 that of arXiv:2402.01879.
+DEFAULT_EPS = {Norm.LINF: "8/255", Norm.L2: "0.5", Norm.L1: "12", Norm.L0: "24"}
 # Flags whose name in the settings differs.
 _ALIASES = {"model": "models", "provider": "providers", "constant": "constants"}
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
@@ -215,14 +215,19 @@ def _norm(name: str) -> Norm:
 
 
 def parse_eps(text: str, norm: Norm) -> float:
-    """A budget in units of `[0, 1]` pixels, checked for the mistakes that are made with it.
+    """A budget in units of `[0, 1]` pixels, in l0 a number of entries, checked for the mistakes made with it.
 
     Raises:
-        UsageError: zero, negative, or so large in linf that the attacker may paint the whole picture.
+        UsageError: zero, negative, no whole number in l0, or so large in linf that the attacker may paint the whole
+            picture.
     """
     value = parse_number(text, "--eps")
     if value <= 0:
         raise UsageError(f"--eps {text} leaves the attacker nothing to change; a budget is above 0, such as 8/255.")
+    if norm is Norm.L0 and not value.is_integer():
+        raise UsageError(
+            f"--eps {text} in l0 is the number of entries that may change (a colour pixel has three), a whole number."
+        )
     if norm is Norm.LINF and value > 0.5:
         meant = f" Did you mean {text}/255?" if 1 <= value <= 255 and value == int(value) else ""
         raise UsageError(

@@ -32,14 +32,22 @@ def distance(a: Tensor, b: Tensor, norm: Norm) -> Tensor:
 
 
 def tolerance(norm: Norm, eps: float) -> float:
-    """How far rounding alone may carry an honest example past `eps`: absolute for linf, relative for sums."""
-    return 1e-6 if norm is Norm.LINF else 1e-5 * eps
+    """How far rounding alone may carry an honest example past `eps`: absolute for linf, relative for sums.
+
+    Counting rounds nothing.
+    """
+    match norm:
+        case Norm.LINF:
+            return 1e-6
+        case Norm.L0:
+            return 0.0
+    return 1e-5 * eps
 
 
 def project(candidate: Tensor, x: Tensor, norm: Norm, eps: float | Tensor) -> Tensor:
-    """Bring `candidate` into the ball of radius `eps` (l1: or one each, `(N, 1)`) around `x` and into `[0, 1]`.
+    """Bring `candidate` into the ball of radius `eps` (l1, l0: or one each, `(N, 1)`) around `x` and into `[0, 1]`.
 
-    Shapes `(N, …)`.
+    Shapes `(N, …)`. In l0 the radius counts entries: a pixel of which two channels change counts twice.
 
     Raises:
         UsageError: for a threat that is no norm ball.
@@ -53,7 +61,26 @@ def project(candidate: Tensor, x: Tensor, norm: Norm, eps: float | Tensor) -> Te
             return (x + delta * (eps / size.clamp_min(1e-12)).clamp_max(1.0)).clamp(0.0, 1.0)
         case Norm.L1:
             return x + project_l1_box(candidate - x, -x, 1.0 - x, eps)
+        case Norm.L0:
+            return _project_l0(candidate, x, eps)
     raise UsageError(f"There is no projection for the threat {norm!r}.")
+
+
+def _project_l0(candidate: Tensor, x: Tensor, eps: float | Tensor) -> Tensor:
+    """The `eps` changes that save most are kept, cut to `[0, 1]`; all others are undone to the last bit.
+
+    Exact: to keep a change `d`, of which `c` is left after clipping, saves `d^2 - (d - c)^2` of the squared distance to
+    the candidate, whatever becomes of the others.
+    """
+    clipped = candidate.clamp(0.0, 1.0)
+    change, kept = (candidate - x).flatten(1), (clipped - x).flatten(1)
+    saved = kept * (2.0 * change - kept)
+    entries = saved.shape[1] if isinstance(eps, torch.Tensor) else int(min(eps, saved.shape[1]))
+    order = saved.topk(entries, 1).indices
+    # NaN comes first and is kept, so that it is seen.
+    keep = (torch.arange(1, entries + 1, device=x.device) <= eps).expand_as(order)
+    where = torch.zeros_like(change, dtype=torch.bool).scatter_(1, order, keep).view_as(x)
+    return torch.where(where, clipped, x)
 
 
 def project_l1_box(delta: Tensor, low: Tensor, high: Tensor, eps: float | Tensor) -> Tensor:

@@ -51,7 +51,8 @@ class Goal(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Threat:
-    """What the attacker may do: a norm, a radius `eps` in units of `[0, 1]` pixels, a goal.
+    """What the attacker may do: a norm, a radius `eps` in units of `[0, 1]` pixels (in l0, of entries), a
+    goal.
 
     An infinite radius asks for the smallest change that succeeds.
     """
@@ -68,7 +69,7 @@ class Threat:
     def project(self, candidate: Images, x: Images) -> Images:
         """The point of the ball around `x`, cut with the box `[0, 1]`, that is nearest to `candidate`.
 
-        Exact for linf and l1; for l2 the scaled and clipped point, which lies in both sets. Shapes `(N, …)`.
+        Exact for linf, l1 and l0; for l2 the scaled and clipped point, which lies in both sets. Shapes `(N, …)`.
         """
         from auditor.norms import project
 

@@ -33,6 +33,13 @@ def test_a_large_budget_is_fine_where_distances_add_up() -> None:
     assert parse_eps("12", Norm.L1) == 12.0
 
 
+def test_an_l0_budget_counts_entries() -> None:
+    assert parse_eps("24", Norm.L0) == 24.0
+    for text in ("0.5", "8/255", "2.5"):
+        with pytest.raises(UsageError, match="whole number"):
+            parse_eps(text, Norm.L0)
+
+
 def test_every_norm_meets_every_budget() -> None:
     threats = parse_threats(["linf", "l2"], ["0.3", "0.1"])
     assert [(t.norm, t.eps) for t in threats] == [("linf", 0.3), ("linf", 0.1), ("l2", 0.3), ("l2", 0.1)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from auditor.errors import UsageError
 from auditor.norms import distance, per_sample, project, project_l1_box, tolerance
 from auditor.types import Norm, Threat
 
-BALLS = (Norm.LINF, Norm.L2, Norm.L1)
+BALLS = (Norm.LINF, Norm.L2, Norm.L1, Norm.L0)
 balls = pytest.mark.parametrize("norm", BALLS)
 
 
@@ -117,6 +119,40 @@ def test_l1_projection_agrees_with_bisection(seed: int, entries: int, eps: float
     found = project_l1_box(delta, -x, 1.0 - x, eps)
     expected = torch.stack([nearest_l1(*row, eps) for row in zip(delta, -x, 1.0 - x, strict=True)])
     torch.testing.assert_close(found.double(), expected, rtol=0.0, atol=2e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), eps=st.integers(0, 8), spread=st.floats(0.05, 5.0))
+def test_l0_projection_is_the_nearest_of_all_choices_of_entries(seed: int, eps: int, spread: float) -> None:
+    x, candidate = pair(seed, (3, 6), spread)
+    nearest = project(candidate, x, Norm.L0, eps)
+    assert (distance(nearest, x, Norm.L0) <= eps).all()
+    choices = torch.tensor([chosen for chosen in itertools.product([False, True], repeat=6) if sum(chosen) <= eps])
+    others = torch.where(choices[:, None], candidate.clamp(0.0, 1.0), x)
+    least = (others - candidate).norm(dim=2).amin(0)
+    torch.testing.assert_close((nearest - candidate).norm(dim=1), least, rtol=1e-5, atol=1e-6)
+
+
+def test_l0_projection_keeps_what_clipping_leaves_worth_most_and_the_rest_to_the_last_bit() -> None:
+    x = torch.tensor([[0.9, 0.1, 0.3, 1.0]])
+    candidate = torch.tensor([[1.5, 0.4, 0.3, 9.0]])
+    # The last change is the largest, and clipping leaves nothing of it.
+    assert torch.equal(project(candidate, x, Norm.L0, 1.0), torch.tensor([[1.0, 0.1, 0.3, 1.0]]))
+    assert torch.equal(project(candidate, x, Norm.L0, 2.0), torch.tensor([[1.0, 0.4, 0.3, 1.0]]))
+
+
+def test_l0_projection_takes_a_radius_for_each_sample_and_one_without_end() -> None:
+    x, candidate = pair(6, (4, 30))
+    radii = torch.tensor([[0.0], [1.0], [7.0], [torch.inf]])
+    each = project(candidate, x, Norm.L0, radii)
+    for row, radius in enumerate(radii.flatten().tolist()):
+        one = slice(row, row + 1)
+        assert torch.equal(each[one], project(candidate[one], x[one], Norm.L0, radius))
+    assert torch.equal(each[3], candidate[3].clamp(0.0, 1.0))
+
+
+def test_counts_have_no_tolerance() -> None:
+    assert tolerance(Norm.L0, 1e6) == 0.0
 
 
 def test_a_large_change_is_brought_into_a_small_l1_ball_without_loss_of_digits() -> None:

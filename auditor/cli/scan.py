@@ -26,9 +26,9 @@ def scan(
         str | None,
         typer.Option(help="Labelled samples: folder of class folders, .npz, .csv, .parquet, torchvision:NAME:FOLDER."),
     ] = None,
-    norm: Annotated[list[str] | None, typer.Option(help="linf, l2, l1; repeatable. [default: linf]")] = None,
+    norm: Annotated[list[str] | None, typer.Option(help="linf, l2, l1, l0; repeatable. [default: linf]")] = None,
     eps: Annotated[
-        list[str] | None, typer.Option(help="Budget in [0, 1] pixels, e.g. 8/255, or l2:0.5; repeatable.")
+        list[str] | None, typer.Option(help="Budget in [0, 1] pixels, e.g. 8/255, or l2:0.5; l0: entries; repeatable.")
     ] = None,
     suite: Annotated[str | None, typer.Option(help="quick, standard or thorough. [default: standard]")] = None,
     attack: Annotated[

@@ -3,7 +3,8 @@
 An attack stops at the boundary, so plain rounding often undoes its example, although a slightly stronger one inside
 the same budget would have survived. Judging by that alone would flatter the model. So three 8-bit images are made from
 each example, none of which needs a gradient: the nearest one, the one rounded away from the original, and the nearest
-one to the change drawn out to the whole budget.
+one to the change drawn out to the whole budget, which in l0 is as far as pixels go. What an attack left alone in l0,
+rounding leaves alone.
 """
 
 from __future__ import annotations
@@ -42,8 +43,10 @@ def outward(threat: Threat, candidates: Images, x: Images) -> Images:
 
 
 def drawn_out(threat: Threat, candidates: Images, x: Images) -> Images:
-    """The change scaled up to the whole budget, then rounded."""
+    """The change scaled up to the whole budget, then rounded; in l0 every changed entry is made 0 or 255."""
     delta = candidates - x
+    if threat.norm is Norm.L0:
+        return _inside(threat, torch.round(x * 255.0) + 255.0 * delta.sign(), x)
     stretch = (threat.eps / threat.distance(candidates, x).clamp_min(1e-12)).to(delta.dtype)
     return _inside(threat, torch.round((x + delta * per_sample(stretch, delta)) * 255.0), x)
 
@@ -56,6 +59,9 @@ def _inside(threat: Threat, levels: Images, x: Images) -> Images:
         low, high = torch.ceil((x - threat.eps) * 255.0 - slack), torch.floor((x + threat.eps) * 255.0 + slack)
         # A budget below one level leaves no 8-bit image but the original, whichever way low and high cross.
         levels = torch.where(low > high, origin, torch.minimum(torch.maximum(levels, low), high))
+        return levels.clamp(0.0, 255.0) / 255.0
+    if threat.norm is Norm.L0:
+        # An entry that is as it was stays that way when it is rounded, so none is added to those that changed.
         return levels.clamp(0.0, 255.0) / 255.0
     rounded = levels.clamp(0.0, 255.0) / 255.0
     # Truncating towards the original only ever shrinks, so two rounds of scaling end inside the ball.

@@ -41,11 +41,13 @@ def at_most(share: float) -> str:
 
 
 def budget(norm: str, eps: float) -> str:
-    """`8/255` where a linf budget is a number of 8-bit levels and no round decimal, else four digits: `0.1`."""
+    """`8/255` where a linf budget is a number of 8-bit levels and no round decimal, `12` in l0, else four digits."""
     levels = round(eps * _LEVELS)
     round_decimal = abs(float(f"{eps:.2g}") - eps) < _NEAR * eps
     if norm == "linf" and levels >= 1 and not round_decimal and abs(eps * _LEVELS - levels) < _NEAR_A_LEVEL:
         return f"{levels}/{_LEVELS}"
+    if norm == "l0":
+        return f"{eps:.0f}"
     return f"{eps:.4g}"
 
 

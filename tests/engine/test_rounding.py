@@ -9,7 +9,15 @@ from auditor import Norm, Threat
 from auditor.engine.referee import fools_in_8bit
 from auditor.engine.rounding import drawn_out, forms, nearest, outward
 
-THREATS = [(Norm.LINF, 0.037), (Norm.LINF, 8 / 255), (Norm.L2, 0.5), (Norm.L2, 0.02), (Norm.L1, 2.0), (Norm.L1, 0.1)]
+THREATS = [
+    (Norm.LINF, 0.037),
+    (Norm.LINF, 8 / 255),
+    (Norm.L2, 0.5),
+    (Norm.L2, 0.02),
+    (Norm.L1, 2.0),
+    (Norm.L1, 0.1),
+    (Norm.L0, 5.0),
+]
 
 
 @pytest.mark.parametrize(("norm", "eps"), THREATS)
@@ -38,6 +46,14 @@ def test_the_forms_differ_as_they_say(images) -> None:
     candidate = images([102.4 / 255])
     levels = [round(float(form(threat, candidate, x).mean() * 255)) for form in (nearest, outward, drawn_out)]
     assert levels == [102, 103, 108]
+
+
+def test_in_l0_entries_that_did_not_change_stay_as_they_are_and_the_others_go_as_far_as_pixels_do() -> None:
+    x = torch.tensor([[100.3, 40.0, 200.0]]) / 255
+    candidate = torch.tensor([[100.3, 90.2, 150.0]]) / 255
+    threat = Threat(norm=Norm.L0, eps=2.0)
+    levels = [(form(candidate, x) * 255).round().flatten().tolist() for form in forms(threat)]
+    assert levels == [[100.0, 90.0, 150.0], [100.0, 91.0, 150.0], [100.0, 255.0, 0.0]]
 
 
 def test_an_example_at_the_boundary_survives_where_the_budget_has_room(target, images) -> None:

@@ -64,7 +64,7 @@ def _curve(
         points.append(Point(threat.eps, share, bounds, threat.not_evaluated))
     sizes = smallest_sizes([row for t in threats for row in rows.get((norm, t.eps), ())])
     right = round(model.clean_accuracy * n)
-    return Curve(norm, tuple(points), bound(sizes, right, n, points[-1].eps))
+    return Curve(norm, tuple(points), bound(sizes, right, n, points[-1].eps, whole=norm == "l0"))
 
 
 def smallest_sizes(rows: Sequence[Row]) -> list[float]:
@@ -80,14 +80,17 @@ def smallest_sizes(rows: Sequence[Row]) -> list[float]:
     return sorted(smallest.values())
 
 
-def bound(sizes: Sequence[float], right: int, n: int, largest: float) -> tuple[tuple[float, float], ...]:
+def bound(
+    sizes: Sequence[float], right: int, n: int, largest: float, *, whole: bool = False
+) -> tuple[tuple[float, float], ...]:
     """Steps `(radius, share)` down from `right` of `n` samples, one wherever a size of the ascending `sizes` lies.
 
-    Radii are rounded up to a 256th of `largest`, which moves no step to where it would claim more than was found.
+    Radii are rounded up to a 256th of `largest`, or to a `whole` number of about that size, which moves no step to
+    where it would claim more than was found.
     """
     if not sizes or largest <= 0.0:
         return ()
-    cell = largest / _COLUMNS
+    cell = math.ceil(largest / _COLUMNS) if whole else largest / _COLUMNS
     # A size that is a multiple of the cell up to rounding belongs to that cell, not to the next.
     fallen = Counter(math.ceil(size / cell - 1e-6) for size in sizes)
     columns = sorted(fallen)
