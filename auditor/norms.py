@@ -77,10 +77,9 @@ def _project_l0(candidate: Tensor, x: Tensor, eps: float | Tensor) -> Tensor:
     saved = kept * (2.0 * change - kept)
     entries = saved.shape[1] if isinstance(eps, torch.Tensor) else int(min(eps, saved.shape[1]))
     order = saved.topk(entries, 1).indices
-    # NaN comes first and is kept, so that it is seen.
     keep = (torch.arange(1, entries + 1, device=x.device) <= eps).expand_as(order)
     where = torch.zeros_like(change, dtype=torch.bool).scatter_(1, order, keep).view_as(x)
-    return torch.where(where, clipped, x)
+    return torch.where(where | candidate.isnan(), clipped, x)
 
 
 def project_l1_box(delta: Tensor, low: Tensor, high: Tensor, eps: float | Tensor) -> Tensor:

@@ -51,8 +51,7 @@ class Goal(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Threat:
-    """What the attacker may do: a norm, a radius `eps` in units of `[0, 1]` pixels (in l0, of entries), a
-    goal.
+    """What the attacker may do: a norm, a radius `eps` in units of `[0, 1]` pixels (l0: of entries), a goal.
 
     An infinite radius asks for the smallest change that succeeds.
     """

@@ -35,6 +35,14 @@ def test_rounding_alone_does_not_refute(target, images) -> None:
     assert verdict.counts.tolist() == [True]
 
 
+def test_in_l0_one_entry_too_many_refutes(target) -> None:
+    x = torch.full((1, 1, 2, 2), 0.4)
+    candidates = torch.tensor([[1.0, 1.0, 0.4, 0.4], [0.9, 0.9, 0.4001, 0.4]]).view(2, 1, 2, 2)
+    verdict = judge(target, x.expand(2, -1, -1, -1), candidates, torch.tensor([0, 0]), Threat(norm=Norm.L0, eps=2.0))
+    assert verdict.counts.tolist() == [True, False]
+    assert verdict.distance.tolist() == [2.0, 3.0]
+
+
 def test_pixels_outside_the_box_do_not_count(build, images) -> None:
     target = build(lambda x: torch.stack([1.0 - x.flatten(1).amax(1), x.flatten(1).amax(1) - 1.0], 1))
     verdict = judge(target, images([0.95]), images([1.04]), torch.tensor([0]), LINF)

@@ -25,6 +25,8 @@ def test_only_all_is_a_hundred_percent_and_only_none_is_zero(share: float, text:
         ("linf", 0.0123456, "0.01235"),
         ("l2", 8 / 255, "0.03137"),
         ("l2", 0.5, "0.5"),
+        ("l0", 24.0, "24"),
+        ("l0", 150528.0, "150528"),
     ],
 )
 def test_a_budget_is_written_as_the_user_would(norm: str, eps: float, text: str) -> None:

@@ -70,6 +70,13 @@ def test_the_bound_falls_where_an_example_was_found() -> None:
     assert bound([0.25, 0.5, 0.5, 1.0], right=8, n=10, largest=1.0) == ((0.25, 0.7), (0.5, 0.5), (1.0, 0.4))
 
 
+def test_an_l0_curve_has_its_steps_at_whole_numbers() -> None:
+    rows = {("l0", 24.0): [row(i, "broken", norm="l0", eps=24.0, distance=float(i + 3)) for i in range(3)]}
+    (curve,) = curves(model(threat("l0", 24.0, 5)), rows, 10, 0.95)
+    assert curve.bound == ((3, 0.7), (4, 0.6), (5, 0.5))
+    assert bound([300.0, 1000.0], right=2, n=2, largest=1000.0, whole=True) == ((300, 0.5), (1000, 0.0))
+
+
 def test_the_bound_ends_at_the_measured_point() -> None:
     rows = {("linf", 0.1): [row(i, "broken" if i < 3 else "robust", distance=0.02 * (i + 1)) for i in range(10)]}
     (curve,) = curves(model(threat("linf", 0.1, 5)), rows, 10, 0.95)
