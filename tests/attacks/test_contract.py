@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -90,6 +90,7 @@ def test_candidates_and_examples_keep_to_ball_and_box(
     case: tuple[Attack, Norm], shape: tuple[int, ...], num_classes: int, n: int, scale: float
 ) -> None:
     attack, norm = case
+    assume(len(shape) == 3 or not attack.images_only)
     model = network(shape, num_classes)
     x, y = samples(model, shape, n)
     threat = Threat(norm=norm, eps=EPS[norm] * scale)
@@ -136,8 +137,9 @@ def test_inputs_model_and_global_random_state_stay_untouched(attack: Attack, nor
 @every_case
 @pytest.mark.parametrize("num_classes", [2, 3, 4])
 def test_few_classes_are_attacked_like_many(attack: Attack, norm: Norm, num_classes: int) -> None:
-    model = network((12,), num_classes)
-    x, y = samples(model, (12,), 8)
+    shape = (1, 3, 4) if attack.images_only else (12,)
+    model = network(shape, num_classes)
+    x, y = samples(model, shape, 8)
     outcome = run(attack, target_of(model, num_classes), x, y, Threat(norm=norm, eps=4.0 * EPS[norm]))
     assert outcome.found.any() or isinstance(attack, Noise)
     wrong = model(outcome.best).argmax(1) != y
