@@ -60,6 +60,8 @@ class Cell:
     attack: str
     search: Search
     parameters: dict[str, Any] = field(default_factory=dict)
+    further: Callable[[Problem, Tensor], dict[str, Any]] = lambda task, candidates: {}
+    """What else the record says, given the candidates."""
 
     @property
     def key(self) -> str:
@@ -128,6 +130,7 @@ def measured(family: str, cell: Cell) -> dict[str, Any]:
         "success": sum(map(math.isfinite, sizes)) / len(sizes),
         "median": _finite(float(np.median(sizes))),
         "distances": [_finite(size) for size in sizes],
+        **cell.further(task, candidates.detach()),
     }
 
 

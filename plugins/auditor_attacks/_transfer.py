@@ -55,13 +55,14 @@ class Pieces:
 
 @dataclass(frozen=True, kw_only=True)
 class TransferAttack(Attack):
-    """Steps of fixed length from the sample itself, in directions that `Pieces` make of gradients."""
+    """Steps of fixed length, in directions that `Pieces` make of gradients."""
 
     norms: ClassVar[frozenset[Norm]] = frozenset({Norm.LINF, Norm.L2})
     access: ClassVar[Access] = Access.GRADIENTS
 
     steps: int = parameter(10, help="steps in all", low=1, high=100_000)
-    step_size: float = parameter(0.0, help="length of a step in units of eps; 0 means 1 / steps", low=0.0, high=4.0)
+    step_size: float = parameter(0.0, help="length of a step in units of eps; 0 means 2.5 / steps", low=0.0, high=4.0)
+    start: str = parameter("clean", help="where the search begins", choices=("clean", "uniform"))
     loss: str = parameter("ce", help="what the steps raise", choices=("ce", "margin", "dlr"))
 
     @property
@@ -77,8 +78,9 @@ class TransferAttack(Attack):
 
     def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
         pieces, ball = self.pieces, Ball(x, threat.norm, threat.eps)
-        length = threat.eps * (self.step_size or 1.0 / self.steps)
-        point, velocity, variance = x, torch.zeros_like(x), torch.zeros_like(x)
+        length = threat.eps * (self.step_size or 2.5 / self.steps)
+        point = ball.uniform(rng) if self.start == "uniform" else x
+        velocity, variance = torch.zeros_like(x), torch.zeros_like(x)
         for step in range(self.steps):
             ahead = point + pieces.momentum * length * velocity if pieces.nesterov else point
             gradient = self._slope(target, ahead, y, rng)
