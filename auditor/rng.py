@@ -90,6 +90,12 @@ class Rng:
         radius = torch.sqrt(-2.0 * torch.log(self.uniform(*shape) + 2.0**-25))
         return radius * torch.cos(2.0 * math.pi * self.uniform(*shape))
 
+    def sixteen(self, *shape: int) -> Tensor:
+        """Uniform int32 in `[0, 65536)`, `(N, *shape)`: four numbers to a hash, for those who need many cheaply."""
+        count = math.prod(shape)
+        words = self._bits((-(-count // 4),)).view(torch.int16)[:, :count]
+        return words.to(torch.int32).bitwise_and_(0xFFFF).view(len(self._keys), *shape)
+
     def integers(self, high: int, *shape: int) -> Tensor:
         """Uniform int64 in `[0, high)`, `(N, *shape)`; `high` at most 2^31, so that the bias stays below 2^-32."""
         return _shift(self._bits(shape), 1).remainder(high)
