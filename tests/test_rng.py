@@ -163,3 +163,15 @@ def test_streams_of_other_samples_take_the_places_they_are_given() -> None:
     pool.overwrite(torch.tensor([4, 1]), streams(indices=torch.tensor([40, 41])))
     expected = streams(indices=torch.tensor([0, 41, 2, 3, 40, 5]))
     assert torch.equal(pool.uniform(3), expected.uniform(3))
+
+
+def test_sixteen_bits_are_even_and_independent_of_how_many_are_asked_for() -> None:
+    dealt = Rng.keyed(0, "a", torch.arange(8)).sixteen(3, 5_000)
+    assert dealt.shape == (8, 3, 5_000)
+    assert dealt.min() >= 0
+    assert dealt.max() < 65_536
+    counts = torch.bincount(dealt.flatten() >> 12, minlength=16)
+    assert (counts - 7_500).abs().max() < 400
+    assert torch.equal(Rng.keyed(0, "a", torch.arange(8)).sixteen(3), dealt.flatten(1)[:, :3])
+    pairs = torch.stack([dealt[..., :-1].flatten(), dealt[..., 1:].flatten()]).float()
+    assert pairs.corrcoef()[0, 1].abs() < 0.02

@@ -29,6 +29,10 @@ def main() -> None:
     family = importlib.import_module(f"benchmarks.attacks.{arguments.family}")
     wanted = {key: getattr(arguments, key) for key in ("network", "samples") if getattr(arguments, key)}
     store = common.Store(arguments.cache)
+    if hasattr(family, "records"):
+        for record in family.records(**wanted):
+            store.add(record)
+        return
     for cell in family.cells(**wanted):
         if arguments.only in cell.key:
             store.add(common.measured(arguments.family, cell))

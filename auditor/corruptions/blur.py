@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from auditor_attacks._corruptions.base import corruption
-from auditor_attacks._corruptions.filters import EDGE, WHOLE, canvas, correlate, enlarged, gaussian
+from auditor.corruptions.base import corruption
+from auditor.corruptions.filters import EDGE, WHOLE, canvas, correlate, enlarged, gaussian
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +37,7 @@ def defocus_blur(x: Images, rng: Rng, radius: float, softness: float) -> Images:
     """An image out of focus: every point becomes a disk."""
     disk = _disk(radius, softness).to(x.device)
     reach = len(disk) // 2
-    height, width = canvas(*x.shape[2:], (reach,) * 4)
+    height, width = canvas(x, (reach,) * 4)
     kernel = torch.zeros(1, 1, height, width, device=x.device)
     kernel[..., : len(disk), : len(disk)] = disk
     return correlate(x, kernel.roll((-reach, -reach), (2, 3)), (reach,) * 4, WHOLE)
@@ -78,7 +78,7 @@ def streaked(x: Images, rng: Rng, radius: float, sigma: float, angles: tuple[flo
     angle = torch.deg2rad(rng.uniform(1, low=angles[0], high=angles[1]))
     down, across = (torch.ceil(taps * part - 0.5).long() for part in (angle.sin(), angle.cos()))
     reach = _reach(width, angles)
-    height, length = canvas(*x.shape[2:], reach)
+    height, length = canvas(x, reach)
     kernel = torch.zeros(len(x), height * length, device=x.device)
     at = down.remainder(height) * length + across.remainder(length)
     kernel.scatter_add_(1, at, (weights / weights.sum()).expand(len(x), -1))

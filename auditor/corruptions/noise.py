@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from auditor_attacks._corruptions.base import corruption
-from auditor_attacks._corruptions.draws import normals, poissons, uniforms
+from auditor.corruptions.base import corruption
+from auditor.corruptions.draws import normals, poissons, uniforms
 
 if TYPE_CHECKING:
     from auditor.rng import Rng

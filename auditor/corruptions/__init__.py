@@ -1,6 +1,6 @@
 """The corruptions of ImageNet-C (Hendrycks & Dietterich, arXiv:1903.12261), batched, on any device, at any size.
 
-    from auditor_attacks._corruptions import CORRUPTIONS
+    from auditor.corruptions import CORRUPTIONS
 
     CORRUPTIONS["fog"](x, 3, rng)       # (N, C, H, W) in [0, 1], severity 3, a stream of random numbers per image
 
@@ -12,8 +12,8 @@ numbers on one of 4,096.
 
 from __future__ import annotations
 
-from auditor_attacks._corruptions import blur, colour, digital, noise, spatter, weather
-from auditor_attacks._corruptions.base import SEVERITIES, TABLES, Corruption
+from auditor.corruptions import blur, colour, digital, noise, spatter, weather
+from auditor.corruptions.base import SEVERITIES, TABLES, Corruption
 
 __all__ = ["COMMON", "CORRUPTIONS", "EXTRA", "SEVERITIES", "TABLES", "Corruption"]
 

@@ -39,7 +39,8 @@ def poissons(rng: Rng, levels: Tensor, most: float) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _normal_quantiles(device: torch.device) -> Tensor:
-    return torch.special.ndtri(_middles(_LEVELS)).float().to(device)
+    quantiles: Tensor = torch.special.ndtri(_middles(_LEVELS)).float().to(device)
+    return quantiles
 
 
 @lru_cache(maxsize=16)

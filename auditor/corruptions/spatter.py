@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from auditor_attacks._corruptions.base import corruption
-from auditor_attacks._corruptions.draws import normals
-from auditor_attacks._corruptions.filters import EDGE, WHOLE, gaussian, gray, padded
+from auditor.corruptions.base import corruption
+from auditor.corruptions.draws import normals
+from auditor.corruptions.filters import EDGE, WHOLE, gaussian, gray, padded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,9 +71,7 @@ def _edges(x: Tensor) -> Tensor:
     near = _neighbours(functional.pad(size, (1, 1, 1, 1)), None)
     flat, steep = down.abs() < 0.41421356 * across.abs(), down.abs() > 2.41421356 * across.abs()
     falling = (across * down) >= 0
-    diagonal = torch.where(
-        falling, torch.maximum(near[-1, -1], near[1, 1]), torch.maximum(near[-1, 1], near[1, -1])
-    )
+    diagonal = torch.where(falling, torch.maximum(near[-1, -1], near[1, 1]), torch.maximum(near[-1, 1], near[1, -1]))
     sideways = (size > near[0, -1]) & (size >= near[0, 1])
     upright = (size > near[-1, 0]) & (size >= near[1, 0])
     ridge = torch.where(flat, sideways, torch.where(steep, upright, size > diagonal))
@@ -88,9 +86,7 @@ def _neighbours(x: Tensor, border: str | None) -> dict[tuple[int, int], Tensor]:
     """What lies `(down, across)` of every pixel, by one; without `border` the outermost pixels are only looked at."""
     wide = x if border is None else padded(x, 1, 1, 1, 1, border)
     height, width = wide.shape[2] - 2, wide.shape[3] - 2
-    return {
-        (i, j): wide[:, :, 1 + i : 1 + i + height, 1 + j : 1 + j + width] for i in (-1, 0, 1) for j in (-1, 0, 1)
-    }
+    return {(i, j): wide[:, :, 1 + i : 1 + i + height, 1 + j : 1 + j + width] for i in (-1, 0, 1) for j in (-1, 0, 1)}
 
 
 def _distance(edges: Tensor) -> Tensor:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
-from auditor_attacks._corruptions.base import corruption
-from auditor_attacks._corruptions.draws import uniforms
-from auditor_attacks._corruptions.filters import HALF, gaussian
+from auditor.corruptions.base import corruption
+from auditor.corruptions.draws import uniforms
+from auditor.corruptions.filters import HALF, gaussian
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,7 +84,7 @@ def pixelate(x: Images, rng: Rng, scale: float) -> Images:
     """A small image shown large: averages of boxes, each repeated."""
     down, across = (_boxes(size, max(1, int(size * scale))).to(x.device) for size in x.shape[2:])
     small = (down @ (x @ across.T)).mul_(255.0).round_().div_(255.0)
-    rows, columns = (_nearest(large, little, x.device) for large, little in zip(x.shape[2:], small.shape[2:]))
+    rows, columns = (_nearest(*sizes, x.device) for sizes in zip(x.shape[2:], small.shape[2:], strict=True))
     return small.index_select(2, rows).index_select(3, columns)
 
 
@@ -91,13 +93,13 @@ def _boxes(size: int, smaller: int) -> Tensor:
     """The matrix that averages `size` pixels into fewer; a pixel counts for the box that its middle lies in."""
     scale = size / smaller
     middles = (torch.arange(smaller, dtype=torch.float64)[:, None] + 0.5) * scale
-    apart = (torch.arange(size, dtype=torch.float64) + 0.5 - middles) / scale
+    apart = (torch.arange(size, dtype=torch.float64) + 0.5 - middles) * (1.0 / scale)
     inside = ((apart > -0.5) & (apart <= 0.5)).float()
     return inside / inside.sum(1, keepdim=True)
 
 
 def _nearest(size: int, smaller: int, device: torch.device) -> Tensor:
-    return ((torch.arange(size, device=device) + 0.5) * (smaller / size)).long()
+    return (2 * torch.arange(size, device=device) + 1) * smaller // (2 * size)
 
 
 @corruption("digital", cifar=(80, 65, 58, 50, 40), imagenet=(25, 18, 15, 10, 7))
@@ -106,19 +108,24 @@ def jpeg_compression(x: Images, rng: Rng, quality: float) -> Images:
 
     Images with neither 1 nor 3 channels are written as one gray file per channel.
     """
-    from torchvision.io import decode_jpeg, encode_jpeg
-
     coloured = x.shape[1] in (1, 3)
     images = (x if coloured else x.flatten(0, 1)[:, None]).mul(255.0).round_().to("cpu", torch.uint8)
-
-    def stored(image: Tensor) -> Tensor:
-        read: Tensor = decode_jpeg(encode_jpeg(image, quality=round(quality)))
-        return read
-
-    workers = torch.get_num_threads()
-    if workers == 1:
-        read = [stored(image) for image in images]
+    pixels = images.permute(0, 2, 3, 1).contiguous().numpy()
+    # Coding lets go of the interpreter, so threads do run side by side.
+    if (workers := torch.get_num_threads()) == 1:
+        stored = [_stored(image, round(quality)) for image in pixels]
     else:
         with ThreadPoolExecutor(workers) as pool:
-            read = list(pool.map(stored, images))
-    return torch.stack(read).to(x.device, torch.float32).div_(255.0).view(x.shape)
+            stored = list(pool.map(_stored, pixels, [round(quality)] * len(pixels)))
+    read = torch.from_numpy(np.stack(stored)).view(pixels.shape).permute(0, 3, 1, 2)
+    return read.to(x.device, torch.float32).div_(255.0).view(x.shape)
+
+
+def _stored(image: np.ndarray[Any, Any], quality: int) -> np.ndarray[Any, Any]:
+    """An image `(H, W, 1 or 3)` of uint8 as it comes back from a file."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(image.squeeze(2) if image.shape[2] == 1 else image).save(file, "JPEG", quality=quality)
+    with Image.open(file) as read:
+        return np.asarray(read)

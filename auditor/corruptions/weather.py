@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from auditor_attacks._corruptions.base import corruption
-from auditor_attacks._corruptions.blur import streaked
-from auditor_attacks._corruptions.draws import normals, uniforms
-from auditor_attacks._corruptions.filters import enlarged, gray
+from auditor.corruptions.base import corruption
+from auditor.corruptions.blur import streaked
+from auditor.corruptions.draws import normals, uniforms
+from auditor.corruptions.filters import enlarged, gray
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -63,16 +63,18 @@ def correlate(x: Tensor, kernel: Tensor, reach: tuple[int, int, int, int], borde
 
     Kernels are given on the padded canvas of `canvas(...)`, with the entry for offset `(dy, dx)` at its remainder.
     """
-    top, bottom, left, right = reach
+    top, _, left, _ = reach
     height, width = x.shape[-2:]
     size = kernel.shape[-2:]
     wide = padded(x, top, size[0] - height - top, left, size[1] - width - left, border)
     spectrum = torch.fft.rfft2(wide).mul_(torch.fft.rfft2(kernel).conj())
-    return torch.fft.irfft2(spectrum, s=size)[..., top : top + height, left : left + width]
+    filtered: Tensor = torch.fft.irfft2(spectrum, s=size)
+    return filtered[..., top : top + height, left : left + width]
 
 
-def canvas(height: int, width: int, reach: tuple[int, int, int, int]) -> tuple[int, int]:
-    """Size of the images with `reach` (top, bottom, left, right) around them, rounded up to what is fast."""
+def canvas(x: Tensor, reach: tuple[int, int, int, int]) -> tuple[int, int]:
+    """Height and width of images with `reach` (top, bottom, left, right) around them, rounded up to what is fast."""
+    height, width = x.shape[-2:]
     top, bottom, left, right = reach
     return _smooth(height + top + bottom), _smooth(width + left + right)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from auditor_attacks._corruptions.base import corruption
+from auditor.corruptions.base import corruption
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -83,14 +83,17 @@ class Corruption:
             raise UsageError(f"{self.name} corrupts images (N, C, H, W), not a tensor of shape {tuple(x.shape)}.")
         constants = self.constants(severity, min(x.shape[2:]), table)
         # On the CPU a few images at a time, whose intermediate results stay in its cache.
-        block = max(1, _BLOCK // x[0].numel()) if x.device.type == "cpu" else len(x)
-        streams = rng.fork(self.name)
+        block = max(1, _BLOCK // max(1, math.prod(x.shape[1:]))) if x.device.type == "cpu" else len(x)
+        streams, rows = rng.fork(self.name), torch.arange(len(x), device=x.device)
         parts = [
-            self.render(x[i : i + block], streams.select(slice(i, i + block)).at(), *constants)
-            .mul(255.0).clamp_(0.0, 255.0).round_().div_(255.0)
+            self.render(x[i : i + block], streams.select(rows[i : i + block]).at(), *constants)
+            .mul(255.0)
+            .clamp_(0.0, 255.0)
+            .round_()
+            .div_(255.0)
             for i in range(0, len(x), block)
         ]
-        return torch.cat(parts) if len(parts) > 1 else parts[0] if parts else x
+        return torch.cat(parts) if parts else x.clone()
 
 
 def corruption(
