@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from auditor.errors import UsageError
 from auditor.settings import AttackSetting, Settings, ThreatSetting
-from auditor.types import Norm
+from auditor.types import AUTO, Norm
 
 # The budgets that the literature uses most, for images in [0, 1]; in l0 that of arXiv:2402.01879.
 DEFAULT_EPS = {Norm.LINF: "8/255", Norm.L2: "0.5", Norm.L1: "12", Norm.L0: "24"}
@@ -73,6 +73,10 @@ def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Setti
     for needed, flag in (("models", "a MODEL"), ("data", "--data")):
         if not merged.get(needed):
             raise UsageError(f"A scan needs {flag}.")
+    for key in ("min_robust_accuracy", "max_drop"):
+        if merged.get(key) is not None and all(math.isinf(threat.eps) for threat in merged["threats"]):
+            flag = f"--{key.replace('_', '-')}"
+            raise UsageError(f"{flag} needs a budget to hold the model against: add one, such as --eps 8/255.")
     try:
         return Settings(**merged)
     except ValidationError as error:
@@ -215,12 +219,15 @@ def _norm(name: str) -> Norm:
 
 
 def parse_eps(text: str, norm: Norm) -> float:
-    """A budget in units of `[0, 1]` pixels, in l0 a number of entries, checked for the mistakes made with it.
+    """A budget in units of `[0, 1]` pixels, in l0 a number of entries, checked for the mistakes made with it; infinite
+    for `auto`.
 
     Raises:
         UsageError: zero, negative, no whole number in l0, or so large in linf that the attacker may paint the whole
             picture.
     """
+    if text.strip().lower() == AUTO:
+        return math.inf
     value = parse_number(text, "--eps")
     if value <= 0:
         raise UsageError(f"--eps {text} leaves the attacker nothing to change; a budget is above 0, such as 8/255.")

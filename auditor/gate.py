@@ -35,6 +35,7 @@ def gates_of(settings: Settings, models: Iterable[ModelResult], n: int) -> tuple
             gates.extend(
                 _robust_gate(model, threat, settings.min_robust_accuracy, n, settings.confidence)
                 for threat in model.threats
+                if not threat.minimal
             )
     return tuple(gates)
 
@@ -83,7 +84,7 @@ def drop_gates(
     pairs = {(pair.model, pair.norm, pair.eps): pair for pair in comparison.pairs}
     gates = []
     for model in models:
-        for threat_ in model.threats:
+        for threat_ in (each for each in model.threats if not each.minimal):
             pair = pairs.get((model.name, threat_.norm, threat_.eps))
             doubts = doubts_of(model) + comparison.notes
             gates.append(_drop_gate(model, threat_, pair, max_drop, confidence, doubts))

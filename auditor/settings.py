@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from auditor.types import Norm
+from auditor.types import AUTO, Norm
+
+Budget = Annotated[
+    float,
+    BeforeValidator(lambda value: math.inf if value == AUTO else value),
+    PlainSerializer(lambda value: AUTO if math.isinf(value) else value, when_used="json"),
+]
+"""A radius; infinite, and `"auto"` in JSON, where the smallest change is looked for."""
 
 
 class AttackSetting(BaseModel):
@@ -24,7 +32,7 @@ class ThreatSetting(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     norm: Norm
-    eps: float
+    eps: Budget
 
 
 class Settings(BaseModel):

@@ -33,6 +33,10 @@ class Norm(StrEnum):
     CORRUPTION = "corruption"
 
 
+AUTO = "auto"
+"""How an infinite budget, which asks for the smallest change, is written."""
+
+
 class Access(StrEnum):
     """What the attacker sees of the target."""
 
@@ -81,4 +85,4 @@ class Threat:
         return distance(candidate, x, self.norm)
 
     def __str__(self) -> str:
-        return f"{self.norm} {'auto' if self.minimal else f'{self.eps:.6g}'}"
+        return f"{self.norm} {AUTO if self.minimal else f'{self.eps:.6g}'}"

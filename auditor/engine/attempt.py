@@ -12,6 +12,7 @@ from torch import Tensor
 
 from auditor.engine.ledger import Ledger, margins
 from auditor.engine.referee import Judgement, judge
+from auditor.engine.settle import settle
 from auditor.engine.view import Finished, OutOfTime, View
 from auditor.rng import Rng
 
@@ -59,7 +60,8 @@ class Attempt:
     """Spent on each sample, forward and backward."""
     closest: Images
     closest_margin: Tensor
-    """Of each sample, on the device: the closest point to an example that is known now, and its margin."""
+    """Of each sample: the closest point to an example that is known now, and its margin; where the smallest change is
+    looked for, the example that was found and confirmed, and its size, infinite where none was."""
 
     def joined(self, other: Attempt, offset: int) -> Attempt:
         """This attempt and another one on the samples that follow `offset` rows later, as one."""
@@ -93,10 +95,13 @@ class Ring:
 
 
 def opened(ring: Ring, x: Images, y: Labels, known: tuple[Images, Tensor] | None = None) -> Ledger:
-    """A ledger for samples on the target's device, with the closest points that earlier attacks found."""
+    """A ledger for samples on the target's device, with what earlier attacks found: the closest points and their
+    margins; where the smallest change is looked for, the smallest examples and their sizes."""
     ledger = Ledger.open(x, y, ring.threat, ring.target.num_classes, ring.margin, ring.deadline)
     ledger.on_call = ring.on_call
-    if known is not None:
+    if known is not None and ring.threat.minimal:
+        ledger.best, ledger.best_distance = known[0], known[1].double()
+    elif known is not None:
         ledger.closest, ledger.closest_margin = ring.threat.project(known[0], x), known[1]
     return ledger
 
@@ -117,11 +122,13 @@ def concluded(
     """Let the referee judge what an attack left in its ledger; `started` is when it began."""
     status, reason = ended
     x, y = ledger.x, ledger.y
+    if ring.threat.minimal:
+        settle(ring.target, ledger)
     found, refuted = _confirm(ring, x, y, ledger)
     doubted = refuted
     passes = ledger.passes
     forwards, backwards = ledger.forwards, ledger.backwards
-    if len(refuted) and status == "ran":
+    if len(refuted) and status == "ran" and not ring.threat.minimal:
         # Once more, demanding a margin that twin and runtime cannot disagree on.
         stricter = replace(ring, margin=10.0 * ring.margin + 1e-3)
         second, (status, reason) = _again(stricter, step, x[refuted], y[refuted], indices[refuted.cpu()])
@@ -140,9 +147,16 @@ def concluded(
         unanswered=ledger.unanswered.nonzero().squeeze(1).cpu(),
         unsettled=doubted[: 0 if status == "ran" else None].cpu(),
         passes=passes.cpu(),
-        closest=ledger.closest,
-        closest_margin=ledger.closest_margin,
+        **_learned(ledger, found),
     )
+
+
+def _learned(ledger: Ledger, found: Found) -> dict[str, Tensor]:
+    """What later attacks may start from, and how good it is: see `opened`."""
+    if not ledger.threat.minimal:
+        return {"closest": ledger.closest, "closest_margin": ledger.closest_margin}
+    size = torch.full((len(ledger.x),), torch.inf, dtype=torch.float64)
+    return {"closest": ledger.best, "closest_margin": size.index_copy_(0, found.rows, found.judgement.distance.cpu())}
 
 
 def _again(ring: Ring, step: Step, x: Images, y: Labels, indices: Tensor) -> tuple[Ledger, tuple[Status, str]]:

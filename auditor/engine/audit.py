@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from auditor.result.record import Skipped as SkippedRecord
 from auditor.result.run import Run
 from auditor.result.samples_csv import Row, write_rows
 from auditor.samples.base import SampleOptions
+from auditor.types import Threat
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +77,9 @@ class Audit:
         """
         started, clock = datetime.now(UTC), time.monotonic()
         device = choose_device(self.settings.device)
-        attacks = chosen_attacks(self.settings, self.plugins.attacks())
+        attacks = partial(chosen_attacks, self.settings, self.plugins.attacks())
+        for setting in self.settings.threats:
+            attacks(Threat(norm=setting.norm, eps=setting.eps))  # Before anything is read: can these be had?
         checks = tuple(self.plugins.checks().values())
         if self.settings.max_drop is not None and self.settings.baseline is None:
             raise UsageError("--max-drop needs a run to compare with: name it with --baseline RUN.")

@@ -20,6 +20,7 @@ from auditor.result.evidence import Shard
 
 if TYPE_CHECKING:
     from auditor.engine.memory import Memory
+    from auditor.engine.nearest import Nearest
     from auditor.engine.plan import Step
     from auditor.engine.store import Store
     from auditor.events import Event
@@ -54,7 +55,7 @@ class Batches:
     store: Store
     batch_size: int
     listen: Callable[[Event], None]
-    memory: Memory
+    memory: Memory | Nearest
     standing: Standing
     identity: tuple[Any, ...] = ()
     seen: set[int] = field(default_factory=set)

@@ -19,6 +19,7 @@ from auditor.engine.referee import fools_in_8bit
 from auditor.engine.standing import Standing
 from auditor.engine.suites import BORDER
 from auditor.events import AttackFinished, Event, Progress, StageStarted
+from auditor.norms import tolerance
 from auditor.result.evidence import Shard
 from auditor.result.record import INHERITED, NOTHING_LEFT, OVERSPENT, STOPPED, AttackRun
 
@@ -130,16 +131,18 @@ class Cascade:
             self.listen(Progress(model=name, done=min(done, total), total=total, broken=tally.broken))
 
 
-def inherit(smaller: Standing, standing: Standing) -> AttackRun:
-    """A smaller budget's success counts for every larger one: take it over at no cost."""
+def inherit(smaller: Standing, standing: Standing, threat: Threat) -> AttackRun:
+    """A smaller example counts for every larger budget: take it over at no cost."""
     todo = set(standing.standing().tolist())
-    taken = [replace(found, passes=0) for index, (_, found) in smaller.broken_by.items() if index in todo]
+    most = threat.eps + tolerance(threat.norm, threat.eps)
+    known = (found for index, (_, found) in smaller.broken_by.items() if index in todo)
+    taken = [replace(found, passes=0) for found in known if found.distance <= most]
     standing.note(INHERITED, taken)
     return AttackRun(
         name=INHERITED,
         parameters={},
         status="ran",
-        reason="examples found within a smaller budget of the same norm",
+        reason="smaller examples of the same norm, found before",
         attacked=len(todo),
         broken=len(taken),
         seconds=0.0,

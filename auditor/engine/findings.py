@@ -7,6 +7,7 @@ from pathlib import Path
 
 from auditor.check import Finding, Severity
 from auditor.errors import AuditorError
+from auditor.formats import words
 from auditor.result.record import INHERITED, ModelResult, ThreatResult
 from auditor.result.record import Finding as FindingRecord
 
@@ -35,7 +36,7 @@ def nothing_ran(threats: Sequence[ThreatResult]) -> Iterator[Finding]:
             yield Finding(
                 code=NOTHING_RAN,
                 severity=Severity.INCONCLUSIVE,
-                title=f"No attack could run in {threat.norm} {threat.eps:.4g}",
+                title=f"No attack could run in {words.threat(threat.norm, threat.eps)}",
                 detail=reasons,
                 remedy="Name an attack that fits with --attack, or install one.",
             )
@@ -50,7 +51,7 @@ def unanswered(threats: Sequence[ThreatResult]) -> Iterator[Finding]:
                 code=UNANSWERED,
                 severity=Severity.INCONCLUSIVE,
                 title="The model answers NaN inside the budget",
-                detail=f"In {threat.norm} {threat.eps:.4g} an attack met NaN near at least {count} samples. "
+                detail=f"In {words.threat(threat.norm, threat.eps)} an attack met NaN near at least {count} samples. "
                 f"They were not shown to be broken, and are not evaluated rather than robust.",
                 remedy="Look for overflow: a narrow float type, a logarithm or a division near zero.",
             )

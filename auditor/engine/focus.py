@@ -14,6 +14,7 @@ from auditor.types import Access
 
 if TYPE_CHECKING:
     from auditor.engine.memory import Memory
+    from auditor.engine.nearest import Nearest
     from auditor.engine.plan import Step
     from auditor.engine.standing import Standing
     from auditor.result.record import AttackRun
@@ -40,7 +41,7 @@ class Focus:
     _focused: bool = False
     _paying: bool = False
 
-    def choose(self, among: str, standing: np.ndarray, memory: Memory, most: float = math.inf) -> np.ndarray:
+    def choose(self, among: str, standing: np.ndarray, memory: Memory | Nearest, most: float = math.inf) -> np.ndarray:
         """The samples to attack, ascending; at most so many, the closest first."""
         share, close = (_BORDER_SHARE, _BORDER) if among == BORDER else (self._share, _CLOSE)
         eaten = memory.eaten(standing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from auditor.engine.cascade import Cascade, inherit, round_again
 from auditor.engine.clean import clean_pass
 from auditor.engine.findings import not_audited, nothing_ran, unanswered
 from auditor.engine.memory import Memory
+from auditor.engine.nearest import Nearest
 from auditor.engine.outlook import outlook
 from auditor.engine.plan import Part, make_plan
 from auditor.engine.scene import Scene
@@ -28,6 +30,7 @@ from auditor.events import Event, StageStarted
 from auditor.result.evidence import read_evidence, slug
 from auditor.result.record import INHERITED, AttackRun, ModelResult, ThreatResult
 from auditor.result.record import Finding as FindingRecord
+from auditor.result.smallest import smallest
 from auditor.result.statistics import wilson
 from auditor.target.search import choose_search, describe, restore
 from auditor.types import Access, Norm, Threat
@@ -48,7 +51,7 @@ class ModelAudit:
     """Everything that happens to one target; `rows` afterwards yields its part of `samples.csv`."""
 
     settings: Settings
-    attacks: tuple[Part, ...]
+    attacks: Callable[[Threat], tuple[Part, ...]]
     checks: tuple[type[Check], ...]
     target: Target
     samples: Samples
@@ -112,16 +115,20 @@ class ModelAudit:
     def _planned(self) -> int:
         """Passes of single samples forth and back that the attacks make at most, over all threats."""
         threats = (Threat(norm=setting.norm, eps=setting.eps) for setting in self.settings.threats)
-        plans = (make_plan(self.attacks, self.target, threat, len(self.samples.shape)) for threat in threats)
-        steps = [step for plan in plans for step in plan if not step.skip and not step.broken]
+        steps = [step for threat in threats for step in self._plan(threat) if not step.skip and not step.broken]
         each = sum(step.forwards for step in steps if step.attack.access is Access.GRADIENTS)
         return each * len(self.samples)
+
+    def _plan(self, threat: Threat) -> tuple[Step, ...]:
+        """The attacks against one threat."""
+        return make_plan(self.attacks(threat), self.target, threat, len(self.samples.shape))
 
     def _threats(
         self, clean: Clean, batch_size: int, margin: float, identity: tuple[Any, ...]
     ) -> tuple[ThreatResult, ...]:
         """Budgets of one norm in ascending order, so that what falls early is not attacked again."""
-        wanted = sorted(self.settings.threats, key=lambda t: (list(Norm).index(t.norm), t.eps))
+        # The smallest changes first: those within a budget need not be looked for again.
+        wanted = sorted(self.settings.threats, key=lambda t: (list(Norm).index(t.norm), math.isfinite(t.eps), t.eps))
         results = []
         smaller: dict[Norm, Standing] = {}
         for number, setting in enumerate(wanted):
@@ -135,12 +142,12 @@ class ModelAudit:
                 margin=margin,
                 deadline=self.deadline if left == 1 else now + max(0.0, self.deadline - now) / left,
             )
-            standing = Standing(clean)
-            runs = [inherit(smaller[threat.norm], standing)] if threat.norm in smaller else []
+            standing = Standing(clean, minimal=threat.minimal)
+            runs = [inherit(smaller[threat.norm], standing, threat)] if threat.norm in smaller else []
             if runs and self.samples.eight_bit:
                 earlier = read_evidence(self.store.run, self.target.name, threat.norm, threat.eps)
                 round_again(standing, earlier, self.target, threat)
-            plan = make_plan(self.attacks, self.target, threat, len(self.samples.shape))
+            plan = self._plan(threat)
             runs += self._follow(plan, ring, standing, batch_size, identity)
             smaller[threat.norm] = standing
             self._done.append((threat, standing))
@@ -152,7 +159,9 @@ class ModelAudit:
     ) -> tuple[AttackRun, ...]:
         """The plan against one threat, within what the settings allow."""
         settings = self.settings
-        memory = Memory(self._memory_file(ring.threat), standing.clean.margin)
+        threat, place = ring.threat, self._memory_file(ring.threat)
+        n = len(self.samples)
+        memory = Nearest(place, n) if threat.minimal else Memory(place, standing.clean.margin)
         batches = Batches(
             ring=ring,
             samples=self.samples,
@@ -164,24 +173,27 @@ class ModelAudit:
             standing=standing,
             identity=identity,
         )
-        runs = Cascade(
+        cascade = Cascade(
             batches,
             self.listen,
-            budget=settings.max_passes * len(self.samples) if settings.max_passes else math.inf,
-            # Attacks that were asked for by name are run.
-            tolerance=0.0 if settings.attacks else settings.tolerance,
+            budget=settings.max_passes * n if settings.max_passes else math.inf,
+            # Attacks that were asked for by name are run; and nothing tells how much smaller a change may be.
+            tolerance=0.0 if settings.attacks or threat.minimal else settings.tolerance,
             confidence=settings.confidence,
-        ).run(plan)
+        )
+        with self.target.exactly() if threat.minimal else nullcontext():
+            runs = cascade.run(plan)
         # A run that was cut goes on from there when it is resumed.
         if not any(run.status in ("timed out", "failed") for run in runs):
             memory.forget()
         return runs
 
     def _memory_file(self, threat: Threat) -> Path:
-        return self.store.run / "state" / f"closest-{slug(self.target.name)}-{threat.norm}-{threat.eps:.6g}"
+        return self.store.run / "state" / f"closest-{slug(self.target.name)}-{slug(str(threat))}"
 
     def _threat_result(self, threat: Threat, standing: Standing, runs: tuple[AttackRun, ...]) -> ThreatResult:
-        n = len(standing.clean.labels)
+        n, confidence = len(standing.clean.labels), self.settings.confidence
+        rounded = self.samples.eight_bit and not threat.minimal
         attacked = any(run.name != INHERITED and (run.status == "ran" or run.attacked) for run in runs)
         if not attacked:
             standing.cut.update(standing.standing().tolist())
@@ -192,14 +204,19 @@ class ModelAudit:
             norm=threat.norm,
             eps=threat.eps,
             robust_accuracy=None if unknown else robust / n,
-            robust_interval=None if unknown else wilson(robust, n, self.settings.confidence),
+            robust_interval=None if unknown else wilson(robust, n, confidence),
             robust_upper_bound=(robust + unknown) / n,
             not_evaluated=unknown,
-            robust_accuracy_8bit=(robust + fragile) / n if self.samples.eight_bit and not unknown else None,
+            robust_accuracy_8bit=(robust + fragile) / n if rounded and not unknown else None,
             attacks=runs,
-            forecast=outlook(
+            smallest=smallest(_sizes(standing), n - int(standing.clean.correct.sum()), confidence)
+            if threat.minimal
+            else None,
+            forecast=None
+            if threat.minimal
+            else outlook(
                 standing,
-                self.settings.confidence,
+                confidence,
                 self.settings.tolerance or None,
                 stopped_early=any(run.stopped for run in runs),
             ),
@@ -260,6 +277,12 @@ class _Timed:
 
     def __exit__(self, *error: object) -> None:
         self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + time.perf_counter() - self._from
+
+
+def _sizes(standing: Standing) -> list[float]:
+    """Of the smallest example of each sample that is classified correctly; infinite where none is known."""
+    right = standing.clean.correct.nonzero()[0].tolist()
+    return [standing.broken_by[i][1].distance if i in standing.broken_by else math.inf for i in right]
 
 
 def _spread(n: int, count: int) -> list[int]:

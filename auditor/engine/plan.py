@@ -50,13 +50,15 @@ class Part:
     among: str = ALL
 
 
-def chosen_attacks(settings: Settings, available: Mapping[str, type[Attack]]) -> tuple[Part, ...]:
-    """The configured attacks that the settings ask for: those named with `--attack`, else the suite's.
+def chosen_attacks(
+    settings: Settings, available: Mapping[str, type[Attack]], threat: Threat | None = None
+) -> tuple[Part, ...]:
+    """The configured attacks that the settings ask for: those named with `--attack`, else the suite's for this threat.
 
     Raises:
         UsageError: an attack that is not installed, or parameters that it does not take.
     """
-    suite = recipe(settings.suite)
+    suite = recipe(settings.suite, threat)
     wanted = [(a.name, a.parameters, ALL) for a in settings.attacks] or list(suite)
     attacks = []
     for name, parameters, among in wanted:
@@ -103,6 +105,8 @@ def make_plan(parts: Sequence[Attack | Part], target: Target, threat: Threat, sa
 def _obstacle(attack: Attack, target: Target, threat: Threat, sample_rank: int) -> str:
     if threat.norm not in attack.norms:
         return f"does not work in {threat.norm}; it works in {', '.join(sorted(attack.norms))}"
+    if threat.minimal and not attack.minimal:
+        return "searches within a budget, and there is none"
     if threat.goal not in attack.goals:
         return f"has no {threat.goal} form"
     if attack.access is Access.GRADIENTS and target.twin is None:

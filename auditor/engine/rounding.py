@@ -25,7 +25,12 @@ Form: TypeAlias = "Callable[[Images, Images], Images]"
 
 
 def forms(threat: Threat) -> tuple[Form, ...]:
-    """Ways to make an 8-bit image of examples `(N, …)` with originals `(N, …)`, cheapest and truest first."""
+    """Ways to make an 8-bit image of examples `(N, …)` with originals `(N, …)`, cheapest and truest first.
+
+    None for the smallest examples, which lie at the boundary: rounding says nothing of them.
+    """
+    if threat.minimal:
+        return ()
     return (partial(nearest, threat), partial(outward, threat), partial(drawn_out, threat))
 
 

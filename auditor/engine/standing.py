@@ -43,23 +43,30 @@ class Break:
 @dataclass
 class Standing:
     """Who fell to what. `cut` marks samples on which some attack was stopped before it was done; `spent` holds the
-    passes that all attacks together spent on a sample, as far as they were counted."""
+    passes that all attacks together spent on a sample, as far as they were counted.
+
+    Where the smallest changes are looked for (`minimal`), nobody is ever done with: smaller examples replace others.
+    """
 
     clean: Clean
+    minimal: bool = False
     broken_by: dict[int, tuple[str, Break]] = field(default_factory=dict)
     cut: set[int] = field(default_factory=set)
     spent: dict[int, int] = field(default_factory=dict)
 
     def standing(self) -> np.ndarray:
-        """Positions of the samples that are classified correctly and not broken yet, ascending."""
+        """Positions of the samples that are classified correctly and not done with yet, ascending."""
         mask = self.clean.correct.copy()
-        mask[list(self.broken_by)] = False
+        if not self.minimal:
+            mask[list(self.broken_by)] = False
         return np.flatnonzero(mask)
 
     def note(self, attack: str, breaks: Sequence[Break]) -> None:
-        """Count what `attack` broke; the first attack to break a sample keeps it."""
+        """Count what `attack` broke; the first attack to break a sample keeps it, or that with the smallest change."""
         for item in breaks:
-            self.broken_by.setdefault(item.index, (attack, item))
+            known = self.broken_by.get(item.index)
+            if known is None or (self.minimal and item.distance < known[1].distance):
+                self.broken_by[item.index] = (attack, item)
             self.cut.discard(item.index)
 
     def outcome(self, index: int) -> str:

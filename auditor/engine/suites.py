@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from auditor.errors import UsageError
+from auditor.types import Norm
+
+if TYPE_CHECKING:
+    from auditor.types import Threat
 
 ALL, CLOSE, BORDER, PAYING, BLIND = "all", "close", "border", "paying", "blind"
 Recipe: TypeAlias = tuple[tuple[str, dict[str, Any], str], ...]
@@ -63,9 +67,15 @@ SUITES: dict[str, Recipe] = {
 }
 
 
-def recipe(suite: str) -> Recipe:
-    """The attacks of a suite. Raises UsageError for a name that is none."""
+# Where the smallest change is looked for, by suite and norm.
+SMALLEST: dict[str, dict[Norm, Recipe]] = {"quick": {}, "standard": {}, "thorough": {}}
+
+
+def recipe(suite: str, threat: Threat | None = None) -> Recipe:
+    """The attacks of a suite, against a threat. Raises UsageError for a name that is none."""
     try:
+        if threat is not None and threat.minimal:
+            return SMALLEST[suite].get(threat.norm, ())
         return SUITES[suite]
     except KeyError:
         raise UsageError(f"There is no suite {suite!r}; choose one of {', '.join(SUITES)}.") from None

@@ -61,7 +61,7 @@ def _accuracies(result: Result) -> Iterator[str]:
             of = f"{words.count(numbers.samples(model.clean_accuracy, n))} of {words.count(n, 'sample')}"
         rows.append((model.name, "clean", numbers.clean_text(model), words.interval(model.clean_interval), of))
         for threat in model.threats:
-            known = (numbers.robust_text(threat), words.interval(threat.robust_interval))
+            known = (numbers.robust_text(threat), numbers.interval_text(threat))
             name = words.threat(threat.norm, threat.eps)
             rows.append((model.name, name, *known, numbers.robust_samples(threat, n)))
             if threat.certified_accuracy is not None:

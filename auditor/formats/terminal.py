@@ -17,6 +17,7 @@ from auditor.formats.views.numbers import (
     clean_text,
     confidence,
     forecasts,
+    interval_text,
     left_out,
     robust_samples,
     robust_text,
@@ -88,8 +89,9 @@ def _accuracies(model: ModelResult, result: Result) -> Table:
     of = f"{words.count(right)} of {words.count(n, 'sample')}"
     table.add_row("clean", clean_text(model), words.interval(model.clean_interval), of)
     for threat in model.threats:
-        name = f"under {words.threat(threat.norm, threat.eps)}"
-        bounds = words.interval(threat.robust_interval)
+        under = words.threat(threat.norm, threat.eps)
+        name = under if threat.minimal else f"under {under}"
+        bounds = interval_text(threat)
         table.add_row(name, Text(robust_text(threat), style="bold"), bounds, robust_samples(threat, n))
         if threat.robust_accuracy_8bit is not None and threat.robust_accuracy_8bit != threat.robust_accuracy:
             table.add_row("", Text(words.percent(threat.robust_accuracy_8bit), style="dim"), "", "after 8-bit rounding")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from auditor.types import AUTO
+
 NOT_EVALUATED = "not evaluated"
 
 _LEVELS = 255
@@ -42,6 +44,8 @@ def at_most(share: float) -> str:
 
 def budget(norm: str, eps: float) -> str:
     """`8/255` where a linf budget is a number of 8-bit levels and no round decimal, `12` in l0, else four digits."""
+    if math.isinf(eps):
+        return AUTO
     levels = round(eps * _LEVELS)
     round_decimal = abs(float(f"{eps:.2g}") - eps) < _NEAR * eps
     if norm == "linf" and levels >= 1 and not round_decimal and abs(eps * _LEVELS - levels) < _NEAR_A_LEVEL:
@@ -52,7 +56,9 @@ def budget(norm: str, eps: float) -> str:
 
 
 def threat(norm: str, eps: float) -> str:
-    """`linf 8/255`."""
+    """`linf 8/255`; `smallest linf` without a budget."""
+    if math.isinf(eps):
+        return f"smallest {norm}"
     return f"{norm} {budget(norm, eps)}"
 
 

@@ -83,7 +83,7 @@ def _pairs(before: Run, after: Run) -> Iterator[Pair]:
             ours = {row.index: row for row in after.rows_of(new.name, threat.norm, threat.eps)}
             theirs = {row.index: row for row in before.rows_of(old.name, threat.norm, threat.eps)}
             shared = sorted(ours.keys() & theirs.keys())
-            if not shared:
+            if not shared or threat.minimal:
                 continue
             if not clean_seen:
                 clean_seen = True

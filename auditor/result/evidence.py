@@ -6,6 +6,7 @@ Layout: `evidence/<model>/<norm>-<eps>/<number>.safetensors`, each file holding 
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auditor.errors import RunError
+from auditor.types import AUTO
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +34,7 @@ class Shard:
 
 def folder(run: Path, model: str, norm: str, eps: float) -> Path:
     """Where the evidence of one model and threat lies."""
-    return run / "evidence" / slug(model) / f"{norm}-{eps:.6g}"
+    return run / "evidence" / slug(model) / f"{norm}-{AUTO if math.isinf(eps) else f'{eps:.6g}'}"
 
 
 def slug(name: str) -> str:
@@ -96,13 +98,29 @@ def read_shard(path: Path) -> Shard:
 def read_evidence(run: Path, model: str, norm: str, eps: float) -> Iterator[Shard]:
     """All shards that hold examples within `eps`: of this budget and of every smaller one, in ascending order.
 
-    What broke a sample within a smaller budget counts for this one too, and is stored once.
+    What broke a sample within a smaller budget counts for this one too, and is stored once. The smallest examples
+    count wherever they lie within `eps`.
     """
     budgets = []
     for place in (run / "evidence" / slug(model)).glob(f"{norm}-*"):
         with suppress(ValueError):
-            budgets.append((float(place.name.removeprefix(f"{norm}-")), place))
+            said = place.name.removeprefix(f"{norm}-")
+            budgets.append((math.inf if said == AUTO else float(said), place))
     for budget, place in sorted(budgets):
-        if budget <= eps * (1.0 + 1e-5):
+        if budget <= eps * (1.0 + 1e-5) or math.isinf(budget):
             for path in sorted(place.glob("*.safetensors")):
-                yield read_shard(path)
+                shard = read_shard(path) if budget <= eps * (1.0 + 1e-5) else _within(read_shard(path), norm, eps)
+                if len(shard.index):
+                    yield shard
+
+
+def _within(shard: Shard, norm: str, eps: float) -> Shard:
+    """The examples of a shard that lie within `eps`."""
+    import torch
+
+    from auditor.norms import distance, tolerance
+    from auditor.types import Norm
+
+    size = distance(torch.from_numpy(shard.adversarial), torch.from_numpy(shard.original), Norm(norm))
+    near = (size <= eps + tolerance(Norm(norm), eps)).numpy()
+    return Shard(shard.index[near], shard.label[near], shard.original[near], shard.adversarial[near])

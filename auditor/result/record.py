@@ -6,11 +6,13 @@ changes its meaning or goes away raises it.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.check import Finding as FindingRecord
+from auditor.settings import Budget
 from auditor.types import Norm
 
 SCHEMA = "auditor.result/1"
@@ -70,12 +72,15 @@ class GateResult(_Record):
     detail: str = ""
     model: str = ""
     norm: str = ""
-    eps: float | None = None
+    eps: Budget | None = None
     samples_needed: int | None = None
 
 
 class AttackRun(_Record):
-    """What one attack did within one threat. All counts are samples; passes are samples through the model."""
+    """What one attack did within one threat. All counts are samples; passes are samples through the model.
+
+    Where the smallest changes are looked for, `broken` are those for which it found a smaller one than was known.
+    """
 
     name: str
     parameters: dict[str, Any]
@@ -123,11 +128,34 @@ class ForecastResult(_Record):
     """Whether attacks were left out since `high` was no more than the tolerance."""
 
 
+class SmallestResult(_Record):
+    """The smallest changes that any attack found, over all samples; an upper bound on the truth, each of them.
+
+    Samples that are misclassified as they are count as broken by a change of size 0; those that nothing was found for,
+    as broken by none.
+    """
+
+    found: int
+    """Samples that are classified correctly and for which an example was found."""
+    median: float | None
+    """Of the sizes for samples that are classified correctly; None where nothing was found for half of them."""
+    median_interval: tuple[float | None, float | None]
+    """From order statistics, at the run's confidence; None stands for an end that is not known."""
+    half: float | None
+    """The budget from which on at most half of all samples stand; None where more stand at any."""
+    curve: tuple[tuple[float, float, float, float], ...] = ()
+    """`(eps, robust accuracy, low, high)`, ascending in eps: the share that stands from this budget on, with its
+    interval at each budget by itself."""
+
+
 class ThreatResult(_Record):
-    """One norm and budget. `robust_accuracy` is a share of all samples; None while some were not evaluated."""
+    """One norm and budget. `robust_accuracy` is a share of all samples; None while some were not evaluated.
+
+    Where `eps` is infinite (`"auto"` in JSON) the smallest changes were looked for: see `smallest`.
+    """
 
     norm: Norm
-    eps: float
+    eps: Budget
     robust_accuracy: float | None
     robust_interval: Interval | None
     certified_accuracy: float | None = None
@@ -140,6 +168,13 @@ class ThreatResult(_Record):
     attacks: tuple[AttackRun, ...] = ()
     forecast: ForecastResult | None = None
     """None where it cannot be told."""
+    smallest: SmallestResult | None = None
+    """None for a given budget."""
+
+    @property
+    def minimal(self) -> bool:
+        """Whether the smallest changes were looked for, and not any within a budget."""
+        return math.isinf(self.eps)
 
 
 class ModelResult(_Record):

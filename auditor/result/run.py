@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -37,7 +38,7 @@ class Run:
 
     def rows_of(self, model: str, norm: str, eps: float) -> tuple[Row, ...]:
         """The rows of one model and threat."""
-        return tuple(r for r in self.rows if r.model == model and r.norm == norm and abs(r.eps - eps) <= 1e-9)
+        return tuple(r for r in self.rows if r.model == model and r.norm == norm and math.isclose(r.eps, eps))
 
     def evidence(self, model: str, norm: str, eps: float) -> Iterator[Shard]:
         """The counted adversarial examples of one model and threat; read lazily, shard by shard."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from auditor.errors import RunError
+from auditor.types import AUTO
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,9 @@ def _text(value: object) -> object:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    return repr(value) if isinstance(value, float) else value
+    if isinstance(value, float):
+        return AUTO if math.isinf(value) else repr(value)
+    return value
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -76,7 +80,7 @@ def _row(record: dict[str, str], path: Path, number: int) -> Row:
         return Row(
             model=record["model"],
             norm=record["norm"],
-            eps=float(record["eps"]),
+            eps=math.inf if record["eps"] == AUTO else float(record["eps"]),
             index=int(record["index"]),
             label=int(record["label"]),
             clean_prediction=int(record["clean_prediction"]),

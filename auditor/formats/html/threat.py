@@ -11,7 +11,7 @@ from auditor.formats.html.charts.cascade import attack_title, cascade_chart
 from auditor.formats.views.cascade import Step, cascade, not_run
 from auditor.formats.views.classes import ClassLine, ClassTable, per_class
 from auditor.formats.views.mistakes import OTHER, mistakes
-from auditor.formats.views.numbers import forecast_text, robust_samples, robust_text, samples
+from auditor.formats.views.numbers import forecast_text, robust_samples, robust_text, samples, smallest_text
 
 if TYPE_CHECKING:
     from auditor.result.record import ModelResult, ThreatResult
@@ -31,7 +31,8 @@ def threat_context(
     right = samples(model.clean_accuracy or 0.0, n)
     steps = cascade(threat.attacks, right)
     name = words.threat(threat.norm, threat.eps)
-    chart = cascade_chart(steps, right, n, f"What stood after each attack, {name}") if n else None
+    fell = n and not threat.minimal
+    chart = cascade_chart(steps, right, n, f"What stood after each attack, {name}") if fell else None
     table = per_class(rows, confidence)
     return context.Threat(
         anchor=anchor,
@@ -40,7 +41,7 @@ def threat_context(
         main=threat.eps == max(t.eps for t in model.threats if t.norm == threat.norm),
         value=robust_text(threat),
         samples=robust_samples(threat, n),
-        forecast=forecast_text(threat),
+        forecast=smallest_text(threat.smallest, threat.norm) if threat.smallest else forecast_text(threat),
         cascade=chart,
         attacks=tuple(_attack(step) for step in steps if not step.run.needless),
         not_run=not_run(steps),

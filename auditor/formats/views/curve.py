@@ -47,7 +47,7 @@ def curves(
     """A curve for each norm, in the order of the record; `rows` by norm and eps; `n` samples in all."""
     if model.clean_accuracy is None or n == 0:
         return ()
-    norms = dict.fromkeys(threat.norm for threat in model.threats)
+    norms = dict.fromkeys(threat.norm for threat in model.threats if not threat.minimal)
     return tuple(_curve(model, norm, rows, n, confidence) for norm in norms)
 
 
@@ -57,7 +57,7 @@ def _curve(
     assert model.clean_accuracy is not None
     clean = model.clean_interval or wilson(round(model.clean_accuracy * n), n, confidence)
     points = [Point(0.0, model.clean_accuracy, clean)]
-    threats = sorted((t for t in model.threats if t.norm == norm), key=lambda t: t.eps)
+    threats = sorted((t for t in model.threats if t.norm == norm and not t.minimal), key=lambda t: t.eps)
     for threat in threats:
         share = threat.robust_upper_bound
         bounds = threat.robust_interval or wilson(round(share * n), n, confidence)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from auditor.formats import words
-from auditor.result.record import ModelResult, Result, ThreatResult
+from auditor.result.record import ModelResult, Result, SmallestResult, ThreatResult
 
 UPPER_BOUND = (
     "Robust accuracy is an upper bound: it counts what these attacks could not break, "
@@ -42,14 +42,34 @@ def clean_text(model: ModelResult) -> str:
 
 
 def robust_text(threat: ThreatResult) -> str:
-    """`42.1%`; where some samples were not evaluated, what is known: `not evaluated (at most 50.0%)`."""
+    """`42.1%`; where some samples were not evaluated, what is known: `not evaluated (at most 50.0%)`.
+
+    Where the smallest changes were looked for, their median.
+    """
+    if threat.smallest is not None:
+        median = threat.smallest.median
+        return "not found" if median is None else f"median {words.budget(threat.norm, median)}"
     if threat.robust_accuracy is not None:
         return words.percent(threat.robust_accuracy)
     return f"{words.NOT_EVALUATED} (at most {words.percent(threat.robust_upper_bound)})"
 
 
+def smallest_text(found: SmallestResult, norm: str) -> str:
+    """`Half of the samples that are right fall at linf 0.12 (0.11 to 0.14).`, or that fewer fell."""
+    if found.median is None:
+        return f"Examples were found for {words.count(found.found, 'sample')}, fewer than half of those that are right."
+    low, high = (words.budget(norm, end) if end is not None else "?" for end in found.median_interval)
+    text = f"Half of the samples that are right fall at {words.threat(norm, found.median)} ({low} to {high})"
+    if found.half is None:
+        return f"{text}."
+    half = words.budget(norm, found.half)
+    return f"{text}; at {half} at most half of all samples stand."
+
+
 def robust_samples(threat: ThreatResult, n: int) -> str:
-    """`421 of 1,000 samples`, with what is missing."""
+    """`421 of 1,000 samples`, with what is missing; of the smallest changes, for how many samples one was found."""
+    if threat.smallest is not None:
+        return f"found for {words.count(threat.smallest.found)} of {words.count(n, 'sample')}"
     if threat.robust_accuracy is not None:
         return f"{words.count(samples(threat.robust_accuracy, n))} of {words.count(n, 'sample')}"
     return f"{words.count(threat.not_evaluated)} of {words.count(n, 'sample')} not evaluated"
@@ -63,10 +83,21 @@ def forecast_text(threat: ThreatResult) -> str:
     return f"{early} twice the passes we expect {words.at_most(threat.forecast.high)} less."
 
 
+def interval_text(threat: ThreatResult) -> str:
+    """`38.0–46.5%`; of the smallest changes, that of their median."""
+    if threat.smallest is None:
+        return words.interval(threat.robust_interval)
+    if threat.smallest.median is None:
+        return ""
+    return "–".join("?" if end is None else words.budget(threat.norm, end) for end in threat.smallest.median_interval)
+
+
 def forecasts(model: ModelResult) -> Iterator[str]:
-    """What is expected of each threat, a sentence each."""
+    """What is expected of each threat, or what its smallest changes say, a sentence each."""
     for threat in model.threats:
-        if text := forecast_text(threat):
+        if threat.smallest is not None:
+            yield smallest_text(threat.smallest, threat.norm)
+        elif text := forecast_text(threat):
             yield f"{words.threat(threat.norm, threat.eps)}: {text}"
 
 

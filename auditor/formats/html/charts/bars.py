@@ -44,7 +44,7 @@ def bar_chart(model: ModelResult) -> BarChart | None:
     if model.clean_accuracy is None:
         return None
     bars = [_bar(0, "clean", "clean", model.clean_accuracy, model.clean_interval)]
-    for threat in model.threats:
+    for threat in (each for each in model.threats if not each.minimal):
         kind: Kind = "open" if threat.robust_accuracy is None else "robust"
         label = words.threat(threat.norm, threat.eps)
         share, proven = threat.robust_upper_bound, threat.certified_accuracy
