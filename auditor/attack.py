@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from auditor.parameters import check_parameters
-from auditor.types import Access, Goal, Norm
+from auditor.types import Access, Norm
 
 if TYPE_CHECKING:
     from auditor.engine.view import View
@@ -39,7 +39,6 @@ class Attack(ABC):
     paper: ClassVar[str] = ""
     norms: ClassVar[frozenset[Norm]]
     access: ClassVar[Access]
-    goals: ClassVar[frozenset[Goal]] = frozenset({Goal.UNTARGETED})
     stage: ClassVar[str] = "stable"
     minimal: ClassVar[bool] = False
     """True where it looks for the smallest change that succeeds, and can do so without a budget."""

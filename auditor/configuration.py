@@ -18,7 +18,7 @@ from auditor.settings import AttackSetting, Settings, ThreatSetting
 from auditor.types import AUTO, Norm
 
 # The budgets that the literature uses most, for images in [0, 1]; in l0 that of arXiv:2402.01879.
-DEFAULT_EPS = {Norm.LINF: "8/255", Norm.L2: "0.5", Norm.L1: "12", Norm.L0: "24"}
+DEFAULT_EPS = {Norm.LINF: "8/255", Norm.L2: "0.5", Norm.L1: "12", Norm.L0: "24", Norm.SPATIAL: "1", Norm.FLOW: "1"}
 # Flags whose name in the settings differs.
 _ALIASES = {"model": "models", "provider": "providers", "constant": "constants"}
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
@@ -234,6 +234,11 @@ def parse_eps(text: str, norm: Norm) -> float:
     if norm is Norm.L0 and not value.is_integer():
         raise UsageError(
             f"--eps {text} in l0 is the number of entries that may change (a colour pixel has three), a whole number."
+        )
+    if norm is Norm.SPATIAL and value > 1.0:
+        raise UsageError(
+            f"--eps {text} in spatial is a share of the limits, at most 1; say the limits with --rotation and "
+            f"--translation."
         )
     if norm is Norm.LINF and value > 0.5:
         meant = f" Did you mean {text}/255?" if 1 <= value <= 255 and value == int(value) else ""

@@ -43,6 +43,11 @@ class Settings(BaseModel):
     models: tuple[str, ...]
     data: str
     threats: tuple[ThreatSetting, ...]
+    goal: str = "untargeted"
+    mask: str | None = None
+    rotation: float = Field(default=30.0, gt=0.0, le=180.0)
+    translation: float = Field(default=3.0, ge=0.0)
+    eot: int = Field(default=1, ge=1)
     suite: str = "standard"
     attacks: tuple[AttackSetting, ...] = ()
     samples: int | None = None

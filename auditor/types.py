@@ -9,12 +9,14 @@ Said once, checked once at the boundary, then trusted:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from auditor.spaces import Space
 
     Images: TypeAlias = Tensor
     Labels: TypeAlias = Tensor
@@ -29,6 +31,7 @@ class Norm(StrEnum):
     L1 = "l1"
     L0 = "l0"
     SPATIAL = "spatial"
+    FLOW = "flow"
     PATCH = "patch"
     CORRUPTION = "corruption"
 
@@ -58,31 +61,56 @@ class Threat:
     """What the attacker may do: a norm, a radius `eps` in units of `[0, 1]` pixels (l0: of entries), a goal.
 
     An infinite radius asks for the smallest change that succeeds.
+
+    Attributes:
+        target: under a targeted goal the class wanted; None for the class that the model finds least likely.
+        mask: which pixels may change, bool, shaped like a sample or one channel of it; None for all.
+        rotation: in degrees, translation: in pixels, the limits of which a `spatial` budget is a share.
     """
 
     norm: Norm
     eps: float
     goal: Goal = Goal.UNTARGETED
+    target: int | None = None
+    mask: Tensor | None = field(default=None, compare=False, repr=False)
+    rotation: float = 30.0
+    translation: float = 3.0
 
     @property
     def minimal(self) -> bool:
         """Whether the smallest change is looked for, and not any within a budget."""
         return math.isinf(self.eps)
 
-    def project(self, candidate: Images, x: Images) -> Images:
-        """The point of the ball around `x`, cut with the box `[0, 1]`, that is nearest to `candidate`.
+    @property
+    def plain(self) -> bool:
+        """Whether points are images, so that nothing has to be rendered."""
+        return self.mask is None and self.norm not in (Norm.SPATIAL, Norm.FLOW, Norm.CORRUPTION)
+
+    @property
+    def space(self) -> Space:
+        """What the attacker's points are; see `auditor.spaces`."""
+        from auditor.spaces import space_of
+
+        return space_of(self)
+
+    def origin(self, x: Images) -> Tensor:
+        """The points that change nothing: the samples `(N, …)` themselves under a norm ball."""
+        return x if self.plain else self.space.origin(x)
+
+    def render(self, points: Tensor, x: Images) -> Images:
+        """The images that the points make of the samples `x`."""
+        return points if self.plain else self.space.render(points, x)
+
+    def project(self, candidate: Tensor, x: Tensor) -> Tensor:
+        """The point within the budget around the origin `x` that is nearest to `candidate`; for balls, in the box too.
 
         Exact for linf, l1 and l0; for l2 the scaled and clipped point, which lies in both sets. Shapes `(N, …)`.
         """
-        from auditor.norms import project
+        return self.space.project(candidate, x, self.eps)
 
-        return project(candidate, x, self.norm, self.eps)
-
-    def distance(self, candidate: Images, x: Images) -> Tensor:
-        """Size of `candidate - x` per sample, `(N,)`, in this threat's norm."""
-        from auditor.norms import distance
-
-        return distance(candidate, x, self.norm)
+    def distance(self, candidate: Tensor, x: Tensor) -> Tensor:
+        """Size of the change from the origin `x` to `candidate` per sample, `(N,)`, in units of the budget."""
+        return self.space.distance(candidate, x)
 
     def __str__(self) -> str:
         return f"{self.norm} {AUTO if self.minimal else f'{self.eps:.6g}'}"

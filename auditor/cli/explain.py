@@ -68,8 +68,7 @@ def reflowed(doc: str) -> str:
 
 def _facts(cls: type) -> list[tuple[str, str]]:
     facts = [("paper", getattr(cls, "paper", "")), ("access", str(getattr(cls, "access", "")))]
-    for label in ("norms", "goals"):
-        if values := getattr(cls, label, None):
-            facts.append((label, ", ".join(sorted(values))))
+    if norms := getattr(cls, "norms", None):
+        facts.append(("norms", ", ".join(sorted(norms))))
     facts.append(("stage", str(getattr(cls, "stage", ""))))
     return [(label, value) for label, value in facts if value]

@@ -26,9 +26,23 @@ def scan(
         str | None,
         typer.Option(help="Labelled samples: folder of class folders, .npz, .csv, .parquet, torchvision:NAME:FOLDER."),
     ] = None,
-    norm: Annotated[list[str] | None, typer.Option(help="linf, l2, l1, l0; repeatable. [default: linf]")] = None,
+    norm: Annotated[
+        list[str] | None, typer.Option(help="linf, l2, l1, l0, spatial, flow; repeatable. [default: linf]")
+    ] = None,
     eps: Annotated[
         list[str] | None, typer.Option(help="Budget in [0, 1] pixels, e.g. 8/255, or l2:0.5; l0: entries; repeatable.")
+    ] = None,
+    goal: Annotated[
+        str | None,
+        typer.Option(help="untargeted (or dodge), targeted:least-likely, targeted:CLASS (or impersonate:CLASS)."),
+    ] = None,
+    mask: Annotated[
+        str | None, typer.Option(help="Picture in the samples' size; only its white pixels may change.")
+    ] = None,
+    rotation: Annotated[float | None, typer.Option(help="Limit of --norm spatial, in degrees. [default: 30]")] = None,
+    translation: Annotated[float | None, typer.Option(help="Limit of --norm spatial, in pixels. [default: 3]")] = None,
+    eot: Annotated[
+        int | None, typer.Option(help="Average every question over so many answers of a model that answers at random.")
     ] = None,
     suite: Annotated[str | None, typer.Option(help="quick, standard or thorough. [default: standard]")] = None,
     attack: Annotated[

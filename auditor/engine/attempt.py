@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from auditor.engine.aims import Aims
 from auditor.engine.ledger import Ledger, margins
 from auditor.engine.referee import Judgement, judge
 from auditor.engine.settle import settle
@@ -19,16 +20,18 @@ from auditor.rng import Rng
 if TYPE_CHECKING:
     from auditor.engine.plan import Step
     from auditor.target.base import Target
-    from auditor.types import Images, Labels, Threat
+    from auditor.types import Images, Threat
 
 Status = Literal["ran", "failed", "timed out"]
 
 
 @dataclass(frozen=True)
 class Found:
-    """The counted examples of one attempt, on the CPU: positions in the batch, images, and the judgement on each."""
+    """The counted examples of one attempt, on the CPU: positions in the batch, points of the threat's space, the images
+    that they make, and the judgement on each."""
 
     rows: Tensor
+    points: Tensor
     adversarial: Images
     judgement: Judgement
 
@@ -36,6 +39,7 @@ class Found:
         """These examples and others, which lie at `rows` of the batch."""
         return Found(
             torch.cat([self.rows, rows]),
+            torch.cat([self.points, other.points]),
             torch.cat([self.adversarial, other.adversarial]),
             self.judgement.joined(other.judgement),
         )
@@ -84,34 +88,37 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Ring:
-    """Where attempts take place: the target, the threat, the seed, how sure the twin must be, and until when."""
+    """Where attempts take place: the target, the threat, the seed, how sure the twin must be, over how many draws each
+    question is averaged, and until when."""
 
     target: Target
     threat: Threat
     seed: int
     margin: float
+    draws: int = 1
     deadline: float = float("inf")
     on_call: Callable[[], None] = lambda: None
 
 
-def opened(ring: Ring, x: Images, y: Labels, known: tuple[Images, Tensor] | None = None) -> Ledger:
+def opened(ring: Ring, x: Images, aims: Aims, known: tuple[Tensor, Tensor] | None = None) -> Ledger:
     """A ledger for samples on the target's device, with what earlier attacks found: the closest points and their
     margins; where the smallest change is looked for, the smallest examples and their sizes."""
-    ledger = Ledger.open(x, y, ring.threat, ring.target.num_classes, ring.margin, ring.deadline)
-    ledger.on_call = ring.on_call
+    classes = ring.target.num_classes
+    ledger = Ledger.open(x, aims.y, ring.threat, classes, ring.margin, ring.deadline, aims.wanted)
+    ledger.on_call, ledger.draws = ring.on_call, ring.draws
     if known is not None and ring.threat.minimal:
         ledger.best, ledger.best_distance = known[0], known[1].double()
     elif known is not None:
-        ledger.closest, ledger.closest_margin = ring.threat.project(known[0], x), known[1]
+        ledger.closest, ledger.closest_margin = ring.threat.project(known[0], ledger.origin), known[1]
     return ledger
 
 
 def attempt(
-    ring: Ring, step: Step, x: Images, y: Labels, indices: Tensor, known: tuple[Images, Tensor] | None = None
+    ring: Ring, step: Step, x: Images, aims: Aims, indices: Tensor, known: tuple[Tensor, Tensor] | None = None
 ) -> Attempt:
     """Run the attack of `step` on samples `x` (on the target's device); never raises for what an attack does wrong."""
     started = time.perf_counter()
-    ledger = opened(ring, x, y, known)
+    ledger = opened(ring, x, aims, known)
     status, reason = _run(ring, step, ledger, indices)
     return concluded(ring, step, ledger, indices, (status, reason), started)
 
@@ -121,18 +128,18 @@ def concluded(
 ) -> Attempt:
     """Let the referee judge what an attack left in its ledger; `started` is when it began."""
     status, reason = ended
-    x, y = ledger.x, ledger.y
+    x, aims = ledger.x, ledger.aims
     if ring.threat.minimal:
         settle(ring.target, ledger)
-    found, refuted = _confirm(ring, x, y, ledger)
+    found, refuted = _confirm(ring, ledger)
     doubted = refuted
     passes = ledger.passes
     forwards, backwards = ledger.forwards, ledger.backwards
     if len(refuted) and status == "ran" and not ring.threat.minimal:
         # Once more, demanding a margin that twin and runtime cannot disagree on.
         stricter = replace(ring, margin=10.0 * ring.margin + 1e-3)
-        second, (status, reason) = _again(stricter, step, x[refuted], y[refuted], indices[refuted.cpu()])
-        more, still = _confirm(stricter, x[refuted], y[refuted], second)
+        second, (status, reason) = _again(stricter, step, x[refuted], aims[refuted], indices[refuted.cpu()])
+        more, still = _confirm(stricter, second)
         passes[refuted] += second.passes
         found, refuted = found.joined(more, refuted.cpu()[more.rows]), refuted[still]
         forwards, backwards = forwards + second.forwards, backwards + second.backwards
@@ -159,34 +166,36 @@ def _learned(ledger: Ledger, found: Found) -> dict[str, Tensor]:
     return {"closest": ledger.best, "closest_margin": size.index_copy_(0, found.rows, found.judgement.distance.cpu())}
 
 
-def _again(ring: Ring, step: Step, x: Images, y: Labels, indices: Tensor) -> tuple[Ledger, tuple[Status, str]]:
+def _again(ring: Ring, step: Step, x: Images, aims: Aims, indices: Tensor) -> tuple[Ledger, tuple[Status, str]]:
     """What an attack leaves in a ledger, and how it ended; where memory runs out, in halves."""
-    ledger = opened(ring, x, y)
+    ledger = opened(ring, x, aims)
     try:
         return ledger, _run(ring, step, ledger, indices)
     except torch.OutOfMemoryError:
         if len(x) == 1:
             raise
     ended: tuple[Status, str] = ("ran", "")
-    ledger = opened(ring, x, y)
+    ledger = opened(ring, x, aims)
     for rows in torch.arange(len(x), device=x.device).tensor_split(2):
-        part, how = _again(ring, step, x[rows], y[rows], indices[rows.cpu()])
+        part, how = _again(ring, step, x[rows], aims[rows], indices[rows.cpu()])
         ledger.take(rows, part, torch.arange(len(rows), device=x.device))
         ended = how if ended[0] == "ran" else ended
     return ledger, ended
 
 
-def _confirm(ring: Ring, x: Images, y: Labels, ledger: Ledger) -> tuple[Found, Tensor]:
+def _confirm(ring: Ring, ledger: Ledger) -> tuple[Found, Tensor]:
     """What the referee confirms of a ledger, and the rows in which the attack believed in vain."""
     rows = (ledger.best_margin > -ring.margin).nonzero().squeeze(1)
-    verdict = judge(ring.target, x[rows], ledger.best[rows], y[rows], ring.threat)
+    verdict = judge(ring.target, ledger.x[rows], ledger.best[rows], ledger.aims[rows], ring.threat)
     kept = verdict.counts.nonzero().squeeze(1)
-    found = Found(rows[kept].cpu(), ledger.best[rows[kept]].cpu(), verdict.select(kept))
+    points = ledger.best[rows[kept]]
+    images = ledger.rendered(rows[kept], points)
+    found = Found(rows[kept].cpu(), points.cpu(), images.cpu(), verdict.select(kept))
     return found, rows[~verdict.counts & ledger.found[rows]]
 
 
 def _run(ring: Ring, step: Step, ledger: Ledger, indices: Tensor) -> tuple[Status, str]:
-    x, y = ledger.x, ledger.y
+    x, y = ledger.origin, ledger.y
     view = View(ring.target, ledger, step.attack.access)
     rng = Rng.keyed(ring.seed, step.name, indices.to(x.device))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from auditor.engine.aims import Aims
 from auditor.engine.attempt import Attempt, Ring, attempt, opened
 from auditor.engine.standing import Break, Standing
 from auditor.engine.store import batch_key
@@ -82,9 +83,9 @@ class Batches:
                 return
             known = self.store.get(key)
             if known is None:
-                x, y = self._fetch(chunk)
-                outcome = _within_memory(ring, step, x, y, chunk, self.memory.recall(chunk, x))
-                known = self._keep(chunk, key, x, y, outcome)
+                x, aims = self._fetch(chunk)
+                outcome = _within_memory(ring, step, x, aims, chunk, self._recall(chunk, x))
+                known = self._keep(chunk, key, x, outcome)
             else:
                 self.memory.restore(chunk, known)
             self._apply(step, chunk, known, tally)
@@ -102,13 +103,13 @@ class Batches:
                     self._apply(step, chunk, known, tally)
                     self.seen.update(chunk.tolist())
                     continue
-                x, y = self._fetch(chunk)
+                x, aims = self._fetch(chunk)
                 keys[int(chunk[0])] = key
-                yield Work(chunk, opened(ring, x, y, self.memory.recall(chunk, x)))
+                yield Work(chunk, opened(ring, x, aims, self._recall(chunk, x)))
 
         def conclude(work: Work, outcome: Attempt) -> None:
             chunk = work.indices
-            known = self._keep(chunk, keys[int(chunk[0])], work.ledger.x, work.ledger.y, outcome)
+            known = self._keep(chunk, keys[int(chunk[0])], work.ledger.x, outcome)
             self._apply(step, chunk, known, tally)
             settled = work.done.copy()
             settled[outcome.unsettled.numpy()] = False
@@ -118,15 +119,18 @@ class Batches:
         if status != "ran":
             tally.status, tally.reason = status, reason
 
-    def _fetch(self, chunk: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    def _fetch(self, chunk: np.ndarray) -> tuple[torch.Tensor, Aims]:
         device = self.ring.target.device
-        return self.samples.fetch(chunk.tolist()).to(device), self.labels[chunk].to(device)
+        return self.samples.fetch(chunk.tolist()).to(device), self.standing.clean.aims(chunk, device)
+
+    def _recall(self, chunk: np.ndarray, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.memory.recall(chunk, self.ring.threat.origin(x))
 
     def _key(self, step: Step, chunk: np.ndarray) -> str:
         return batch_key(*self.identity, str(self.ring.threat), step.name, parameters(step), chunk.tolist())
 
     def _keep(
-        self, chunk: np.ndarray, key: str, x: torch.Tensor, y: torch.Tensor, outcome: Attempt
+        self, chunk: np.ndarray, key: str, x: torch.Tensor, outcome: Attempt
     ) -> dict[str, Any]:
         """Write down what came of a group; what is remembered of it when the run is resumed."""
         found = outcome.found
@@ -143,10 +147,11 @@ class Batches:
             "passes": outcome.passes.tolist(),
             "status": outcome.status,
             "reason": outcome.reason,
-            **self.memory.note(chunk, x, outcome.closest, outcome.closest_margin),
+            **self.memory.note(chunk, self.ring.threat.origin(x), outcome.closest, outcome.closest_margin),
         }
-        rows = found.rows
-        shard = Shard(index, y.cpu()[rows].numpy(), x.cpu()[rows].numpy(), found.adversarial.numpy())
+        rows, points = found.rows, None if self.ring.threat.plain else found.points.numpy()
+        labels = self.labels[index].cpu().numpy()
+        shard = Shard(index, labels, x.cpu()[rows].numpy(), found.adversarial.numpy(), points)
         # What was cut short or crashed is not done: its finds are kept under another key, and it is tried again.
         kept = key if outcome.status == "ran" else batch_key(key, "cut", time.time_ns())
         self.store.put(kept, value, (self.ring.target.name, self.ring.threat), shard if len(index) else None)
@@ -198,20 +203,20 @@ def _within_memory(
     ring: Ring,
     step: Step,
     x: torch.Tensor,
-    y: torch.Tensor,
+    aims: Aims,
     chunk: np.ndarray,
     known: tuple[torch.Tensor, torch.Tensor],
 ) -> Attempt:
     """Attack the group; where memory runs out, in halves."""
     try:
-        return attempt(ring, step, x, y, torch.from_numpy(chunk), known)
+        return attempt(ring, step, x, aims, torch.from_numpy(chunk), known)
     except torch.OutOfMemoryError:
         if len(x) == 1:
             raise
         half = len(x) // 2
     parts: Sequence[slice] = (slice(None, half), slice(half, None))
     first, second = (
-        _within_memory(ring, step, x[part], y[part], chunk[part], (known[0][part], known[1][part])) for part in parts
+        _within_memory(ring, step, x[part], aims[part], chunk[part], (known[0][part], known[1][part])) for part in parts
     )
     return first.joined(second, half)
 

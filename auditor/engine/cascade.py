@@ -158,11 +158,8 @@ def round_again(standing: Standing, shards: Iterable[Shard], target: Target, thr
         mine = np.flatnonzero(np.isin(shard.index, list(fragile)))
         if not len(mine):
             continue
-        x, candidates, y = (
-            torch.from_numpy(values[mine]).to(target.device)
-            for values in (shard.original, shard.adversarial, shard.label)
-        )
-        fools = fools_in_8bit(target, x, candidates, y, threat).cpu().numpy()
+        x, points = (torch.from_numpy(values[mine]).to(target.device) for values in (shard.original, shard.judged))
+        fools = fools_in_8bit(target, x, points, standing.clean.aims(shard.index[mine], x.device), threat).cpu().numpy()
         for index in shard.index[mine[fools]].tolist():
             by, found = standing.broken_by[index]
             standing.broken_by[index] = (by, replace(found, survives_rounding=True))

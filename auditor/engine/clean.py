@@ -6,18 +6,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from auditor.engine.aims import towards
 from auditor.engine.ledger import margins
 from auditor.engine.standing import Clean
 from auditor.engine.store import batch_key
 from auditor.errors import DataError, ModelError
 from auditor.events import Event, Progress, StageStarted
+from auditor.types import Goal
 
 if TYPE_CHECKING:
     from auditor.engine.store import Store
     from auditor.samples.base import Samples
     from auditor.target.base import Target
-    from auditor.types import Logits
+    from auditor.types import Labels, Logits, Threat
 
 
 def clean_pass(
@@ -27,6 +30,7 @@ def clean_pass(
     batch_size: int,
     listen: Callable[[Event], None],
     identity: tuple[Any, ...],
+    goal: Threat | None = None,
 ) -> Clean:
     """Predictions and confidences on all samples, batch by batch; what is already known is not run again.
 
@@ -45,16 +49,20 @@ def clean_pass(
     predictions: list[int] = []
     confidences: list[float] = []
     gaps: list[float] = []
+    aimed: list[int] = []
     wrong = 0
     for start in range(0, len(samples), batch_size):
         indices = list(range(start, min(start + batch_size, len(samples))))
-        key = batch_key(*identity, "clean", indices[0], indices[-1])
+        key = batch_key(*identity, "clean", *_named(goal), indices[0], indices[-1])
         known = store.get(key)
         if known is None:
             logits = _answered(target, samples, indices)
             confidence, prediction = logits.softmax(1).max(1)
-            margin = margins(logits, samples.labels[indices].to(logits.device))
+            y = samples.labels[indices].to(logits.device)
+            chosen = wanted(goal, logits)
+            margin = margins(logits, y) if chosen is None else margins(towards(logits, chosen), torch.zeros_like(y))
             known = {
+                "wanted": [] if chosen is None else chosen.tolist(),
                 "prediction": prediction.tolist(),
                 "confidence": confidence.tolist(),
                 "margin": margin.nan_to_num(0.0).tolist(),
@@ -63,10 +71,24 @@ def clean_pass(
         predictions += known["prediction"]
         confidences += known["confidence"]
         gaps += known["margin"]
+        aimed += known["wanted"]
         wrong += int((np.array(known["prediction"]) != labels[indices[0] : indices[-1] + 1]).sum())
         listen(Progress(model=target.name, done=len(predictions), total=len(samples), broken=wrong))
     store.flush()
-    return Clean(labels, np.array(predictions, dtype=np.int64), np.array(confidences), np.array(gaps))
+    classes = np.array(aimed, dtype=np.int64) if goal and goal.goal is Goal.TARGETED else None
+    return Clean(labels, np.array(predictions, dtype=np.int64), np.array(confidences), np.array(gaps), classes)
+
+
+def _named(goal: Threat | None) -> tuple[Any, ...]:
+    return () if goal is None or goal.goal is not Goal.TARGETED else (str(goal.goal), goal.target)
+
+
+def wanted(goal: Threat | None, logits: Logits) -> Labels | None:
+    """The classes that a targeted goal wants: one for all, or each sample's least likely."""
+    if goal is None or goal.goal is not Goal.TARGETED:
+        return None
+    least = logits.argmin(1)
+    return least if goal.target is None else torch.full_like(least, goal.target)
 
 
 def _answered(target: Target, samples: Samples, indices: list[int]) -> Logits:

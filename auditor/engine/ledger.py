@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from auditor.engine.aims import Aims, towards
 from auditor.norms import per_sample
-from auditor.types import Norm
+from auditor.types import Goal, Norm
 
 if TYPE_CHECKING:
     from auditor.types import Images, Labels, Logits, Threat
@@ -36,32 +37,46 @@ class Ledger:
     """Size of `best` where the smallest change is looked for: the smallest known, from earlier attacks too."""
     active: Tensor
     logits: Logits
+    wanted: Labels
+    """The classes wanted; -1 without a targeted goal. With one, `y` is 0 and there are two classes: see `aims`."""
     unanswered: Tensor
     closest: Images
     closest_margin: Tensor
     asked: Tensor
     climbed: Tensor
     deadline: float = float("inf")
+    draws: int = 1
+    """Answers over which each question is averaged."""
     changes: int = 0
     """Grows whenever a sample may have fallen; while it stays, the same rows stand."""
     on_call: Callable[[], None] = _ignore
 
     @classmethod
-    def open(cls, x: Images, y: Labels, threat: Threat, num_classes: int, margin: float, deadline: float) -> Ledger:
+    def open(
+        cls,
+        x: Images,
+        y: Labels,
+        threat: Threat,
+        num_classes: int,
+        margin: float,
+        deadline: float,
+        wanted: Labels | None = None,
+    ) -> Ledger:
         """A fresh ledger: nothing found, everything active."""
-        n = len(x)
+        n, origin = len(x), threat.origin(x)
         return cls(
             x=x,
-            y=y,
+            y=y if wanted is None else torch.zeros_like(y),
             threat=threat,
             margin=margin,
-            best=x.clone(),
+            best=origin.clone(),
             best_margin=torch.full((n,), -torch.inf, device=x.device),
             best_distance=torch.full((n,), torch.inf, dtype=torch.float64, device=x.device),
             active=torch.ones(n, dtype=torch.bool, device=x.device),
-            logits=torch.zeros(n, num_classes, device=x.device),
+            logits=torch.zeros(n, num_classes if wanted is None else 2, device=x.device),
+            wanted=torch.full_like(y, -1) if wanted is None else wanted,
             unanswered=torch.zeros(n, dtype=torch.bool, device=x.device),
-            closest=x.clone(),
+            closest=origin.clone(),
             closest_margin=torch.full((n,), -torch.inf, device=x.device),
             asked=torch.zeros(n, dtype=torch.int64, device=x.device),
             climbed=torch.zeros(n, dtype=torch.int64, device=x.device),
@@ -73,6 +88,24 @@ class Ledger:
         for name in _ROWWISE:
             getattr(self, name).index_copy_(0, rows, getattr(other, name).index_select(0, others))
         self.changes += 1
+
+    @property
+    def origin(self) -> Tensor:
+        """The points that change nothing; the samples themselves under a norm ball."""
+        return self.threat.origin(self.x)
+
+    @property
+    def aims(self) -> Aims:
+        """What counts as success."""
+        return Aims(self.y, self.wanted if self.threat.goal is Goal.TARGETED else None)
+
+    def seen(self, rows: Tensor, logits: Logits) -> Logits:
+        """Answers for some rows as attacks see them: of all classes, or of the wanted one against the others."""
+        return logits if self.threat.goal is not Goal.TARGETED else towards(logits, self.wanted[rows])
+
+    def rendered(self, rows: Tensor, points: Tensor) -> Images:
+        """The images that points make of the samples of some rows; differentiable."""
+        return points if self.threat.plain else self.threat.render(points, self.x[rows])
 
     @property
     def passes(self) -> Tensor:
@@ -114,7 +147,7 @@ class Ledger:
         if len(at):
             self.changes += 1
             where, near = rows[at], candidates[at]
-            inside = _inside(near, self.x[where], self.threat)
+            inside = _inside(near, self.origin[where], self.threat)
             good = better[at] & inside
             self.best_margin[where] = torch.where(good, margin[at], self.best_margin[where])
             self.best[where] = torch.where(per_sample(good, near), near, self.best[where])
@@ -129,8 +162,9 @@ class Ledger:
             if not len(kept):
                 return
             rows, candidates, margin, at = rows[kept], candidates[kept], margin[kept], at[kept]
-        size = self.threat.distance(candidates, self.x[rows])
-        good = at & _inside(candidates, self.x[rows], self.threat) & (size < self.best_distance[rows])
+        origin = self.origin[rows]
+        size = self.threat.distance(candidates, origin)
+        good = at & _inside(candidates, origin, self.threat) & (size < self.best_distance[rows])
         self.best_distance[rows] = torch.where(good, size, self.best_distance[rows])
         self.best_margin[rows] = torch.where(good, margin, self.best_margin[rows])
         self.best[rows] = torch.where(per_sample(good, candidates), candidates, self.best[rows])
@@ -141,6 +175,8 @@ _ROWWISE = tuple(field.name for field in fields(Ledger) if field.type == "Tensor
 
 def _inside(candidates: Images, x: Images, threat: Threat) -> Tensor:
     """Which candidates keep to box and ball, `(N,)`; in float32, with room for its rounding. The referee is exact."""
+    if not threat.plain:
+        return threat.distance(candidates, x) <= threat.eps * (1.0 + 3e-6)
     boxed = (candidates.flatten(1).amin(1) >= 0.0) & (candidates.flatten(1).amax(1) <= 1.0)
     delta = (candidates - x).flatten(1)
     match threat.norm:

@@ -22,7 +22,6 @@ from auditor.norms import per_sample
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from auditor.types import Images
 
 _LEVELS = 127.0
 
@@ -90,8 +89,9 @@ class Memory:
         share: np.ndarray = 1.0 - self.margin[indices] / np.minimum(self._clean[indices], -1e-12)
         return share
 
-    def recall(self, indices: np.ndarray, x: Images) -> tuple[Images, Tensor]:
-        """The closest points of some samples, like `x`, `(m, …)`, which is the answer where none is known; margins."""
+    def recall(self, indices: np.ndarray, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The closest points of some samples around their origins `x`, `(m, …)`, which are the answer where none is
+        known, to within a step of what is kept; their margins."""
         margin = torch.from_numpy(self.margin[indices]).to(x.device)
         known = self._scale[indices] > 0
         if not known.any():
@@ -101,9 +101,9 @@ class Memory:
         delta[known] = self._places.read(indices[known], delta.shape[1]).view(np.int8)
         units = torch.from_numpy(self._scale[indices] / _LEVELS).to(x.device)
         change = torch.from_numpy(delta).to(x.device, torch.float32).view_as(x)
-        return (x + change * per_sample(units, x)).clamp_(0.0, 1.0), margin
+        return x + change * per_sample(units, x), margin
 
-    def note(self, indices: np.ndarray, x: Images, closest: Images, margin: Tensor) -> dict[str, list[Any]]:
+    def note(self, indices: np.ndarray, x: Tensor, closest: Tensor, margin: Tensor) -> dict[str, list[Any]]:
         """Keep what came closer than before; what `restore` needs besides the file."""
         values = margin.cpu().numpy()
         better = np.isfinite(values) & (values > self.margin[indices])

@@ -25,6 +25,7 @@ from auditor.engine.outlook import outlook
 from auditor.engine.plan import Part, make_plan
 from auditor.engine.scene import Scene
 from auditor.engine.standing import Clean, Standing
+from auditor.engine.threats import read_mask, threats_of
 from auditor.errors import DataError, ModelError, UsageError
 from auditor.events import Event, StageStarted
 from auditor.result.evidence import read_evidence, slug
@@ -58,6 +59,7 @@ class ModelAudit:
     store: Store
     listen: Callable[[Event], None]
     deadline: float
+    _asked: list[Threat] = field(default_factory=list)
     _done: list[tuple[Threat, Standing]] = field(default_factory=list)
     _seconds: dict[str, float] = field(default_factory=dict)
 
@@ -81,11 +83,16 @@ class ModelAudit:
             return self._result(findings)
         margin = preflight.safety_margin(scene)
         batch_size = self.store.remember("batch size", self.settings.batch_size or self._batch_size())
+        names = self.target.classes or self.samples.classes
+        mask = read_mask(self.settings.mask, self.samples.shape)
+        self._asked = threats_of(self.settings, self.target.num_classes, names, mask)
         with self._timed("search"):
             self._choose_search(x, batch_size)
         with self._timed("clean"):
             identity = (self.target.name, self.target.sha256, self.target.preprocessing.describe(), self.settings.seed)
-            clean = clean_pass(self.target, self.samples, self.store, batch_size, self.listen, identity)
+            clean = clean_pass(
+                self.target, self.samples, self.store, batch_size, self.listen, identity, self._asked[0]
+            )
         with self._timed("attack"):
             threats = self._threats(clean, batch_size, margin, identity)
         record = self._result(findings, clean, threats)
@@ -114,8 +121,7 @@ class ModelAudit:
 
     def _planned(self) -> int:
         """Passes of single samples forth and back that the attacks make at most, over all threats."""
-        threats = (Threat(norm=setting.norm, eps=setting.eps) for setting in self.settings.threats)
-        steps = [step for threat in threats for step in self._plan(threat) if not step.skip and not step.broken]
+        steps = [step for threat in self._asked for step in self._plan(threat) if not step.skip and not step.broken]
         each = sum(step.forwards for step in steps if step.attack.access is Access.GRADIENTS)
         return each * len(self.samples)
 
@@ -128,11 +134,10 @@ class ModelAudit:
     ) -> tuple[ThreatResult, ...]:
         """Budgets of one norm in ascending order, so that what falls early is not attacked again."""
         # The smallest changes first: those within a budget need not be looked for again.
-        wanted = sorted(self.settings.threats, key=lambda t: (list(Norm).index(t.norm), math.isfinite(t.eps), t.eps))
+        wanted = sorted(self._asked, key=lambda t: (list(Norm).index(t.norm), not t.minimal, t.eps))
         results = []
         smaller: dict[Norm, Standing] = {}
-        for number, setting in enumerate(wanted):
-            threat = Threat(norm=setting.norm, eps=setting.eps)
+        for number, threat in enumerate(wanted):
             left = len(wanted) - number
             now = time.monotonic()
             ring = Ring(
@@ -140,6 +145,7 @@ class ModelAudit:
                 threat=threat,
                 seed=self.settings.seed,
                 margin=margin,
+                draws=self.settings.eot,
                 deadline=self.deadline if left == 1 else now + max(0.0, self.deadline - now) / left,
             )
             standing = Standing(clean, minimal=threat.minimal)
@@ -203,6 +209,7 @@ class ModelAudit:
         return ThreatResult(
             norm=threat.norm,
             eps=threat.eps,
+            goal=self.settings.goal,
             robust_accuracy=None if unknown else robust / n,
             robust_interval=None if unknown else wilson(robust, n, confidence),
             robust_upper_bound=(robust + unknown) / n,

@@ -14,8 +14,6 @@ from auditor.engine.memory import Places
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from auditor.types import Images
-
 
 class Nearest:
     """Of n samples under one threat; does for the smallest changes what `Memory` does within a budget.
@@ -32,8 +30,9 @@ class Nearest:
         share: np.ndarray = 1.0 / (1.0 + self.distance[indices])
         return share
 
-    def recall(self, indices: np.ndarray, x: Images) -> tuple[Images, Tensor]:
-        """The smallest examples of some samples, like `x`, `(m, …)`, which is the answer where none is known; sizes."""
+    def recall(self, indices: np.ndarray, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The smallest examples of some samples around their origins `x`, `(m, …)`, which are the answer where none is
+        known; their sizes."""
         known = np.isfinite(self.distance[indices])
         points = x.clone()
         rows = np.flatnonzero(known)
@@ -42,7 +41,7 @@ class Nearest:
             points[torch.from_numpy(rows).to(x.device)] = torch.from_numpy(values).to(x).view(-1, *x.shape[1:])
         return points, torch.from_numpy(self.distance[indices]).to(x.device)
 
-    def note(self, indices: np.ndarray, x: Images, points: Images, distance: Tensor) -> dict[str, list[Any]]:
+    def note(self, indices: np.ndarray, x: Tensor, points: Tensor, distance: Tensor) -> dict[str, list[Any]]:
         """Keep what is smaller than before; what `restore` needs besides the file."""
         values = distance.double().cpu().numpy()
         better = values < self.distance[indices]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from auditor.engine.suites import ALL, recipe
 from auditor.errors import AuditorError, PluginError, UsageError
 from auditor.parameters import coerced
-from auditor.types import Access
+from auditor.types import Access, Goal
 
 if TYPE_CHECKING:
     from auditor.attack import Attack
@@ -89,7 +89,7 @@ def make_plan(parts: Sequence[Attack | Part], target: Target, threat: Threat, sa
         attack = part.attack
         try:
             label, skip = attack.label, _obstacle(attack, target, threat, sample_rank)
-            passes = attack.passes(target.num_classes)
+            passes = attack.passes(_classes(target, threat))
             broken = ""
             forwards, backwards = (max(passes.forwards, 1), passes.backwards) if passes else (1, 0)
         except Exception as error:  # a plugin border: what an attack says of itself may be broken too
@@ -107,10 +107,13 @@ def _obstacle(attack: Attack, target: Target, threat: Threat, sample_rank: int) 
         return f"does not work in {threat.norm}; it works in {', '.join(sorted(attack.norms))}"
     if threat.minimal and not attack.minimal:
         return "searches within a budget, and there is none"
-    if threat.goal not in attack.goals:
-        return f"has no {threat.goal} form"
     if attack.access is Access.GRADIENTS and target.twin is None:
         return "needs gradients, and this model gives none"
     if attack.images_only and sample_rank != 3:
         return "works on images only"
-    return attack.unfit(target.num_classes) or ""
+    return attack.unfit(_classes(target, threat)) or ""
+
+
+def _classes(target: Target, threat: Threat) -> int:
+    """How many classes attacks see: under a targeted goal the wanted one and the others."""
+    return 2 if threat.goal is Goal.TARGETED else target.num_classes

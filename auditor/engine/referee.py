@@ -16,8 +16,9 @@ from auditor.engine.rounding import forms
 from auditor.norms import tolerance
 
 if TYPE_CHECKING:
+    from auditor.engine.aims import Aims
     from auditor.target.base import Target
-    from auditor.types import Images, Labels, Logits, Threat
+    from auditor.types import Images, Labels, Threat
 
 
 @dataclass(frozen=True)
@@ -39,46 +40,40 @@ class Judgement:
         return Judgement(*(torch.cat([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
 
 
-def judge(target: Target, x: Images, candidates: Images, y: Labels, threat: Threat) -> Judgement:
-    """Check candidates `(N, …)` against originals `x` and labels `y`; everything on the target's device.
+def judge(target: Target, x: Images, points: Tensor, aims: Aims, threat: Threat) -> Judgement:
+    """Check points `(N, …)` of the threat's space against originals `x`; everything on the target's device.
 
     Costs two forward passes a candidate, and one to three more for those that count.
     """
-    if not len(candidates):
+    if not len(points):
         empty = torch.zeros(0, device=x.device)
         none = empty.bool()
         return Judgement(none, none, empty.long(), empty, empty.double())
-    sized = _within(candidates, x, threat)
-    logits = target.answer(candidates)
-    fooled = is_wrong(logits, y)
-    counts = sized & fooled
+    images, size = threat.render(points, x), threat.distance(points, threat.origin(x))
+    logits = target.answer(images)
+    counts = _sound(images, points) & (size <= threat.eps + tolerance(threat.norm, threat.eps)) & aims.reached(logits)
     # Alone: a model whose answers depend on batch mates must not have this counted against it.
     for i in counts.nonzero().squeeze(1).tolist():
-        counts[i] = is_wrong(target.answer(candidates[i : i + 1]), y[i : i + 1])[0]
+        one = slice(i, i + 1)
+        counts[i] = aims[one].reached(target.answer(images[one]))[0]
     survives = torch.zeros_like(counts)
     rows = counts.nonzero().squeeze(1)
-    survives[rows] = fools_in_8bit(target, x[rows], candidates[rows], y[rows], threat)
+    survives[rows] = fools_in_8bit(target, x[rows], points[rows], aims[rows], threat)
     confidence, prediction = logits.softmax(1).max(1)
-    return Judgement(counts, survives, prediction, confidence, threat.distance(candidates, x))
+    return Judgement(counts, survives, prediction, confidence, size)
 
 
-def _within(candidates: Images, x: Images, threat: Threat) -> Tensor:
-    finite = candidates.isfinite().flatten(1).all(1)
-    boxed = ((candidates >= 0.0) & (candidates <= 1.0)).flatten(1).all(1)
-    near = threat.distance(candidates, x) <= threat.eps + tolerance(threat.norm, threat.eps)
-    return finite & boxed & near
+def _sound(images: Images, points: Tensor) -> Tensor:
+    finite = points.isfinite().flatten(1).all(1) & images.isfinite().flatten(1).all(1)
+    return finite & ((images >= 0.0) & (images <= 1.0)).flatten(1).all(1)
 
 
-def is_wrong(logits: Logits, y: Labels) -> Tensor:
-    """Which answers name another class than `y`, `(N,)` bool; one without a finite maximum names none."""
-    return ~logits.isnan().any(1) & ~logits.amax(1).isinf() & (logits.argmax(1) != y)
-
-
-def fools_in_8bit(target: Target, x: Images, candidates: Images, y: Labels, threat: Threat) -> Tensor:
+def fools_in_8bit(target: Target, x: Images, points: Tensor, aims: Aims, threat: Threat) -> Tensor:
     """For which counted examples an 8-bit image made from them, inside the threat, still fools the model, `(N,)`."""
     fools = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    images = threat.render(points, x)
     for form in forms(threat):
         rows = (~fools).nonzero().squeeze(1)
         if len(rows):
-            fools[rows] = is_wrong(target.answer(form(candidates[rows], x[rows])), y[rows])
+            fools[rows] = aims[rows].reached(target.answer(form(images[rows], x[rows])))
     return fools

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
-from auditor.norms import per_sample
+from auditor.norms import MEASURED, per_sample
 from auditor.types import Norm
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ def forms(threat: Threat) -> tuple[Form, ...]:
     """
     if threat.minimal:
         return ()
+    if threat.norm not in MEASURED:
+        # The change is no matter of levels: the picture is saved, whatever way it was made.
+        return (lambda images, x: torch.round(images * 255.0) / 255.0,)
     return (partial(nearest, threat), partial(outward, threat), partial(drawn_out, threat))
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from auditor.engine.referee import is_wrong
 from auditor.norms import per_sample
 from auditor.types import Norm
 
@@ -46,7 +45,7 @@ def settle(target: Target, ledger: Ledger) -> None:
         _draw_in(line, scale, fooled.nonzero().squeeze(1))
     points = line.points(torch.arange(len(rows), device=rows.device), scale)
     ledger.best[rows] = points
-    ledger.best_distance[rows] = ledger.threat.distance(points, ledger.x[rows])
+    ledger.best_distance[rows] = ledger.threat.distance(points, ledger.origin[rows])
 
 
 def _draw_in(line: _Line, scale: Tensor, rows: Tensor) -> None:
@@ -71,14 +70,17 @@ class _Line:
 
     def __init__(self, target: Target, ledger: Ledger, rows: Tensor) -> None:
         self._target, self._ledger, self._rows = target, ledger, rows
-        self._x, self._change = ledger.x[rows], ledger.best[rows] - ledger.x[rows]
+        self._origin = ledger.origin[rows]
+        self._change = ledger.best[rows] - self._origin
 
     def points(self, at: Tensor, scale: Tensor) -> Tensor:
-        moved = self._x[at] + per_sample(scale, self._x) * self._change[at]
+        threat, origin = self._ledger.threat, self._origin[at]
+        moved = threat.project(origin + per_sample(scale, origin) * self._change[at], origin)
         # What was not moved is the example itself, to the last bit.
-        whole = per_sample(scale == 1.0, self._x)
-        return torch.where(whole, self._ledger.best[self._rows[at]], moved.clamp_(0.0, 1.0))
+        return torch.where(per_sample(scale == 1.0, origin), self._ledger.best[self._rows[at]], moved)
 
     def fools(self, at: Tensor, scale: Tensor) -> Tensor:
-        self._ledger.asked[self._rows[at]] += 1
-        return is_wrong(self._target.answer(self.points(at, scale)), self._ledger.y[self._rows[at]])
+        rows = self._rows[at]
+        self._ledger.asked[rows] += 1
+        images = self._ledger.rendered(rows, self.points(at, scale))
+        return self._ledger.aims[rows].reached(self._target.answer(images))

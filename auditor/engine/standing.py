@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
+from auditor.engine.aims import Aims
 from auditor.result.samples_csv import Row
 
 
@@ -18,13 +20,27 @@ class Clean:
     prediction: np.ndarray
     confidence: np.ndarray
     margin: np.ndarray
-    """Largest wrong logit less the true one; negative where the answer is right."""
+    """Largest wrong logit less the true one, or the wanted one less the largest other: negative until the goal is
+    reached."""
+    wanted: np.ndarray | None = None
+    """The classes wanted under a targeted goal."""
 
     @property
     def correct(self) -> np.ndarray:
         """Which samples are classified correctly, `(n,)` bool."""
         same: np.ndarray = np.equal(self.prediction, self.labels)
         return same
+
+    @property
+    def attackable(self) -> np.ndarray:
+        """Which samples are classified correctly, and as another class than the one wanted, `(n,)` bool."""
+        return self.correct if self.wanted is None else self.correct & (self.labels != self.wanted)
+
+    def aims(self, indices: np.ndarray, device: torch.device) -> Aims:
+        """What counts as success for some samples."""
+        y, wanted = (None if v is None else torch.from_numpy(v[indices]).to(device) for v in (self.labels, self.wanted))
+        assert y is not None
+        return Aims(y, wanted)
 
 
 @dataclass(frozen=True)
@@ -56,7 +72,7 @@ class Standing:
 
     def standing(self) -> np.ndarray:
         """Positions of the samples that are classified correctly and not done with yet, ascending."""
-        mask = self.clean.correct.copy()
+        mask = self.clean.attackable.copy()
         if not self.minimal:
             mask[list(self.broken_by)] = False
         return np.flatnonzero(mask)

@@ -128,11 +128,13 @@ class Store:
         for (model, threat), members in groups.items():
             shards = [s for i in members if (s := self._pending[i].shard) is not None]
             path = self._next(folder(self.run, model, threat.norm, threat.eps))
+            points = [s.points for s in shards if s.points is not None]
             joined = Shard(
                 np.concatenate([s.index for s in shards]),
                 np.concatenate([s.label for s in shards]),
                 np.concatenate([s.original for s in shards]),
                 np.concatenate([s.adversarial for s in shards]),
+                np.concatenate(points) if points else None,
             )
             write_shard(path, joined, eight_bit=self.eight_bit)
             named.update(dict.fromkeys(members, path.relative_to(self.run).as_posix()))

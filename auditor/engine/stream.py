@@ -16,6 +16,7 @@ from auditor.engine.drive import drive
 from auditor.engine.ledger import Ledger
 from auditor.engine.view import View
 from auditor.rng import Rng
+from auditor.types import Goal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,9 +108,10 @@ class Stream:
             self.ring.target.num_classes,
             self.ring.margin,
             self.ring.deadline,
+            example.wanted.new_zeros(self.capacity) if example.threat.goal is Goal.TARGETED else None,
         )
         self._pool.active.fill_(False)
-        self._pool.on_call = self.ring.on_call
+        self._pool.on_call, self._pool.draws = self.ring.on_call, self.ring.draws
         self._owner = [None] * self.capacity
         self._place = np.zeros(self.capacity, dtype=np.int64)
         self._rng = Rng.keyed(self.ring.seed, self.step.name, example.y.new_zeros(self.capacity))

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
+from auditor.engine.aims import Aims
+from auditor.engine.clean import wanted
 from auditor.engine.options import model_options
 from auditor.engine.referee import judge
+from auditor.engine.threats import read_mask, threats_of
 from auditor.errors import ModelError, RunError
 from auditor.gate import gates_of
 from auditor.gate import judge as judge_gates
 from auditor.settings import Settings
 from auditor.target.binding import bind_to
-from auditor.types import Norm, Threat
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from auditor.plugins import Plugins
+    from auditor.result.evidence import Shard
     from auditor.result.record import ModelResult, ThreatResult
     from auditor.result.run import Run
     from auditor.result.samples_csv import Row
     from auditor.target.base import Target
+    from auditor.types import Threat
 
 _BATCH = 128
 
@@ -80,7 +83,15 @@ def verify_run(
         with target.frozen():
             if originals := _originals(run, record):
                 bind_to(target, torch.from_numpy(originals[0]))
-            done += [_verify(run, target, record, threat) for threat in record.threats]
+            shape = run.result.data.shape
+            mask = read_mask(settings.mask, shape)
+            asked = threats_of(settings, record.num_classes, record.classes, mask)
+            by = {(threat.norm, round(threat.eps, 12)): threat for threat in asked}
+            for stated in record.threats:
+                threat = by.get((stated.norm, round(stated.eps, 12)))
+                if threat is None:
+                    raise RunError(f"{run.path} states {stated.norm} {stated.eps}, which its settings do not ask for.")
+                done.append(_verify(run, target, record, stated, threat))
     done += _judged_again(run, settings)
     return tuple(done)
 
@@ -125,28 +136,33 @@ def _originals(run: Run, record: ModelResult) -> list[np.ndarray]:
     return [shard.original for shard in islice(shards, 1)]
 
 
-def _verify(run: Run, target: Target, record: ModelResult, threat: ThreatResult) -> Verification:
-    bounds = Threat(norm=Norm(threat.norm), eps=threat.eps)
-    rows = run.rows_of(record.name, threat.norm, threat.eps)
-    broken = {row.index: row.label for row in rows if row.outcome == "broken"}
+def _verify(run: Run, target: Target, record: ModelResult, stated: ThreatResult, threat: Threat) -> Verification:
+    rows = run.rows_of(record.name, stated.norm, stated.eps)
+    broken = {row.index: row for row in rows if row.outcome == "broken"}
     held: set[int] = set()
     proven: set[int] = set()
-    for shard in run.evidence(record.name, threat.norm, threat.eps):
+    for shard in run.evidence(record.name, stated.norm, stated.eps):
         for start in range(0, len(shard.index), _BATCH):
-            part = slice(start, start + _BATCH)
-            x, candidates, y = (
-                torch.from_numpy(values[part]).to(target.device)
-                for values in (shard.original, shard.adversarial, shard.label)
-            )
-            verdict = judge(target, x, candidates, y, bounds)
-            right = target.answer(x).argmax(1) == y
-            good = (verdict.counts & right).cpu().numpy()
-            shown = zip(shard.index[part].tolist(), shard.label[part].tolist(), good.tolist(), strict=True)
-            fooled = {index: label for index, label, ok in shown if ok}
-            proven |= fooled.keys()
-            held |= {index for index, label in fooled.items() if broken.get(index) == label}
-    problem = _problem(rows, run.result.data.n, record, threat, broken.keys() - held, proven)
-    return Verification(record.name, threat.norm, threat.eps, len(broken), len(held), problem)
+            part = shard.select(np.s_[start : start + _BATCH])
+            for index, label, size in _holding(target, part, threat):
+                proven.add(index)
+                row = broken.get(index)
+                # Where the smallest change is looked for, its size is what is claimed.
+                near = row is not None and (not threat.minimal or size <= (row.distance or 0.0) * (1.0 + 1e-5))
+                if row is not None and row.label == label and near:
+                    held.add(index)
+    problem = _problem(rows, run.result.data.n, record, stated, broken.keys() - held, proven)
+    return Verification(record.name, stated.norm, stated.eps, len(broken), len(held), problem)
+
+
+def _holding(target: Target, shard: Shard, threat: Threat) -> Iterator[tuple[int, int, float]]:
+    """Index, label and size of the examples that hold: the sample is right, and its example is not."""
+    x, points, y = (torch.from_numpy(v).to(target.device) for v in (shard.original, shard.judged, shard.label))
+    logits = target.answer(x)
+    verdict = judge(target, x, points, Aims(y, wanted(threat, logits)), threat)
+    good = (verdict.counts & (logits.argmax(1) == y)).tolist()
+    shown = zip(shard.index.tolist(), shard.label.tolist(), verdict.distance.tolist(), good, strict=True)
+    yield from ((index, label, size) for index, label, size, ok in shown if ok)
 
 
 def _problem(

@@ -66,7 +66,7 @@ class View:
 
     @property
     def num_classes(self) -> int:
-        return self._target.num_classes
+        return self._ledger.logits.shape[1]
 
     @property
     def active(self) -> Tensor:
@@ -80,6 +80,11 @@ class View:
 
     @property
     def x(self) -> Images:
+        """A copy of the points that change nothing, `(N, …)`: the clean samples, where points are images."""
+        return self._ledger.origin[self._rows]
+
+    @property
+    def images(self) -> Images:
         """A copy of the clean samples, `(N, …)`."""
         return self._ledger.x[self._rows]
 
@@ -160,13 +165,13 @@ class View:
         everyone = len(at) == len(x)
         with torch.enable_grad():
             leaf = (x.detach() if everyone else x.detach().index_select(0, at)).requires_grad_(True)
-            answer = self._target.searching(leaf).to(self._ledger.logits.dtype)
+            answer = self._answered(self._target.searching, self._rows[at], leaf)
             full = answer if everyone else self._ledger.logits.index_select(0, self._rows).index_copy(0, at, answer)
             losses = loss(full, y)
             (gradient,) = torch.autograd.grad((losses if everyone else losses[at]).sum(), leaf)
         # A form whose memory is laid out otherwise hands its layout back, and attacks would mix the two at a price.
         gradient = gradient.contiguous()
-        self._ledger.climbed[self._rows[at]] += 1
+        self._ledger.climbed[self._rows[at]] += self._ledger.draws
         self._note_searched(self._rows[at], leaf.detach(), answer.detach())
         if not everyone:
             gradient = torch.zeros_like(x).index_copy(0, at, gradient)
@@ -192,14 +197,24 @@ class View:
             source = self._target.differentiable if self._access is Access.GRADIENTS else self._target.answer
             candidates = x.detach() if len(at) == len(x) else x.detach().index_select(0, at)
             with torch.no_grad():
-                answer = source(candidates)
+                answer = self._answered(source, self._rows[at], candidates)
             self._note(self._rows[at], candidates, answer)
         return self._ledger.logits.index_select(0, self._rows)
 
     def _note(self, rows: Tensor, candidates: Images, answer: Logits) -> None:
-        self._ledger.asked[rows] += 1
+        self._ledger.asked[rows] += self._ledger.draws
         self._ledger.on_call()
-        self._ledger.record(rows, candidates, answer.to(self._ledger.logits.dtype))
+        self._ledger.record(rows, candidates, answer)
+
+    def _answered(self, source: Callable[[Images], Logits], rows: Tensor, points: Tensor) -> Logits:
+        """What `source` says of the images that points make, as attacks see it; the mean over the draws of a model that
+        answers at random (expectation over transformation, Athalye et al., arXiv:1707.07397)."""
+        ledger, images = self._ledger, self._ledger.rendered(rows, points)
+        answer = source(images)
+        for _ in range(ledger.draws - 1):
+            answer = answer + source(images)
+        mean = answer if ledger.draws == 1 else answer / ledger.draws
+        return ledger.seen(rows, mean.to(ledger.logits.dtype))
 
     def _note_searched(self, rows: Tensor, candidates: Images, answer: Logits) -> None:
         """What a cheaper form of the twin takes for an example, or nearly one, the twin itself is asked about at once.
@@ -213,11 +228,11 @@ class View:
         margin = margins(answer, ledger.y.index_select(0, rows))
         # Not below the line, rather than above it: NaN is asked about too.
         again = (~(margin < -ledger.margin - search.stray)).nonzero().squeeze(1)
-        ledger.asked[rows] += 1
-        ledger.asked[rows[again]] += 1
+        ledger.asked[rows] += ledger.draws
+        ledger.asked[rows[again]] += ledger.draws
         ledger.on_call()
-        ledger.logits.index_copy_(0, rows, answer.to(ledger.logits.dtype))
+        ledger.logits.index_copy_(0, rows, answer)
         if len(again):
             with torch.no_grad():
-                exact = self._target.differentiable(candidates[again])
-            ledger.record(rows[again], candidates[again], exact.to(ledger.logits.dtype))
+                exact = self._answered(self._target.differentiable, rows[again], candidates[again])
+            ledger.record(rows[again], candidates[again], exact)

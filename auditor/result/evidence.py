@@ -1,7 +1,8 @@
 """Evidence: the adversarial examples that were counted, with their originals, so that anyone can check them again.
 
 Layout: `evidence/<model>/<norm>-<eps>/<number>.safetensors`, each file holding `index (n,)`, `label (n,)`,
-`original (n, …)` and `adversarial (n, …)` in `[0, 1]`; originals that are 8-bit images are stored as uint8.
+`original (n, …)` and `adversarial (n, …)` in `[0, 1]`; originals that are 8-bit images are stored as uint8. Threats
+whose images are rendered from parameters add those, as `points (n, …)`.
 """
 
 from __future__ import annotations
@@ -24,12 +25,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shard:
-    """Some counted examples, as numpy arrays: `index`, `label` `(n,)` int64; the images `(n, …)` float32."""
+    """Some counted examples, as numpy arrays: `index`, `label` `(n,)` int64; the images `(n, …)` float32.
+
+    Under threats whose images are rendered, `points` `(n, …)` float32 are what they are rendered from.
+    """
 
     index: np.ndarray
     label: np.ndarray
     original: np.ndarray
     adversarial: np.ndarray
+    points: np.ndarray | None = None
+
+    @property
+    def judged(self) -> np.ndarray:
+        """What a referee is to judge: the points, which are the adversarial images under a norm ball."""
+        return self.adversarial if self.points is None else self.points
+
+    def select(self, rows: np.ndarray | slice) -> Shard:
+        """Some of the examples."""
+        points = None if self.points is None else self.points[rows]
+        return Shard(self.index[rows], self.label[rows], self.original[rows], self.adversarial[rows], points)
 
 
 def folder(run: Path, model: str, norm: str, eps: float) -> Path:
@@ -56,6 +71,8 @@ def write_shard(path: Path, shard: Shard, *, eight_bit: bool) -> None:
         "original": np.ascontiguousarray(original),
         "adversarial": np.ascontiguousarray(shard.adversarial, dtype=np.float32),
     }
+    if shard.points is not None:
+        tensors["points"] = np.ascontiguousarray(shard.points, dtype=np.float32)
     atomic_write(path, save(tensors))
 
 
@@ -85,10 +102,11 @@ def read_shard(path: Path) -> Shard:
         original = tensors["original"]
         if original.dtype == np.uint8:
             original = original.astype(np.float32) / np.float32(255.0)
-        shard = Shard(tensors["index"], tensors["label"], original, tensors["adversarial"])
+        shard = Shard(tensors["index"], tensors["label"], original, tensors["adversarial"], tensors.get("points"))
         n = len(shard.index)
         fits = shard.index.shape == shard.label.shape == (n,) and shard.adversarial.shape == shard.original.shape
-        if not n or not fits or len(shard.original) != n or shard.index.dtype.kind != "i":
+        fits &= len(shard.judged) == len(shard.original) == n
+        if not n or not fits or shard.index.dtype.kind != "i":
             raise KeyError("its arrays do not fit each other")
         return shard
     except (OSError, SafetensorError, KeyError) as error:
@@ -118,9 +136,9 @@ def _within(shard: Shard, norm: str, eps: float) -> Shard:
     """The examples of a shard that lie within `eps`."""
     import torch
 
-    from auditor.norms import distance, tolerance
-    from auditor.types import Norm
+    from auditor.norms import tolerance
+    from auditor.types import Norm, Threat
 
-    size = distance(torch.from_numpy(shard.adversarial), torch.from_numpy(shard.original), Norm(norm))
-    near = (size <= eps + tolerance(Norm(norm), eps)).numpy()
-    return Shard(shard.index[near], shard.label[near], shard.original[near], shard.adversarial[near])
+    threat, original = Threat(norm=Norm(norm), eps=eps), torch.from_numpy(shard.original)
+    size = threat.distance(torch.from_numpy(shard.judged), threat.origin(original))
+    return shard.select((size <= eps + tolerance(Norm(norm), eps)).numpy())

@@ -156,6 +156,8 @@ class ThreatResult(_Record):
 
     norm: Norm
     eps: Budget
+    goal: str = "untargeted"
+    """As the settings say it."""
     robust_accuracy: float | None
     robust_interval: Interval | None
     certified_accuracy: float | None = None

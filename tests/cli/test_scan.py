@@ -150,7 +150,11 @@ BAD = [
     (("--eps", "-1"), 2, "above 0"),
     (("--eps", "8"), 2, "8/255"),
     (("--norm", "l7"), 2, "l7"),
-    (("--norm", "spatial", "--eps", "3"), 3, "could run"),
+    (("--norm", "spatial", "--eps", "3"), 2, "--rotation"),
+    (("--goal", "win"), 2, "none of"),
+    (("--mask", "none.png"), 4, "none.png"),
+    (("--eps", "auto", "--min-robust-accuracy", "0.5"), 2, "needs a budget"),
+    (("--norm", "spatial", "--attack", "fgsm"), 3, "could run"),
     (("--suite", "mega"), 2, "mega"),
     (("--attack", "apdg"), 2, "apgd"),
     (("--attack", "apgd:stepz=3"), 2, "steps"),
@@ -322,7 +326,7 @@ def test_verify_refutes_forged_tables(auditor: Callable, demo: Path, digits: Pat
 
 
 def test_no_budget_is_called_robust_where_no_attack_could_run(auditor: Callable, plain: Path, digits: Path) -> None:
-    flags = ("--norm", "spatial", "--eps", "3", "--eps", "5", "--attack", "fgsm", "--format", "json")
+    flags = ("--norm", "spatial", "--eps", "0.3", "--eps", "0.5", "--attack", "fgsm", "--format", "json")
     assert auditor("scan", plain, "--data", digits, "--samples", 20, "--out", "r", *flags).code == 3
     threats = record(Path("r"))["models"][0]["threats"]
     assert [threat["robust_accuracy"] for threat in threats] == [None, None]

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from auditor import Norm, Threat
+from auditor.engine.aims import Aims
 from auditor.engine.referee import fools_in_8bit
 from auditor.engine.rounding import drawn_out, forms, nearest, outward
 
@@ -60,5 +61,5 @@ def test_an_example_at_the_boundary_survives_where_the_budget_has_room(target, i
     """The boundary lies between levels 127 and 128."""
     x, candidates, y = images([127 / 255]), images([127.504 / 255]), torch.tensor([0])
     wide, narrow = Threat(norm=Norm.LINF, eps=2 / 255), Threat(norm=Norm.LINF, eps=0.9 / 255)
-    assert fools_in_8bit(target, x, candidates, y, wide).tolist() == [True]
-    assert fools_in_8bit(target, x, candidates, y, narrow).tolist() == [False]
+    assert fools_in_8bit(target, x, candidates, Aims(y), wide).tolist() == [True]
+    assert fools_in_8bit(target, x, candidates, Aims(y), narrow).tolist() == [False]

@@ -230,3 +230,19 @@ def test_where_the_smallest_change_is_looked_for_the_smallest_example_is_kept_an
     assert ledger.found.tolist() == [True, False]
     assert view.active.all()
     assert ledger.asked.tolist() == [4, 4]
+
+
+def test_a_model_that_answers_at_random_is_asked_several_times_and_each_answer_counts() -> None:
+    turn = iter(range(100))
+
+    def alternating(x: Tensor) -> Tensor:
+        return torch.stack([x.flatten(1).sum(1), torch.full((len(x),), float(next(turn) % 2))], 1)
+
+    x = torch.full((1, 2), 0.3)
+    ledger = opened(x, torch.tensor([0]))
+    ledger.draws = 4
+    view = View(target_of(alternating, 2), ledger, Access.GRADIENTS)
+    assert view.logits(x)[0].tolist() == pytest.approx([0.6, 0.5])
+    answer = view.gradient(x, ledger.y, lambda logits, y: -logits[:, 0])
+    assert answer.gradient.tolist() == [[-1.0, -1.0]]
+    assert (ledger.forwards, ledger.backwards) == (8, 4)

@@ -1,0 +1,97 @@
+"""From settings to threats: the goal, the classes and pixels that it is about, the limits of spatial changes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from auditor.errors import DataError, UsageError
+from auditor.types import Goal, Threat
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from auditor.settings import Settings, ThreatSetting
+
+LEAST_LIKELY = "least-likely"
+_LEVELS = 128
+
+
+def threats_of(
+    settings: Settings, num_classes: int, classes: Sequence[str] | None, mask: Tensor | None
+) -> list[Threat]:
+    """The threats that were asked for, in the order of the settings.
+
+    Raises:
+        UsageError: the goal names a class that the model does not have.
+    """
+    goal, target = _goal(settings.goal, num_classes, classes)
+    return [_threat(setting, settings, goal, target, mask) for setting in settings.threats]
+
+
+def _threat(setting: ThreatSetting, settings: Settings, goal: Goal, target: int | None, mask: Tensor | None) -> Threat:
+    return Threat(
+        norm=setting.norm,
+        eps=setting.eps,
+        goal=goal,
+        target=target,
+        mask=mask,
+        rotation=settings.rotation,
+        translation=settings.translation,
+    )
+
+
+def _goal(text: str, num_classes: int, classes: Sequence[str] | None) -> tuple[Goal, int | None]:
+    """`untargeted` and `dodge` want any other class; `targeted:` and `impersonate:` a class by number or name."""
+    kind, _, wanted = text.partition(":")
+    if kind in ("untargeted", "dodge") and not wanted:
+        return Goal.UNTARGETED, None
+    if kind not in ("targeted", "impersonate") or not wanted:
+        raise UsageError(
+            f"--goal {text!r} is none of untargeted, dodge, targeted:least-likely, targeted:CLASS, impersonate:CLASS."
+        )
+    return Goal.TARGETED, None if wanted == LEAST_LIKELY else _class(wanted, num_classes, classes)
+
+
+def _class(wanted: str, num_classes: int, classes: Sequence[str] | None) -> int:
+    if classes is not None and wanted in classes:
+        return list(classes).index(wanted)
+    if wanted.isdigit() and int(wanted) < num_classes:
+        return int(wanted)
+    near = difflib.get_close_matches(wanted, classes or (), n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    known = f"0 to {num_classes - 1}{', or a name' if classes else ''}"
+    raise UsageError(f"--goal names the class {wanted!r}, and the model has no such class ({known}).{hint}")
+
+
+def read_mask(path: str | None, shape: Sequence[int]) -> Tensor | None:
+    """Which pixels may change, `(1, H, W)` bool, from a picture of the samples' size: white may, black may not.
+
+    Raises:
+        DataError: the picture cannot be read, has another size, or marks nothing.
+    """
+    if path is None:
+        return None
+    if len(shape) != 3:
+        raise DataError(f"--mask {path} marks pixels, and these samples, of shape {tuple(shape)}, are no images.")
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(Path(path)) as picture:
+            levels = np.asarray(picture.convert("L"))
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise DataError(f"--mask {path} cannot be read as a picture: {error}.") from error
+    if levels.shape != tuple(shape[1:]):
+        raise DataError(
+            f"--mask {path} has {levels.shape[0]}x{levels.shape[1]} pixels, and the samples {shape[1]}x{shape[2]}: "
+            f"draw it in their size."
+        )
+    mask = torch.from_numpy(levels >= _LEVELS)[None]
+    if not bool(mask.any()):
+        raise DataError(f"--mask {path} is black all over, so nothing may change; white marks what may.")
+    return mask
