@@ -83,8 +83,8 @@ class Masked(Ball):
 class Rigid(Space):
     """Rotations and shifts (Engstrom et al., arXiv:1712.02779), bilinear, black where nothing comes from.
 
-    Points are `(N, 3)`: the angle (clockwise) in units of `degrees`, the shifts right and down in units of `pixels`; their size is
-    the largest of the three, so that 1 is the whole of the limits.
+    Points are `(N, 3)`: the angle (clockwise) in units of `degrees`, the shifts right and down in units of `pixels`;
+    their size is the largest of the three, so that 1 is the whole of the limits.
     """
 
     degrees: float

@@ -17,6 +17,7 @@ from auditor.formats.views.numbers import (
     clean_text,
     confidence,
     forecasts,
+    goal_text,
     interval_text,
     left_out,
     robust_samples,
@@ -46,6 +47,8 @@ def render_terminal(run: Run, console: Console) -> None:
     result = run.result
     headline = words.headline(result.verdict, bool(result.gates))
     console.print(Text.assemble((headline.upper(), _STYLES[headline]), "  ", _plain(result.summary)))
+    if goal := goal_text(result):
+        console.print(Text(_plain(goal)))
     for sentence in left_out(result):
         console.print(Text(_plain(sentence), style="yellow"))
     for model in result.models:

@@ -19,6 +19,14 @@ def confidence(result: Result) -> float:
     return float(value) if isinstance(value, int | float) and 0.0 < value < 1.0 else 0.95
 
 
+def goal_text(result: Result) -> str:
+    """What counts as success, where that is not just any wrong class; else nothing."""
+    goal = str(result.settings.get("goal", "untargeted"))
+    if goal in ("untargeted", "dodge"):
+        return ""
+    return f"Goal: {goal}. A sample falls only where the model names the class that is wanted."
+
+
 def left_out(result: Result) -> Iterator[str]:
     """Samples that could not be read, and plugins that broke: what a reader must not miss, a sentence each."""
     skipped = result.data.skipped
