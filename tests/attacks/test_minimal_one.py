@@ -1,0 +1,200 @@
+"""Searches for the smallest change find it, where it is known in closed form, and no attack is far from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from auditor import Norm, Rng, Threat, View
+from auditor.attack import Attack
+from auditor.engine.ledger import Ledger
+from auditor.norms import distance
+from auditor_attacks._planes import onto_plane, past_plane
+from auditor_attacks.ddn import DDN
+from auditor_attacks.deepfool import DeepFool
+from auditor_attacks.fab import FAB
+from auditor_attacks.fmn import FMN
+from auditor_attacks.superdeepfool import SuperDeepFool
+from tests.oracles import Linear, target_of
+
+NORMS = (Norm.LINF, Norm.L2, Norm.L1)
+SHAPES = ((1, 8, 8), (3, 5, 7), (20,))
+EXACT = (
+    DDN(steps=150),
+    FMN(steps=150),
+    DeepFool(steps=4, overshoot=0.005),
+    SuperDeepFool(rounds=3, steps=4),
+    FAB(steps=8, classes=9, overshoot=0.005),
+    FAB(steps=8, aim="targets", classes=9, overshoot=0.005),
+)
+CASES = [(attack, norm) for attack in EXACT for norm in NORMS if norm in attack.norms]
+
+
+def smallest(attack: Attack, model: nn.Module, x: Tensor, y: Tensor, norm: Norm, known: Tensor | None = None) -> Ledger:
+    """What is known after the attack looked for the smallest change; `known` are examples found before it."""
+    threat = Threat(norm=norm, eps=math.inf)
+    target = target_of(model, model(x).shape[1])
+    ledger = Ledger.open(x, y, threat, target.num_classes, margin=0.0, deadline=math.inf)
+    view, rows = View(target, ledger, attack.access), torch.arange(len(x))
+    if known is not None:
+        view.labels(known)
+    view.labels(attack.perturb(view, x.clone(), y.clone(), threat, Rng.keyed(0, attack.label, rows)))
+    return ledger
+
+
+@pytest.mark.parametrize(("attack", "norm"), CASES, ids=[f"{a.label}-{n}" for a, n in CASES])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(("num_classes", "n"), [(2, 1), (10, 64)])
+def test_the_distance_to_a_linear_border_is_found_within_one_percent_and_never_undercut(
+    attack: Attack, norm: Norm, shape: tuple[int, ...], num_classes: int, n: int
+) -> None:
+    # Searches that follow the likeliest class see two in question, those that compare classes all of them.
+    rivals = 2 if isinstance(attack, DDN | FMN) else None
+    model = Linear.draw(shape, num_classes, n, norm, rivals=rivals)
+    found = smallest(attack, model.network, model.x, model.y, norm).best_distance
+    assert (found >= model.eps * (1.0 - 1e-4)).all()
+    assert (found <= model.eps * 1.01).all()
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_fmn_finds_the_fewest_entries(shape: tuple[int, ...]) -> None:
+    # Few entries matter, each with one weight: how many must go from gray to black is a quotient.
+    entries, needed = math.prod(shape), 4
+    weight = torch.zeros(2, entries)
+    weight[1, :12] = -1.0
+    layer = nn.Linear(entries, 2).requires_grad_(False)
+    layer.weight.copy_(weight)
+    # Twelve gray entries sum to 6, each that turns black takes 0.5 away, and class 1 wins below this.
+    layer.bias.copy_(torch.tensor([0.0, 6.0 - 0.5 * needed + 0.25]))
+    model = nn.Sequential(nn.Flatten(), layer)
+    x, y = torch.full((5, *shape), 0.5), torch.zeros(5, dtype=torch.int64)
+    found = smallest(FMN(steps=100), model, x, y, Norm.L0).best_distance
+    assert found.tolist() == [needed] * 5
+
+
+def planes(norm: Norm, n: int = 40, entries: int = 12) -> tuple[Tensor, Tensor, Tensor]:
+    """Points at the walls of the box and inside, gradients, and rises that the box allows."""
+    generator = torch.Generator().manual_seed(1)
+    point = torch.rand(n, entries, generator=generator)
+    point = torch.where(point < 0.3, 0.0, torch.where(point > 0.7, 1.0, point))
+    gradient = torch.randn(n, entries, generator=generator)
+    room = torch.where(gradient > 0, 1.0 - point, point)
+    return point, gradient, 0.7 * (gradient.abs() * room).sum(1)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_projections_onto_planes_reach_them_inside_the_box(norm: Norm, sign: float) -> None:
+    point, gradient, rise = planes(norm)
+    moved = onto_plane(point, sign * gradient, sign * rise, norm)
+    assert moved.min() >= 0.0
+    assert moved.max() <= 1.0
+    assert torch.allclose((gradient * (moved - point)).sum(1), rise, atol=1e-4)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_no_point_of_box_and_plane_is_nearer_than_the_projection(norm: Norm) -> None:
+    point, gradient, rise = planes(norm)
+    moved = onto_plane(point, gradient, rise, norm)
+    best = distance(moved, point, norm)
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(200):
+        # Other points that rise as much: random ones, and the projection a little changed, pushed on along the slope.
+        noise = torch.randn(point.shape, generator=generator) * 0.1
+        other = onto_plane((moved + noise).clamp(0.0, 1.0), gradient, torch.zeros(len(point)), Norm.L2)
+        short = rise - (gradient * (other - point)).sum(1)
+        other = onto_plane(other, gradient, short, Norm.L2)
+        reached = (gradient * (other - point)).sum(1) >= rise - 1e-5
+        assert (distance(other, point, norm) >= best - 1e-4)[reached].all()
+        assert reached.float().mean() > 0.9
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_where_the_box_ends_before_the_plane_its_corner_is_returned(norm: Norm) -> None:
+    point, gradient, rise = planes(norm)
+    corner = (gradient > 0).float()
+    assert torch.allclose(onto_plane(point, gradient, 2.0 * rise, norm), corner, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L2])
+def test_far_from_the_walls_both_projections_agree(norm: Norm) -> None:
+    _, gradient, _ = planes(norm)
+    point, rise = torch.full_like(gradient, 0.5), torch.full((len(gradient),), 0.2)
+    assert torch.allclose(past_plane(point, gradient, rise, norm), onto_plane(point, gradient, rise, norm), atol=1e-6)
+
+
+def bent(seed: int = 3) -> tuple[nn.Module, Tensor, Tensor]:
+    """A network with hidden units, and samples."""
+    generator = torch.Generator().manual_seed(seed)
+    model = nn.Sequential(nn.Linear(12, 20), nn.Tanh(), nn.Linear(20, 4)).requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.6)
+    x = torch.rand(24, 12, generator=generator)
+    return model, x, model(x).argmax(1)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_fab_and_fmn_go_lower_than_a_first_linearisation_and_more_steps_never_hurt(norm: Norm) -> None:
+    model, x, y = bent()
+    rough = smallest(FAB(steps=2, classes=1), model, x, y, norm).best_distance
+    fine = smallest(FAB(steps=30, classes=3), model, x, y, norm).best_distance
+    other = smallest(FMN(steps=200), model, x, y, norm).best_distance
+    assert (fine <= rough * 1.02).all()
+    assert (fine / rough).mean() < 0.98
+    assert abs(float((other / fine).median()) - 1.0) < 0.03
+
+
+def test_superdeepfool_goes_lower_than_deepfool_and_ddn_agrees_with_it() -> None:
+    model, x, y = bent()
+    first = smallest(DeepFool(), model, x, y, Norm.L2).best_distance
+    better = smallest(SuperDeepFool(), model, x, y, Norm.L2).best_distance
+    other = smallest(DDN(steps=200), model, x, y, Norm.L2).best_distance
+    assert better.median() < 0.98 * first.median()
+    assert abs(float((better / other).median()) - 1.0) < 0.03
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(
+    "attack", [FMN(steps=25, start="nearest"), FAB(steps=5, start="nearest")], ids=lambda a: a.label
+)
+def test_a_search_that_starts_at_the_nearest_example_improves_on_it(attack: Attack, norm: Norm) -> None:
+    model, x, y = bent()
+    known = smallest(FAB(steps=30, classes=3), model, x, y, norm).best
+    # Twice as far as need be, where the box allows.
+    known = (x + 1.6 * (known - x)).clamp(0.0, 1.0)
+    wrong = model(known).argmax(1) != y
+    assert wrong.float().mean() > 0.8
+    before = distance(known, x, norm)[wrong]
+    after = smallest(attack, model, x, y, norm, known).best_distance[wrong]
+    assert (after <= before).all()
+    assert (after / before).median() < 0.85
+    clean = smallest(dataclasses.replace(attack, start="clean"), model, x, y, norm, known)
+    assert not torch.equal(clean.best_distance[wrong], after)
+
+
+def test_rows_that_crossed_cost_deepfool_nothing_more() -> None:
+    model, x, y = bent()
+    ledger = smallest(DeepFool(steps=50, classes=3), model, x, y, Norm.L2)
+    assert ledger.forwards < len(x) * 4 * 15
+    assert ledger.asked.unique().numel() > 1
+
+
+def test_targeted_fab_reaches_more_than_the_class_that_looks_nearest() -> None:
+    model, x, y = bent()
+    one = smallest(FAB(steps=20, aim="targets", classes=1), model, x, y, Norm.L2).best_distance
+    three = smallest(FAB(steps=20, aim="targets", classes=3), model, x, y, Norm.L2).best_distance
+    assert (three <= one).all()
+    assert (three < 0.99 * one).any()
+
+
+def test_restarts_of_fab_differ_and_belong_to_the_sample() -> None:
+    model, x, y = bent()
+    once = smallest(FAB(steps=4, classes=1), model, x, y, Norm.L2)
+    more = smallest(FAB(steps=4, classes=1, restarts=4), model, x, y, Norm.L2)
+    assert (more.best_distance <= once.best_distance).all()
+    assert (more.best_distance < once.best_distance).any()
+    assert more.forwards > 3 * once.forwards
