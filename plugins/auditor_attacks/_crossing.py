@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 # Of the largest logit, in float32.
-_ROUNDING = 1e-6
+_ROUNDING = 1e-5
 
 
 class Plane(NamedTuple):

@@ -19,7 +19,8 @@ _ORDER = {Norm.LINF: torch.inf, Norm.L2: 2.0, Norm.L1: 1.0, Norm.L0: 0.0}
 
 def size(delta: Tensor, norm: Norm) -> Tensor:
     """Size of each sample of `delta`, `(N,)`, in float32."""
-    return torch.linalg.vector_norm(delta.flatten(1), _ORDER[norm], dim=1)
+    length: Tensor = torch.linalg.vector_norm(delta.flatten(1), _ORDER[norm], dim=1)
+    return length
 
 
 def within(candidate: Tensor, x: Tensor, norm: Norm, radius: Tensor) -> Tensor:

@@ -22,7 +22,8 @@ _ITERATIONS = 10
 
 def slope(gradient: Tensor, norm: Norm) -> Tensor:
     """How fast a function with this gradient can rise, `(N,)`, positive."""
-    return torch.linalg.vector_norm(gradient.flatten(1), DUAL[norm], dim=1).clamp_min(_SMALLEST)
+    rate: Tensor = torch.linalg.vector_norm(gradient.flatten(1), DUAL[norm], dim=1)
+    return rate.clamp_min(_SMALLEST)
 
 
 def onto_plane(point: Tensor, gradient: Tensor, rise: Tensor, norm: Norm) -> Tensor:

@@ -57,4 +57,4 @@ class DDN(Attack):
             radius = torch.minimum(torch.where(fooled, 1.0 - self.gamma, 1.0 + self.gamma) * radius, least)
             delta += cosine(1.0, 0.01, step, self.steps) * unit_l2(answer.gradient)
             delta = unit_l2(delta).mul_(per_sample(radius, delta)).add_(x).clamp_(0.0, 1.0).sub_(x)
-        return x + delta
+        return threat.project(x + delta, x)

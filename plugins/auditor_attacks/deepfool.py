@@ -40,4 +40,5 @@ class DeepFool(Attack):
         return crossing(self.steps, min(self.classes, num_classes - 1))
 
     def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
-        return cross(target, x, y, threat.norm, self.steps, self.classes, self.overshoot)
+        point = cross(target, x, y, threat.norm, self.steps, self.classes, self.overshoot)
+        return threat.project(point, x)

@@ -74,12 +74,12 @@ class FAB(Attack):
         if self.aim == "nearest":
             for restart in range(self.restarts):
                 search.run(self._begin(search, target, restart, rng), None)
-            return search.best
+            return threat.project(search.best, x)
         order = _targets.ordered(target, x, y, threat.norm, "linear", self.classes)
         for restart in range(self.restarts):
             for rival in order.unbind(1):
                 search.run(self._begin(search, target, restart, rng), rival)
-        return search.best
+        return threat.project(search.best, x)
 
     def _begin(self, search: _Search, target: View, restart: int, rng: Rng) -> Images:
         if restart == 0:

@@ -64,7 +64,7 @@ class FMN(Attack):
             radius = self._radius(radius, least, reach, answer.loss, answer.gradient, gamma, norm)
             length = cosine(self.step_size, 0.01 * self.step_size, step, self.steps)
             point = within(unit_l2(answer.gradient).mul_(length).add_(point), x, norm, radius)
-        return point
+        return threat.project(point, x)
 
     def _radius(
         self, radius: Tensor, least: Tensor, reach: Tensor, loss: Tensor, gradient: Tensor, gamma: float, norm: Norm

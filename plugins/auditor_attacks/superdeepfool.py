@@ -68,7 +68,7 @@ class SuperDeepFool(Attack):
             rows = unfinished(rows, done, turn)
             if not len(rows):
                 break
-        return self._drawn_back(target, point, x, y)
+        return threat.project(self._drawn_back(target, point, x, y), x)
 
     def _drawn_back(self, target: View, point: Images, x: Images, y: Labels) -> Images:
         low, high = torch.zeros(len(x), device=x.device), torch.ones(len(x), device=x.device)

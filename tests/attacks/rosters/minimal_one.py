@@ -6,10 +6,12 @@ from auditor_attacks.ddn import DDN
 from auditor_attacks.deepfool import DeepFool
 from auditor_attacks.fab import FAB
 from auditor_attacks.fmn import FMN
+from auditor_attacks.pdpgd import PDPGD
 from auditor_attacks.superdeepfool import SuperDeepFool
 
 ATTACKS = (
     DDN(steps=20),
+    PDPGD(steps=20),
     FMN(steps=20),
     DeepFool(steps=5),
     SuperDeepFool(rounds=2, steps=4, halvings=3),
