@@ -49,9 +49,10 @@ def _level(size: Tensor, metric: Tensor, cost: Tensor) -> Tensor:
 
 
 def _l2(delta: Tensor, metric: Tensor, cost: Tensor) -> Tensor:
-    """`z = metric * delta / (metric + cost / |z|)`: a fixed point in |z|, from the largest it can be."""
-    length = delta.norm(dim=1, keepdim=True)
+    """The change `metric * delta / (metric + cost / |z|)`, found as a fixed point from the largest `|z|` it can have."""
+    length: Tensor = delta.norm(dim=1, keepdim=True)
+    moved = delta
     for _ in range(_ITERATIONS):
-        z = metric * delta / (metric + cost / length.clamp_min(_SMALLEST))
-        length = z.norm(dim=1, keepdim=True)
-    return z
+        moved = metric * delta / (metric + cost / length.clamp_min(_SMALLEST))
+        length = moved.norm(dim=1, keepdim=True)
+    return moved

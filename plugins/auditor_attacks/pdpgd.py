@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from auditor.attack import Attack, Passes
 from auditor.engine.ledger import margins
+from auditor.norms import per_sample
 from auditor.parameters import parameter
 from auditor.types import Access, Norm
 from auditor_attacks._proximal import nearer
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _MOST = math.log(1e6)
 _MEAN, _SQUARE = 0.9, 0.999
 _SMOOTH = 0.1
+# What an entry costs to change in the proximal step, of what the dearest does.
+_LEAST = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +73,7 @@ class PDPGD(Attack):
             length = self.step_size * 0.01 ** (step / self.steps)
             delta = delta + length / (1.0 - _MEAN ** (step + 1)) * mean / metric
             delta = delta.add_(x).clamp_(0.0, 1.0).sub_(x)
-            delta = nearer(delta, metric, length * (1.0 - share) / share, threat.norm)
+            delta = nearer(delta, _damped(metric), length * (1.0 - share) / share, threat.norm)
             delta = delta.add_(x).clamp_(0.0, 1.0).sub_(x)
             weight = weight - self._dual(step) * over.sign()
             weight = weight.clamp(-_MOST, _MOST)
@@ -83,3 +86,8 @@ class PDPGD(Attack):
 
 def _softened(logits: Tensor, y: Tensor) -> Tensor:
     return -functional.softplus(-margins(logits, y))
+
+
+def _damped(metric: Tensor) -> Tensor:
+    """Entries that hardly matter would give up their change at once, before the model is seen to mind."""
+    return torch.maximum(metric, per_sample(metric.flatten(1).amax(1) * _LEAST, metric))
