@@ -14,6 +14,7 @@ from auditor.target.batching import as_rows
 from auditor.target.head import Head
 from auditor.target.layout import refuse_giant
 from auditor.target.preprocessing import Preprocessing
+from auditor.target.stems import Stems
 
 if TYPE_CHECKING:
     from auditor.check import Finding
@@ -150,7 +151,7 @@ class Target:
 
     def read(self, network: Network, x: Images) -> Logits:
         """What `network`, which takes and answers what the twin does, says of `x`: logits, with gradients."""
-        with self._blamed(x):
+        with self._blamed(x), Stems():
             raw = network(self.preprocessing(x))
         return self.twin_head.to_logits(self._checked(raw, len(x)))
 
