@@ -69,7 +69,7 @@ class Batches:
         chunks = (todo[start : start + self.batch_size] for start in range(0, len(todo), self.batch_size))
         groups = ((chunk, self._key(step, chunk)) for chunk in chunks)
         if isinstance(step.attack, LaneAttack) and step.attack.in_lanes(ring.threat):
-            self._stream(ring, step, groups, tally)
+            self._stream(ring, step, len(todo), groups, tally)
         else:
             self._one_by_one(ring, step, groups, tally)
         self.store.flush()
@@ -93,7 +93,9 @@ class Batches:
                 return
             self.seen.update(chunk.tolist())
 
-    def _stream(self, ring: Ring, step: Step, groups: Iterator[tuple[np.ndarray, str]], tally: Tally) -> None:
+    def _stream(
+        self, ring: Ring, step: Step, total: int, groups: Iterator[tuple[np.ndarray, str]], tally: Tally
+    ) -> None:
         keys: dict[int, str] = {}
 
         def source() -> Iterator[Work]:
@@ -115,7 +117,8 @@ class Batches:
             settled[outcome.unsettled.numpy()] = False
             self.seen.update(chunk[settled].tolist())
 
-        status, reason = Stream(ring, step, self.batch_size, source(), conclude).run()
+        # No more places than there are samples.
+        status, reason = Stream(ring, step, min(self.batch_size, total), source(), conclude).run()
         if status != "ran":
             tally.status, tally.reason = status, reason
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from auditor.engine.ledger import margins
 from auditor.engine.view import LOOK_EVERY, Gradient
 from auditor.lanes import Lanes
 from auditor.types import Access
@@ -67,7 +66,7 @@ class _Pool:
         self._attack, self._view, self._threat, self._rng, self._feed = attack, view, threat, rng, feed
         self._count, self._asks = attack.asks(view.num_classes)
         everyone = view.active.nonzero().squeeze(1)
-        self._calls = 0
+        self._calls, self._seen = 0, -1
         self._rows, self._part = everyone, view.select(everyone)
         self._goals = self._steps = np.zeros(len(everyone), dtype=np.int64)
         self._lanes = self._begun(everyone, self._goals, None)
@@ -86,8 +85,8 @@ class _Pool:
             answer = self._part.gradient(lanes.point, lanes.y, attack.objective(lanes))
         else:
             logits = self._part.logits(lanes.point)
-            answer = Gradient(logits.new_empty(0), logits.new_empty(0), logits)
-        self._note(lanes, answer.logits)
+            answer = Gradient(logits.new_empty(0), logits.new_empty(0), logits, self._part.last_margin)
+        self._note(lanes, answer.margin)
         attack.advance(lanes, answer, self._threat)
         lanes.step += 1
         self._steps = self._steps + 1
@@ -95,23 +94,26 @@ class _Pool:
     def _judge(self, over: np.ndarray) -> None:
         """One forward pass for the last point of every goal that is over."""
         at = self._index(over)
-        last = self._lanes.select(at)
+        last, part = self._lanes.select(at), self._part.select(at)
         self._view.note_lost(self._rows[at], last.point)
-        self._note(last, self._part.select(at).logits(last.point))
+        part.logits(last.point)
+        self._note(last, part.last_margin)
         self._lanes.closest.index_copy_(0, at, last.closest)
         self._lanes.margin.index_copy_(0, at, last.margin)
 
-    def _note(self, lanes: Lanes, logits: Tensor) -> None:
+    def _note(self, lanes: Lanes, margin: Tensor) -> None:
         """Remember the points just asked about where they are the closest so far, inside the threat."""
-        margin, inside = margins(logits, lanes.y), lanes.inside(self._threat)
-        better = margin > lanes.margin
+        inside, better = lanes.inside(self._threat), margin > lanes.margin
         lanes.note(better if inside is None else better & inside, margin)
 
     def _replace(self, over: np.ndarray) -> bool:
         """Begin the next goal or the next sample where a lane ended. Whether there is to be another look first."""
         self._calls += 1
-        look = self._part.device.type == "cpu" or over.any() or self._calls % LOOK_EVERY == 1
-        fell = ~self._part.active.cpu().numpy() if look else np.zeros_like(over)
+        look = self._part.device.type == "cpu" or self._calls % LOOK_EVERY == 1
+        if not over.any() and not (look and self._seen != self._view.changes):
+            return False
+        self._seen = self._view.changes
+        fell = ~self._part.active.cpu().numpy()
         done = fell | (over & (self._goals + 1 >= self._count))
         again = over & ~done
         if not (done.any() or again.any()):

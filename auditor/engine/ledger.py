@@ -25,7 +25,10 @@ def _ignore() -> None:
 
 @dataclass
 class Ledger:
-    """What is known of each of the N samples of a batch, shared by all views onto it."""
+    """What is known of each of the N samples of a batch, shared by all views onto it.
+
+    `logits` are the last answers, `last_margin` their margins; `asked` and `climbed` count passes.
+    """
 
     x: Images
     y: Labels
@@ -37,6 +40,7 @@ class Ledger:
     """Size of `best` where the smallest change is looked for: the smallest known, from earlier attacks too."""
     active: Tensor
     logits: Logits
+    last_margin: Tensor
     wanted: Labels
     """The classes wanted; -1 without a targeted goal. With one, `y` is 0 and there are two classes: see `aims`."""
     unanswered: Tensor
@@ -74,6 +78,7 @@ class Ledger:
             best_distance=torch.full((n,), torch.inf, dtype=torch.float64, device=x.device),
             active=torch.ones(n, dtype=torch.bool, device=x.device),
             logits=torch.zeros(n, num_classes if wanted is None else 2, device=x.device),
+            last_margin=torch.zeros(n, device=x.device),
             wanted=torch.full_like(y, -1) if wanted is None else wanted,
             unanswered=torch.zeros(n, dtype=torch.bool, device=x.device),
             closest=origin.clone(),
@@ -132,28 +137,33 @@ class Ledger:
 
         Where the smallest change is looked for, the smallest are kept, and no row is ever done with.
         """
-        margin = margins(logits, self.y.index_select(0, rows))
-        silent = margin.isnan()
+        margin = self.note(rows, logits)
         if self.threat.minimal:
             self._keep_smallest(rows, candidates, margin)
-            self.unanswered[rows] |= silent
-            self.logits.index_copy_(0, rows, logits)
+            self.unanswered[rows] |= margin.isnan()
             return
-        better = margin > self.best_margin.index_select(0, rows).clamp_min(-self.margin)
+        floor = self.best_margin.index_select(0, rows).clamp_min_(-self.margin)
+        # Not at most, rather than above: NaN is looked at too.
+        worth = (margin <= floor).logical_not_()
         # Most steps of most attacks come near nothing: then no pixel is looked at. On an accelerator, asking which
         # rows are worth a look would wait for it, so there all are looked at.
-        worth = better | silent
         at = worth.nonzero().squeeze(1) if worth.device.type == "cpu" else torch.arange(len(rows), device=rows.device)
         if len(at):
             self.changes += 1
-            where, near = rows[at], candidates[at]
+            where, near, margin = rows[at], candidates[at], margin[at]
             inside = _inside(near, self.origin[where], self.threat)
-            good = better[at] & inside
-            self.best_margin[where] = torch.where(good, margin[at], self.best_margin[where])
+            good = (margin > floor[at]) & inside
+            self.best_margin[where] = torch.where(good, margin, self.best_margin[where])
             self.best[where] = torch.where(per_sample(good, near), near, self.best[where])
             self.active[where] = self.best_margin[where] <= self.margin
-            self.unanswered[where] |= silent[at] & inside
+            self.unanswered[where] |= margin.isnan() & inside
+
+    def note(self, rows: Tensor, logits: Logits) -> Tensor:
+        """Write down the last answers for some rows; their margins."""
+        margin = margins(logits, self.y.index_select(0, rows))
         self.logits.index_copy_(0, rows, logits)
+        self.last_margin.index_copy_(0, rows, margin)
+        return margin
 
     def _keep_smallest(self, rows: Tensor, candidates: Images, margin: Tensor) -> None:
         at = margin > self.margin

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from auditor.engine.ledger import Ledger, margins
+from auditor.engine.ledger import Ledger
 from auditor.errors import PluginError
 from auditor.norms import per_sample
 from auditor.types import Access
@@ -37,11 +37,13 @@ class OutOfTime(Exception):
 
 
 class Gradient(NamedTuple):
-    """Loss `(N,)`, its gradient with respect to `x` `(N, …)`, and the logits `(N, K)` it was computed from."""
+    """Loss `(N,)`, its gradient with respect to `x` `(N, …)`, the logits `(N, K)` it was computed from, and their
+    margins `(N,)`: the largest wrong logit less the true one."""
 
     loss: Tensor
     gradient: Tensor
     logits: Tensor
+    margin: Tensor
 
 
 LOOK_EVERY = 8
@@ -62,6 +64,7 @@ class View:
         self._access = access
         self._rows = torch.arange(len(ledger.x), device=ledger.x.device) if rows is None else rows
         self._standing_rows = torch.arange(len(self._rows), device=ledger.x.device)
+        self._run = self._rows
         self._calls, self._seen, self._ends = 0, -1, ends
 
     @property
@@ -115,6 +118,16 @@ class View:
         """Their sizes, `(N,)`; infinite where none is known."""
         return self._ledger.best_distance[self._rows].float()
 
+    @property
+    def last_margin(self) -> Tensor:
+        """The margins of their last answers, `(N,)`: the largest wrong logit less the true one."""
+        return self._ledger.last_margin.index_select(0, self._rows)
+
+    @property
+    def changes(self) -> int:
+        """Grows whenever a sample may have fallen."""
+        return self._ledger.changes
+
     def note_closest(self, rows: Tensor, points: Images, margin: Tensor) -> None:
         """Remember points inside the threat for some rows, if they are closer than those known."""
         at = self._rows[rows]
@@ -161,21 +174,21 @@ class View:
         at = self._standing()
         if not len(at):
             full = self._ledger.logits.index_select(0, self._rows)
-            return Gradient(loss(full, y).detach(), torch.zeros_like(x), full)
+            return Gradient(loss(full, y).detach(), torch.zeros_like(x), full, self.last_margin)
         everyone = len(at) == len(x)
         with torch.enable_grad():
             leaf = (x.detach() if everyone else x.detach().index_select(0, at)).requires_grad_(True)
-            answer = self._answered(self._target.searching, self._rows[at], leaf)
+            answer = self._answered(self._target.searching, self._run, leaf)
             full = answer if everyone else self._ledger.logits.index_select(0, self._rows).index_copy(0, at, answer)
             losses = loss(full, y)
             (gradient,) = torch.autograd.grad((losses if everyone else losses[at]).sum(), leaf)
         # A form whose memory is laid out otherwise hands its layout back, and attacks would mix the two at a price.
         gradient = gradient.contiguous()
-        self._ledger.climbed[self._rows[at]] += self._ledger.draws
-        self._note_searched(self._rows[at], leaf.detach(), answer.detach())
+        self._count(self._ledger.climbed, self._run)
+        self._note_searched(self._run, leaf.detach(), answer.detach())
         if not everyone:
             gradient = torch.zeros_like(x).index_copy(0, at, gradient)
-        return Gradient(losses.detach(), gradient, full.detach())
+        return Gradient(losses.detach(), gradient, full.detach(), self.last_margin)
 
     def _standing(self) -> Tensor:
         """Positions in this view of the rows to run; none where all of its rows fell while others stand."""
@@ -186,6 +199,7 @@ class View:
         if changed and (self._ledger.x.device.type == "cpu" or self._calls % LOOK_EVERY == 0):
             self._seen = self._ledger.changes
             self._standing_rows = self.active.nonzero().squeeze(1)
+            self._run = self._rows[self._standing_rows]
             if self._ends and not len(self._standing_rows) and not bool(self._ledger.active.any()):
                 raise Finished
         self._calls += 1
@@ -197,12 +211,12 @@ class View:
             source = self._target.differentiable if self._access is Access.GRADIENTS else self._target.answer
             candidates = x.detach() if len(at) == len(x) else x.detach().index_select(0, at)
             with torch.no_grad():
-                answer = self._answered(source, self._rows[at], candidates)
-            self._note(self._rows[at], candidates, answer)
+                answer = self._answered(source, self._run, candidates)
+            self._note(self._run, candidates, answer)
         return self._ledger.logits.index_select(0, self._rows)
 
     def _note(self, rows: Tensor, candidates: Images, answer: Logits) -> None:
-        self._ledger.asked[rows] += self._ledger.draws
+        self._count(self._ledger.asked, rows)
         self._ledger.on_call()
         self._ledger.record(rows, candidates, answer)
 
@@ -225,14 +239,16 @@ class View:
         if search is None:
             self._note(rows, candidates, answer)
             return
-        margin = margins(answer, ledger.y.index_select(0, rows))
+        margin = ledger.note(rows, answer)
         # Not below the line, rather than above it: NaN is asked about too.
-        again = (~(margin < -ledger.margin - search.stray)).nonzero().squeeze(1)
-        ledger.asked[rows] += ledger.draws
-        ledger.asked[rows[again]] += ledger.draws
+        again = (margin < -ledger.margin - search.stray).logical_not_().nonzero().squeeze(1)
+        self._count(ledger.asked, rows)
         ledger.on_call()
-        ledger.logits.index_copy_(0, rows, answer)
         if len(again):
+            self._count(ledger.asked, rows[again])
             with torch.no_grad():
                 exact = self._answered(self._target.differentiable, rows[again], candidates[again])
             ledger.record(rows[again], candidates[again], exact)
+
+    def _count(self, column: Tensor, rows: Tensor) -> None:
+        column.index_add_(0, rows, torch.full_like(rows, self._ledger.draws))

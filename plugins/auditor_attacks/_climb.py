@@ -138,11 +138,9 @@ def halving(climb: Climb, gradient: Tensor, ball: Ball, rho: float, steps: int) 
     point = climb.point
     direction = signs(gradient) if ball.norm is Norm.LINF else unit_l2(gradient)
     ahead = ball.project(direction.mul_(per_sample(climb.length, direction)).add_(point))
-    # There is no step before the first; with this one in its place the sum below is `ahead`.
-    put(climb.before, first, 2.0 * point - ahead)
-    # point + 0.75 (ahead - point) + 0.25 (point - before)
-    ahead = ball.project(ahead.mul_(0.75).add_(point, alpha=0.5).sub_(climb.before, alpha=0.25))
-    climb.before, climb.point = point, ahead
+    # point + share (ahead - point) + (1 - share) (point - before); there is no step before the first.
+    share = per_sample(torch.where(first, 1.0, 0.75), point)
+    climb.before, climb.point = point, ball.project((2.0 * point).sub_(climb.before).lerp_(ahead, share))
 
 
 def sparse(climb: Climb, gradient: Tensor, ball: Ball, period: int) -> None:

@@ -6,6 +6,7 @@ one scatter; see section 3.4 of arXiv:1912.00049.
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from auditor.types import Images, Threat
 
 _TINY = 1e-12
+_DRAWN = 64
 
 
 class Window(NamedTuple):
@@ -33,54 +35,71 @@ class Window(NamedTuple):
 
 
 class Dealer:
-    """Deals `width` uniform numbers in `[0, 1)` to every sample and round.
+    """Deals `width` uniform numbers in `[0, 1)` to every lane and step; its rows are those of the lanes.
 
-    They are drawn for many rounds at a time: beside one of these small forward passes, a draw of its own would show.
+    They are drawn for many steps at a time: beside one of these small forward passes, a draw of its own would show.
     """
 
-    _ROUNDS = 64
+    def __init__(self, rng: Rng, step: Tensor, width: int) -> None:
+        self._rng, self._width = rng, width
+        self._draw(step)
 
-    def __init__(self, rng: Rng, width: int) -> None:
-        self._rng, self._width, self._round = rng, width, 0
-        self._dealt = rng.uniform(0, width)
+    def deal(self, step: Tensor) -> Tensor:
+        """The numbers of this step of every lane, `(N, width)`; lanes go on by one step from call to call."""
+        if not self._left:
+            self._draw(step)
+        self._left -= 1
+        return self._dealt[torch.arange(len(step), device=step.device), step - self._first]
 
-    def deal(self) -> Tensor:
-        """The numbers of the next round, `(N, width)`."""
-        place = self._round % self._ROUNDS
-        if not place:
-            self._dealt = self._rng.uniform(self._ROUNDS, self._width)
-        self._round += 1
-        return self._dealt[:, place]
+    def _draw(self, step: Tensor) -> None:
+        ahead = torch.arange(max(1, _DRAWN // self._width), device=step.device)
+        lanes = torch.arange(len(step), device=step.device).repeat_interleave(len(ahead))
+        dealt = self._rng.select(lanes).at((step[:, None] + ahead).flatten()).uniform(self._width)
+        self._dealt = dealt.view(len(step), len(ahead), self._width)
+        self._first, self._left = step.clone(), len(ahead)
+
+    def select(self, rows: Tensor) -> Dealer:
+        """For some of the lanes."""
+        some = copy.copy(self)
+        some._rng, some._dealt, some._first = self._rng.select(rows), self._dealt[rows], self._first[rows]
+        return some
+
+    def overwrite(self, rows: Tensor, fresh: Dealer) -> None:
+        """Put as many fresh lanes into these places."""
+        self._rng.overwrite(rows, fresh._rng)
+        self._dealt.index_copy_(0, rows, fresh._dealt)
+        self._first.index_copy_(0, rows, fresh._first)
+        self._left = min(self._left, fresh._left)
 
 
-def squares(canvas: Canvas, share: Tensor, dealt: Tensor) -> tuple[Tensor, Tensor]:
-    """A square of a share of the pixels, `(N,)`, somewhere in every sample, and the sign of each of its channels.
-
-    The pixels inside, `(N, channels, M)` indices of `Canvas.flat` where small squares name theirs more than once, and
-    where the sign is up, `(N, channels, 1)` bool; `dealt` are uniform numbers, `(N, 2 + channels)`. Where a square does
-    not fit, it is a piece of the strip.
+def squares(canvas: Canvas, share: Tensor, dealt: Tensor) -> Tensor:
+    """A square of a share of the pixels, `(N,)`, somewhere in every sample: its first row and column, height and width,
+    `(N, 4)`; `dealt` are uniform numbers, `(N, 2)`. Where a square does not fit, it is a piece of the strip.
     """
-    height, width = canvas.height, canvas.width
-    area = share * (height * width)
-    side = area.sqrt().round_().clamp_min_(1.0)
-    tall = torch.where(side > width, (area / width).round_(), side).clamp_(1.0, height)
-    wide = torch.where(side > height, (area / height).round_(), side).clamp_(1.0, width)
-    sizes = torch.stack([tall, wide], 1)
-    room = sizes.new_tensor([height, width]) - sizes
+    most = share.new_tensor([canvas.height, canvas.width])
+    area = share[:, None] * (canvas.height * canvas.width)
+    side, other = area.sqrt().round_(), most.flip(0)
+    size = torch.where(side > other, (area / other).round_(), side).clamp_min_(1.0).minimum(most)
+    room = most - size
     # A number may round up to 1 when it is multiplied, and there is no place beyond the last.
-    corner = torch.minimum((dealt[:, :2] * (room + 1.0)).floor_(), room)
+    corner = torch.minimum((dealt * (room + 1.0)).floor_(), room)
+    return torch.cat([corner, size], 1).long()
+
+
+def covered(canvas: Canvas, square: Tensor) -> Tensor:
+    """The pixels inside, `(N, channels, M)` indices of `Canvas.flat`; small squares name theirs more than once."""
+    top, left, height, width = square.unsqueeze(2).unbind(1)
     # An accelerator would have to be waited for to know the largest, so there it is as large as the image.
-    tallest, widest = sizes.amax(0).int().tolist() if share.device.type == "cpu" else (height, width)
-    rows = corner[:, :1] + _up_to(tall, tallest)
-    columns = corner[:, 1:] + _up_to(wide, widest)
-    pixels = (rows[:, :, None] * width + columns[:, None, :]).long().flatten(1)
-    return pixels[:, None, :].expand(-1, canvas.channels, -1), dealt[:, 2:, None] < 0.5
+    on_cpu = square.device.type == "cpu"
+    tallest, widest = square[:, 2:].amax(0).tolist() if on_cpu else (canvas.height, canvas.width)
+    rows, columns = top + _up_to(height, tallest), left + _up_to(width, widest)
+    pixels = (rows[:, :, None] * canvas.width + columns[:, None, :]).flatten(1)
+    return pixels[:, None, :].expand(-1, canvas.channels, -1)
 
 
 def _up_to(size: Tensor, most: int) -> Tensor:
-    """0, 1, 2, … in every row, `(N, most)`, which stays at its size less 1 once it is there."""
-    steps = torch.arange(most, device=size.device, dtype=size.dtype)
-    return torch.minimum(steps, size[:, None] - 1.0)
+    """0, 1, 2, … for every size, `(N, 1)` to `(N, most)`, which stays at its size less 1 once it is there."""
+    return torch.minimum(torch.arange(most, device=size.device), size - 1)
 
 
 def _signs(uniform: Tensor) -> Tensor:
@@ -142,7 +161,8 @@ class Spikes:
 
     def __init__(self, canvas: Canvas, threat: Threat, rng: Rng, image: Images | None = None) -> None:
         self._canvas, self._threat, self._rng = canvas, threat, rng
-        self._dealer = Dealer(rng.fork("bumps"), 3 + canvas.channels)
+        self._query = torch.zeros(len(canvas.x), dtype=torch.int64, device=canvas.x.device)
+        self._dealer = Dealer(rng.fork("bumps"), self._query, 3 + canvas.channels)
         self._power = 1 if threat.norm is Norm.L1 else 2
         self.image = self._best = self._within(self._grid()) if image is None else image
 
@@ -151,7 +171,8 @@ class Spikes:
         canvas = self._canvas
         delta = canvas.flat(self._best - canvas.x)
         size = canvas.size(share, 3)
-        dealt = self._dealer.deal()
+        dealt = self._dealer.deal(self._query)
+        self._query += 1
         here, there = canvas.window(size, dealt[:, 0]), canvas.window(size, dealt[:, 1])
         spent = torch.linalg.vector_norm(delta, self._power, dim=(1, 2), keepdim=True).pow_(self._power)
         unspent = (self._threat.eps**self._power - spent).clamp_min_(0.0)

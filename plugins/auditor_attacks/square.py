@@ -9,10 +9,10 @@ import torch
 
 from auditor.attack import Passes
 from auditor.engine.ledger import margins
-from auditor.lanes import LaneAttack, Lanes, put
+from auditor.lanes import LaneAttack, Lanes
 from auditor.parameters import parameter
 from auditor.types import Access, Norm
-from auditor_attacks._squares import Canvas, Spikes, squares
+from auditor_attacks._squares import Canvas, Dealer, Spikes, covered, squares
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,12 +27,15 @@ _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 @dataclass(kw_only=True)
 class Painting(Lanes):
-    """The state of a search: the best image of this search and its margin, and the bounds of the ball."""
+    """The state of a search: the bounds of the ball, the best image of this search and its margin, the square in which
+    the point that is asked about differs from it, `(L, 4)` as `Squares` has it, and numbers for the next squares."""
 
     low: Tensor
     high: Tensor
     image: Tensor
     value: Tensor
+    square: Tensor
+    dealer: Dealer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,26 +87,33 @@ class Square(LaneAttack):
             signs = begun.rng.fork("stripes").signs(canvas.channels, 1, canvas.width)
             begun.point = torch.where((signs > 0).expand(-1, -1, canvas.height, -1).reshape(x.shape), high, low)
         value = torch.full_like(begun.margin, -torch.inf)
-        return Painting.of(begun, low=low, high=high, image=begun.point.clone(), value=value)
+        square = begun.goal.new_tensor([0, 0, 1, 1]).repeat(len(x), 1)
+        dealer = Dealer(begun.rng, begun.step, 2 + Canvas.of(x).channels)
+        image = begun.point.clone()
+        return Painting.of(begun, low=low, high=high, image=image, value=value, square=square, dealer=dealer)
 
     def advance(self, lanes: Painting, answer: Gradient, threat: Threat) -> None:
-        margin = margins(answer.logits, lanes.y)
-        better = margin > lanes.value
-        put(lanes.image, better, lanes.point)
-        lanes.value = torch.where(better, margin, lanes.value)
+        better = answer.margin > lanes.value
+        lanes.value = torch.where(better, answer.margin, lanes.value)
         canvas = Canvas.of(lanes.image)
-        dealt = lanes.rng.at(lanes.step).uniform(2 + canvas.channels)
-        pixels, up = squares(canvas, self._shares(lanes.step + 1), dealt)
-        painted = torch.where(up, canvas.flat(lanes.high).gather(2, pixels), canvas.flat(lanes.low).gather(2, pixels))
-        lanes.point = lanes.image.clone()
-        canvas.flat(lanes.point).scatter_(2, pixels, painted)
+        image, point, low, high = (canvas.flat(part) for part in (lanes.image, lanes.point, lanes.low, lanes.high))
+        # Image and point differ in one square: it is kept in both or undone in both.
+        pixels = covered(canvas, lanes.square)
+        kept = torch.where(better[:, None, None], point.gather(2, pixels), image.gather(2, pixels))
+        image.scatter_(2, pixels, kept)
+        point.scatter_(2, pixels, kept)
+        dealt = lanes.dealer.deal(lanes.step)
+        lanes.square = squares(canvas, self._shares(lanes.step + 1), dealt[:, :2])
+        pixels = covered(canvas, lanes.square)
+        up = dealt[:, 2:, None] < 0.5
+        point.scatter_(2, pixels, torch.where(up, high.gather(2, pixels), low.gather(2, pixels)))
 
     def _shares(self, query: Tensor) -> Tensor:
         """Share of the pixels to repaint at these queries; the schedule is stretched over the queries there are."""
         if self.p_final:
             return self.p_init * (self.p_final / self.p_init) ** (query / self.queries)
         at = torch.tensor(_HALVINGS, device=query.device) * self.queries
-        return self.p_init * 0.5 ** (10_000 * query[:, None] > at).sum(1)
+        return self.p_init * 0.5 ** torch.bucketize(10_000 * query, at)
 
     def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
         if self.in_lanes(threat):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from auditor import Norm, Rng, Threat, View, margins
 from auditor.engine.ledger import Ledger
-from auditor_attacks._squares import Canvas, squares
+from auditor_attacks._squares import Canvas, Dealer, covered, squares
 from auditor_attacks.square import Square
 from tests.attacks.test_contract import network, samples
 from tests.oracles import target_of
@@ -22,8 +22,8 @@ LINF = Threat(norm=Norm.LINF, eps=0.1)
 def painted(height: int, width: int, share: Tensor, channels: int = 2, seed: int = 0) -> tuple[Tensor, Tensor]:
     canvas = Canvas.of(torch.zeros(len(share), channels, height, width))
     dealt = Rng.keyed(seed, "squares", torch.arange(len(share))).uniform(2 + channels)
-    pixels, up = squares(canvas, share, dealt)
-    return mask(pixels, height, width), up
+    pixels = covered(canvas, squares(canvas, share, dealt[:, :2]))
+    return mask(pixels, height, width), dealt[:, 2:, None] < 0.5
 
 
 def mask(pixels: Tensor, height: int, width: int) -> Tensor:
@@ -79,12 +79,29 @@ def test_every_place_is_as_likely_as_any_other_and_so_is_every_sign() -> None:
 
 def test_the_largest_and_the_smallest_number_dealt_lie_inside() -> None:
     canvas = Canvas.of(torch.zeros(2, 1, 11, 13))
-    dealt = torch.tensor([[1.0 - 2.0**-24] * 3, [0.0] * 3])
-    pixels, up = squares(canvas, torch.full((2,), 0.06), dealt)
+    dealt = torch.tensor([[1.0 - 2.0**-24] * 2, [0.0] * 2])
+    pixels = covered(canvas, squares(canvas, torch.full((2,), 0.06), dealt))
     top, left, tall, wide = bounds(mask(pixels, 11, 13))
     assert (top + tall).tolist() == [11, 3]
     assert (left + wide).tolist() == [13, 3]
-    assert up.flatten().tolist() == [False, True]
+
+
+def test_what_a_lane_is_dealt_depends_on_its_sample_and_step_alone() -> None:
+    def fresh(samples: Tensor) -> tuple[Rng, Tensor]:
+        return Rng.keyed(0, "square", samples), torch.zeros_like(samples)
+
+    rng, step = fresh(torch.arange(4))
+    dealer = Dealer(rng, step, 20)
+    for _ in range(5):
+        assert torch.equal(dealer.deal(step), rng.at(step).uniform(20))
+        step += 1
+    kept = torch.tensor([3, 1, 0])
+    rng, step, dealer = rng.select(kept), step[kept], dealer.select(kept)
+    dealer.overwrite(torch.tensor([1]), Dealer(*fresh(torch.tensor([9])), 20))
+    rng, step = Rng.keyed(0, "square", torch.tensor([3, 9, 0])), torch.tensor([5, 0, 5])
+    for _ in range(5):
+        assert torch.equal(dealer.deal(step), rng.at(step).uniform(20))
+        step += 1
 
 
 class Asked:

@@ -36,13 +36,14 @@ def test_margin_is_the_best_wrong_logit_less_the_true_one() -> None:
 
 def test_the_gradient_is_the_networks_own(target, images) -> None:
     x, y = images([0.45, 0.7]), torch.tensor([0, 1])
-    loss, gradient, logits = View(target, opened(x, y), Access.GRADIENTS).gradient(x, y, cross_entropy)
+    loss, gradient, logits, margin = View(target, opened(x, y), Access.GRADIENTS).gradient(x, y, cross_entropy)
     leaf = x.clone().requires_grad_(True)
     expected = cross_entropy(target.differentiable(leaf), y)
     expected.sum().backward()
     assert torch.allclose(loss, expected)
     assert torch.allclose(gradient, leaf.grad)
     assert torch.allclose(logits, target.answer(x))
+    assert torch.equal(margin, margins(logits, y))
 
 
 def test_passes_are_counted_in_samples(target, images) -> None:

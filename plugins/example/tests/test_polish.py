@@ -52,12 +52,12 @@ def test_the_first_start_is_the_best_point_that_is_known_and_the_others_lie_arou
 def test_steps_keep_to_the_threat_and_are_halved_where_the_margin_fell() -> None:
     climb, uphill = begun(), torch.ones(3, 1, 4, 4)
     for margin in ([-1.0, -1.0, -1.0], [-0.9, -1.1, -0.9]):
-        Polish().advance(climb, Gradient(torch.tensor(margin), uphill, torch.zeros(3, 2)), THREAT)
+        Polish().advance(climb, Gradient(torch.tensor(margin), uphill, torch.zeros(3, 2), torch.tensor(margin)), THREAT)
     assert climb.length.tolist() == [0.5, 0.25, 0.5]
     # 0.46 + 0.05 is 0.51; then another 0.05, or half of it.
     assert torch.allclose(climb.point.amax((1, 2, 3)), torch.tensor([0.56, 0.535, 0.56]))
     for _ in range(9):
-        Polish().advance(climb, Gradient(climb.last + 1, uphill, torch.zeros(3, 2)), THREAT)
+        Polish().advance(climb, Gradient(climb.last + 1, uphill, torch.zeros(3, 2), climb.last + 1), THREAT)
     assert torch.allclose(climb.point, torch.full_like(climb.point, 0.6))
 
 
