@@ -29,8 +29,8 @@ Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 GAIN = 0.9
 """A form must take at most this share of the twin's time, or it is not worth its rounding."""
 
-WORTH = 5.0
-"""Seconds of planned passes below which nothing is measured: measuring takes a tenth of a second or more."""
+WORTH = 2.0
+"""Seconds of planned passes below which nothing is measured: measuring takes a tenth or two, and saves a fifth."""
 
 STRAY = 0.02
 """Largest difference of logits, as a share of their range on the samples asked about."""
