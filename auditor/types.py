@@ -99,7 +99,7 @@ class Threat:
 
     def render(self, points: Tensor, x: Images) -> Images:
         """The images that the points make of the samples `x`."""
-        return points if self.plain else self.space.render(points, x)
+        return points if self.plain else self.space.render(points, x) if len(x) else x
 
     def project(self, candidate: Tensor, x: Tensor) -> Tensor:
         """The point within the budget around the origin `x` that is nearest to `candidate`; for balls, in the box too.

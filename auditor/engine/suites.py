@@ -67,6 +67,28 @@ SUITES: dict[str, Recipe] = {
 }
 
 
+# Threats that are no balls of gradients' liking have suites of their own.
+OWN: dict[Norm, dict[str, Recipe]] = {
+    Norm.SPATIAL: {
+        "quick": (("spatial", {"search": "random", "draws": 10}, ALL),),
+        "standard": (
+            ("spatial", {"search": "random", "draws": 10}, ALL),
+            ("spatial", {}, ALL),
+            ("spatial-pgd", {"steps": 20, "restarts": 2}, ALL),
+        ),
+        "thorough": (
+            ("spatial", {"search": "random", "draws": 100}, ALL),
+            ("spatial", {"rotations": 61, "shifts": 7}, ALL),
+            ("spatial-pgd", {"steps": 50, "restarts": 10}, ALL),
+        ),
+    },
+    Norm.FLOW: {
+        "quick": (("stadv", {"steps": 20}, ALL),),
+        "standard": (("stadv", {"steps": 20}, ALL), ("stadv", {"steps": 100, "smoothness": 0.0}, ALL)),
+        "thorough": (("stadv", {"steps": 20}, ALL), ("stadv", {"steps": 500, "smoothness": 0.0}, ALL)),
+    },
+}
+
 # Where the smallest change is looked for, by suite and norm.
 SMALLEST: dict[str, dict[Norm, Recipe]] = {"quick": {}, "standard": {}, "thorough": {}}
 
@@ -76,6 +98,6 @@ def recipe(suite: str, threat: Threat | None = None) -> Recipe:
     try:
         if threat is not None and threat.minimal:
             return SMALLEST[suite].get(threat.norm, ())
-        return SUITES[suite]
+        return (SUITES if threat is None else OWN.get(threat.norm, SUITES))[suite]
     except KeyError:
         raise UsageError(f"There is no suite {suite!r}; choose one of {', '.join(SUITES)}.") from None

@@ -178,6 +178,11 @@ class ThreatResult(_Record):
         """Whether the smallest changes were looked for, and not any within a budget."""
         return math.isinf(self.eps)
 
+    @property
+    def said(self) -> str:
+        """`linf 0.0314`, or `smallest linf`."""
+        return f"smallest {self.norm}" if self.minimal else f"{self.norm} {self.eps:.4g}"
+
 
 class ModelResult(_Record):
     """One model: identity, how it was read, clean accuracy, findings, and a result per threat."""

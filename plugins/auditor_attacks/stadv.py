@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -51,12 +52,13 @@ class StAdv(Attack):
     def perturb(self, target: View, x: Tensor, y: Labels, threat: Threat, rng: Rng) -> Tensor:
         loss = _losses.untargeted(self.loss)
         # At rest the bilinear kernel has kinks in all directions; a little way off it has a slope.
-        flow = threat.project(0.1 * threat.eps * rng.normal(*x.shape[1:]), x)
+        flow: Tensor = threat.project(0.1 * threat.eps * rng.normal(*x.shape[1:]), x)
         mean, square = torch.zeros_like(x), torch.zeros_like(x)
         for step in range(self.steps):
             ascent = target.gradient(flow, y, loss).gradient
             # Losses of any scale, so that the penalty weighs the same against each.
-            ascent = ascent / per_sample(ascent.flatten(1).norm(dim=1).clamp_min(1e-30), ascent)
+            size = torch.linalg.vector_norm(ascent.flatten(1), dim=1).clamp_min(1e-30)
+            ascent = ascent / per_sample(size, ascent)
             if self.smoothness:
                 ascent = ascent - self.smoothness * _variation_slope(flow, threat.eps)
             mean, square = 0.9 * mean + 0.1 * ascent, 0.99 * square + 0.01 * ascent.square()
@@ -73,5 +75,5 @@ def _variation_slope(flow: Tensor, eps: float) -> Tensor:
         right, down = leaf[..., :, 1:] - leaf[..., :, :-1], leaf[..., 1:, :] - leaf[..., :-1, :]
         small = (1e-4 * eps) ** 2
         sizes = [(step.square().sum(1) + small).sqrt().sum() for step in (right, down)]
-        slope: Tensor = torch.autograd.grad(sizes[0] + sizes[1], leaf)[0]
-    return slope / slope[0].numel() ** 0.5
+        (slope,) = torch.autograd.grad(sizes[0] + sizes[1], leaf)
+    return slope.div(math.sqrt(flow[0].numel()))

@@ -37,6 +37,8 @@ class Budget(TrustCheck):
     def inspect(self, scene: Scene) -> Iterator[Finding]:
         values = math.prod(scene.x.shape[1:])
         for threat in scene.settings.threats:
+            if math.isinf(threat.eps):  # The smallest change is looked for: nothing is allowed beforehand.
+                continue
             half = _half_way(threat.norm, values)
             if half is not None and threat.eps > half:
                 yield self._too_large(threat, half)

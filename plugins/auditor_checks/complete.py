@@ -56,4 +56,4 @@ class SuiteComplete(TrustCheck):
 
 
 def _told(threat: ThreatResult, runs: list[AttackRun]) -> str:
-    return f"In {threat.norm} {threat.eps:.4g}: " + "; ".join(f"{r.name} {r.status} ({r.reason})" for r in runs) + "."
+    return f"In {threat.said}: " + "; ".join(f"{r.name} {r.status} ({r.reason})" for r in runs) + "."

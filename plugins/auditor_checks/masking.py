@@ -38,12 +38,13 @@ class BlackBoxBeatsWhiteBox(TrustCheck):
         for threat in scene.result.threats if scene.result else ():
             missed = _missed(threat.attacks)
             broken = sum(run.broken for run in missed)
-            if broken < 2 or broken <= _SUSPICIOUS * n:
+            # Where the smallest change is looked for, `broken` are improvements, and gradients may leave some to others.
+            if threat.minimal or broken < 2 or broken <= _SUSPICIOUS * n:
                 continue
             names = ", ".join(f"{run.name} {run.broken}" for run in missed if run.broken)
             yield self.finding(
                 Severity.INCONCLUSIVE if broken > _WRONG * n else Severity.WARN,
-                f"In {threat.norm} {threat.eps:.4g}, {share(broken, n)} samples withstood the attacks with gradients "
+                f"In {threat.said}, {share(broken, n)} samples withstood the attacks with gradients "
                 f"that looked at them and fell to one without ({names}).",
                 "Run --suite thorough, or raise the steps and restarts of the white-box attacks.",
             )

@@ -38,7 +38,7 @@ class RefutedExamples(TrustCheck):
                 names = ", ".join(f"{run.name} {run.refuted}" for run in threat.attacks if run.refuted)
                 yield self.finding(
                     Severity.INCONCLUSIVE,
-                    f"In {threat.norm} {threat.eps:.4g}, {share(refuted, candidates)} candidates were refuted "
+                    f"In {threat.said}, {share(refuted, candidates)} candidates were refuted "
                     f"({names}) and are not counted.",
                     "See whether AUD107, AUD108 or AUD114 names the cause; audit with --batch-size 1, or on the CPU.",
                 )

@@ -32,6 +32,8 @@ def test_nothing_is_said_of_eight_levels(honest: Scene) -> None:
         (Norm.L1, 12.0),
         (Norm.L0, 5.0),
         (Norm.CORRUPTION, 3.0),
+        (Norm.L2, float("inf")),
+        (Norm.LINF, float("inf")),
     ],
 )
 def test_usual_budgets_pass(gray: Trained, norm: Norm, eps: float) -> None:
