@@ -55,3 +55,8 @@ def towards(classes: Tensor) -> Loss:
 def gap(classes: Tensor) -> Loss:
     """The logit of one class per sample, `(N,)`, less the true one."""
     return lambda logits, y: (logits.gather(1, classes[:, None]) - logits.gather(1, y[:, None])).squeeze(1)
+
+
+def shortfall(confidence: float = 0.0) -> Loss:
+    """What the margin lacks to reach `confidence`, negative; 0 where it is reached, so that nothing pulls further."""
+    return lambda logits, y: (margins(logits, y) - confidence).clamp_max(0.0)
