@@ -37,7 +37,7 @@ class JSMA(Attack):
 
     Finds: which few entries decide, with no parameter to tune.
     Blind to: small changes, since entries go all the way; models whose gradients are masked.
-    Cost: 1 forward pass, then at most `targets * steps * 2` forward and backward passes.
+    Cost: at most `targets * steps * 2` backward passes, as many forward passes, and `targets + 1` more.
     Use it when: you look for the classic l0 baseline; `sigma-zero` finds fewer entries.
     """
 
@@ -51,8 +51,8 @@ class JSMA(Attack):
     targets: int = parameter(3, help="wrong classes tried, likeliest first", low=1, high=100_000)
 
     def passes(self, num_classes: int) -> Passes:
-        each = 2 * min(self.targets, num_classes - 1) * self.steps
-        return Passes(forwards=1 + each, backwards=each)
+        targets = min(self.targets, num_classes - 1)
+        return Passes(forwards=1 + targets * (2 * self.steps + 1), backwards=targets * 2 * self.steps)
 
     def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
         best = Smallest(x, y, threat)
