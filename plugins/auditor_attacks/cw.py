@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from auditor.rng import Rng
     from auditor.types import Images, Labels, Threat
 
+# Steps once there is an example, in units of those of the descent before.
+_SHORTER = 0.7
+
 
 @dataclass(frozen=True, kw_only=True)
 class CW(Attack):
@@ -44,7 +47,7 @@ class CW(Attack):
 
     steps: int = parameter(200, help="steps for each value of c", low=1, high=100_000)
     searches: int = parameter(9, help="values of c tried, by bisection", low=1, high=100)
-    step_size: float = parameter(0.01, help="length of Adam's steps", low=1e-6, high=10.0)
+    step_size: float = parameter(0.01, help="length of Adam's steps in the first descent", low=1e-6, high=10.0)
     c: float = parameter(1.0, help="the first value of c", low=1e-12, high=1e10)
     confidence: float = parameter(0.0, help="margin that an example must reach", low=0.0, high=1e6)
 
@@ -53,11 +56,13 @@ class CW(Attack):
 
     def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
         best, c = Smallest(x, y, threat), Bisection(x, self.c)
+        length = x.new_full((len(x),), self.step_size)
         for _ in range(self.searches):
-            c.learn(self._descend(target, x, y, best, c.value))
+            c.learn(self._descend(target, x, y, best, c.value, length))
+            length = torch.where(best.found, _SHORTER * length, length)
         return best.inside()
 
-    def _descend(self, target: View, x: Images, y: Labels, best: Smallest, c: Tensor) -> Tensor:
+    def _descend(self, target: View, x: Images, y: Labels, best: Smallest, c: Tensor, length: Tensor) -> Tensor:
         """One descent from the smallest example so far; which samples an example was seen of, `(N,)`."""
         loss = _losses.shortfall(self.confidence)
         adam, fooled = Adam(x), torch.zeros(len(x), dtype=torch.bool, device=x.device)
@@ -66,5 +71,5 @@ class CW(Attack):
             answer = target.gradient(point, y, loss)
             fooled |= best.see(point, answer.logits)
             slope = 2.0 * (point - x) - per_sample(c, x) * answer.gradient
-            point = (point - self.step_size * adam.step(slope)).clamp_(0.0, 1.0)
+            point = (point - per_sample(length, x) * adam.step(slope)).clamp_(0.0, 1.0)
         return fooled

@@ -33,7 +33,8 @@ class JSMA(Attack):
     """Drives two entries at a time to the end of their range: the pair that most raises one class and lowers the rest.
 
     It goes for the likeliest wrong classes in turn. Where the paper's maps count slopes, these count slopes times the
-    way that is left to the end of the range, up or down.
+    way that is left to the end of the range, up or down, and the rest are summed up as the logarithm of their
+    exponentials, so that classes out of the question do not count.
 
     Finds: which few entries decide, with no parameter to tune.
     Blind to: small changes, since entries go all the way; models whose gradients are masked.
@@ -76,9 +77,9 @@ class JSMA(Attack):
                 return
             labels, goals = y[rows], goal[rows]
             wanted = view.gradient(point, labels, _logit(goals))
-            every = view.gradient(point, labels, _sum)
+            others = view.gradient(point, labels, _others(goals))
             best.see(point, wanted.logits, rows)
-            point, free = _paired(point, free, wanted.gradient, every.gradient - wanted.gradient)
+            point, free = _paired(point, free, wanted.gradient, others.gradient)
         # The last pair is judged with the first look at the next class, or by the engine.
         best.see(point, target.select(rows).logits(point), rows)
 
@@ -113,5 +114,6 @@ def _logit(classes: Labels) -> Loss:
     return lambda logits, y: logits.gather(1, classes[:, None]).squeeze(1)
 
 
-def _sum(logits: Tensor, y: Tensor) -> Tensor:
-    return logits.sum(1)
+def _others(classes: Labels) -> Loss:
+    """The logits of all other classes together, those that are out of the question aside."""
+    return lambda logits, y: logits.scatter(1, classes[:, None], -torch.inf).logsumexp(1)
