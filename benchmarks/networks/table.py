@@ -10,7 +10,7 @@ from typing import Literal
 from torch import nn
 
 from auditor.types import Norm
-from benchmarks.networks.architectures import KWinners, convolutional, residual
+from benchmarks.networks.architectures import KWinners, Transformer, convolutional, residual
 from benchmarks.networks.data import Kind
 
 
@@ -18,7 +18,8 @@ from benchmarks.networks.data import Kind
 class Recipe:
     """`plain`: cross-entropy. `pgd`: Madry et al., arXiv:1706.06083. `trades`: Zhang et al., arXiv:1901.08573, beta 6.
 
-    `eps` is the linf radius of the training attacks, which grows from 0 over the first half of the epochs.
+    `eps` is the linf radius of the training attacks, which grows from 0 over the first half of the epochs, `stride` how
+    far they may go in all, in units of eps. One step of 1.25 is FGSM from noise (Wong et al., arXiv:2001.03994).
     """
 
     loss: Literal["plain", "pgd", "trades"]
@@ -26,6 +27,7 @@ class Recipe:
     eps: float = 0.0
     rate: float = 4e-3
     steps: int = 7
+    stride: float = 2.5
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Network:
     all. The color networks face twice the radius that they were trained at: at 8/255 seven of eight samples stand.
 
     `quantised` names the network that this one is the int8 form of; such a one exists as an ONNX file only.
+    `held_out`: no suite, attack or constant was chosen by looking at it.
     """
 
     data: Kind
@@ -42,6 +45,8 @@ class Network:
     eps: float
     norm: Norm = Norm.LINF
     quantised: str | None = None
+    seed: int = 0
+    held_out: bool = False
 
 
 _PGD = Recipe("pgd", epochs=40, eps=0.3)
@@ -58,5 +63,24 @@ NETWORKS: dict[str, Network] = {
     "color-pgd": Network("color", residual, Recipe("pgd", epochs=25, eps=8 / 255), eps=16 / 255),
     "color-trades": Network(
         "color", partial(residual, nn.SiLU), Recipe("trades", epochs=25, eps=8 / 255), eps=16 / 255
+    ),
+    "mnist-silu": Network(
+        "mnist",
+        partial(convolutional, nn.SiLU, 10),
+        Recipe("pgd", epochs=40, eps=0.25),
+        eps=0.25,
+        seed=11,
+        held_out=True,
+    ),
+    "mnist-residual": Network(
+        "mnist",
+        partial(residual, nn.ReLU, 8, 1),
+        Recipe("pgd", epochs=30, eps=0.2, steps=1, stride=1.25),
+        eps=0.2,
+        seed=12,
+        held_out=True,
+    ),
+    "mnist-transformer": Network(
+        "mnist", Transformer, Recipe("pgd", epochs=24, eps=0.15, rate=3e-3), eps=0.15, seed=13, held_out=True
     ),
 }

@@ -38,7 +38,7 @@ def make(name: str) -> None:
     if network.quantised:
         quantise(name)
     else:
-        store(name, train(network))
+        store(name, train(network, network.seed))
 
 
 def clean_accuracy(name: str) -> float:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.networks.data import TRAINING, training_samples
-from benchmarks.networks.table import Network
+from benchmarks.networks.table import Network, Recipe
 
 BATCH = 128
 BETA = 6.0
@@ -30,41 +30,41 @@ def train(network: Network, seed: int = 0) -> nn.Module:
         x, y = training_samples(network.data, generator)
         for rows in torch.randperm(len(x)).split(BATCH):  # type: ignore[no-untyped-call]
             optimiser.zero_grad()
-            objective(model, x[rows], y[rows], eps, recipe.steps).backward()  # type: ignore[no-untyped-call]
+            objective(model, x[rows], y[rows], eps, recipe).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
     return model.eval().requires_grad_(False)
 
 
-def _plain(model: nn.Module, x: Tensor, y: Tensor, eps: float, steps: int) -> Tensor:
+def _plain(model: nn.Module, x: Tensor, y: Tensor, eps: float, recipe: Recipe) -> Tensor:
     return functional.cross_entropy(model.train()(x), y)
 
 
-def _pgd(model: nn.Module, x: Tensor, y: Tensor, eps: float, steps: int) -> Tensor:
+def _pgd(model: nn.Module, x: Tensor, y: Tensor, eps: float, recipe: Recipe) -> Tensor:
     model.eval()
     start = x + eps * (2.0 * torch.rand_like(x) - 1.0)
-    found = _climb(lambda point: functional.cross_entropy(model(point), y), start, x, eps, steps)
+    found = _climb(lambda point: functional.cross_entropy(model(point), y), start, x, eps, recipe)
     return functional.cross_entropy(model.train()(found), y)
 
 
-def _trades(model: nn.Module, x: Tensor, y: Tensor, eps: float, steps: int) -> Tensor:
+def _trades(model: nn.Module, x: Tensor, y: Tensor, eps: float, recipe: Recipe) -> Tensor:
     with torch.no_grad():
         clean = model.eval()(x).softmax(1)
 
     def divergence(point: Tensor) -> Tensor:
         return functional.kl_div(model(point).log_softmax(1), clean, reduction="batchmean")
 
-    found = _climb(divergence, x + 1e-3 * torch.randn_like(x), x, eps, steps)
+    found = _climb(divergence, x + 1e-3 * torch.randn_like(x), x, eps, recipe)
     logits, attacked = model.train()(torch.cat([x, found])).chunk(2)
     gap = functional.kl_div(attacked.log_softmax(1), logits.softmax(1), reduction="batchmean")
     return functional.cross_entropy(logits, y) + BETA * gap
 
 
-def _climb(loss: Loss, start: Tensor, x: Tensor, eps: float, steps: int) -> Tensor:
+def _climb(loss: Loss, start: Tensor, x: Tensor, eps: float, recipe: Recipe) -> Tensor:
     low, high = (x - eps).clamp(min=0.0), (x + eps).clamp(max=1.0)
     point = start.clamp(low, high)
-    for _ in range(steps):
+    for _ in range(recipe.steps):
         point.requires_grad_(True)
         (gradient,) = torch.autograd.grad(loss(point), point)
-        point = (point.detach() + 2.5 * eps / steps * gradient.sign()).clamp(low, high)
+        point = (point.detach() + recipe.stride * eps / recipe.steps * gradient.sign()).clamp(low, high)
     return point

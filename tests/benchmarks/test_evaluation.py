@@ -66,6 +66,20 @@ def test_the_page_pairs_samples_and_judges_targets() -> None:
     assert "CPU time where more than half of the samples stand | mnist-plain 1/30.0 | yes" in page
 
 
+def test_networks_that_nothing_was_tuned_on_are_named_and_judged_apart() -> None:
+    page = render(
+        {
+            "strength/mnist-pgd/auditor standard/5": _cell([0, 0, 0, 0, 0], 100, 1.0),
+            "strength/mnist-pgd/torchattacks, 100 steps/5": _cell([1, 1, 0, 0, 0], 1000, 30.0),
+            "strength/mnist-silu/auditor standard/5": _cell([1, 0, 0, 0, 0], 100, 1.0),
+            "strength/mnist-silu/torchattacks, 100 steps/5": _cell([1, 0, 0, 0, 0], 1000, 30.0),
+        }
+    )
+    assert "| mnist-silu, held out | 0.25 | torchattacks" in page
+    assert "on every network that nothing was tuned on | samples more: mnist-silu +0 | yes" in page
+    assert "on every network | samples more: mnist-pgd +2, mnist-silu +0 | **no**" in page
+
+
 def test_a_page_of_nothing_claims_nothing() -> None:
     page = render({})
     assert "| yes |" not in page
