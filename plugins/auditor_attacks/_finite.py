@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from auditor.attack import Passes
-from auditor.engine.ledger import margins
 from auditor.lanes import LaneAttack, Lanes, put
 from auditor.norms import per_sample
 from auditor.parameters import parameter
@@ -84,7 +83,7 @@ class FiniteDifferences(LaneAttack):
 
     def advance(self, lanes: Estimate, answer: Gradient, threat: Threat) -> None:
         ball = Ball(lanes.x, threat.norm, threat.eps, (lanes.low, lanes.high))
-        step, margin = lanes.step + 1, margins(answer.logits, lanes.y)
+        step, margin = lanes.step + 1, answer.margin
         back = step % 2 == 0
         lanes.total.addcmul_(lanes.direction, per_sample(torch.where(back, -margin, margin), lanes.direction))
         ready = step % (2 * self.samples) == 0

@@ -9,7 +9,6 @@ import torch
 from torch.nn import functional
 
 from auditor.attack import Passes
-from auditor.engine.ledger import margins
 from auditor.lanes import LaneAttack, Lanes
 from auditor.norms import per_sample
 from auditor.parameters import parameter
@@ -83,7 +82,7 @@ class GenAttack(LaneAttack):
         # The first members are asked about in turn.
         place = torch.where(step <= self.population, lanes.step, lanes.fitness.argmin(1))
         lanes.members[lane, place] = lanes.child
-        lanes.fitness[lane, place] = margins(answer.logits, lanes.y)
+        lanes.fitness[lane, place] = answer.margin
         unborn = per_sample(step < self.population, lanes.child)
         lanes.child = torch.where(unborn, lanes.members[lane, step.clamp_max(self.population - 1)], self._bred(lanes))
         lanes.point = _disturbed(lanes.x, lanes.child, threat.eps)

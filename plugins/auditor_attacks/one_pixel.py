@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from auditor.attack import Passes
-from auditor.engine.ledger import margins
 from auditor.lanes import LaneAttack, Lanes
 from auditor.parameters import parameter
 from auditor.types import Access, Norm
@@ -81,7 +80,7 @@ class OnePixel(LaneAttack):
         return Evolution.of(begun, genes=genes, fitness=fitness, child=child)
 
     def advance(self, lanes: Evolution, answer: Gradient, threat: Threat) -> None:
-        margin = margins(answer.logits, lanes.y)
+        margin = answer.margin
         member = lanes.step % self.population
         lane = torch.arange(len(member), device=member.device)
         parent, fitness = lanes.genes[lane, member], lanes.fitness[lane, member]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from auditor.attack import Passes
-from auditor.engine.ledger import margins
 from auditor.lanes import LaneAttack, Lanes, put
 from auditor.norms import per_sample, project
 from auditor.parameters import parameter
@@ -96,7 +95,7 @@ class SimBA(LaneAttack):
         )
 
     def advance(self, lanes: Walk, answer: Gradient, threat: Threat) -> None:
-        margin = margins(answer.logits, lanes.y)
+        margin = answer.margin
         better = margin > lanes.value
         put(lanes.image, better, lanes.point)
         lanes.value = torch.where(better, margin, lanes.value)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from auditor.attack import Passes
-from auditor.engine.ledger import margins
 from auditor.lanes import LaneAttack, Lanes
 from auditor.parameters import parameter
 from auditor.types import Access, Norm
@@ -76,7 +75,7 @@ class SparseRS(LaneAttack):
         )
 
     def advance(self, lanes: Scatter, answer: Gradient, threat: Threat) -> None:
-        margin = margins(answer.logits, lanes.y)
+        margin = answer.margin
         better = margin > lanes.value
         lanes.value = torch.where(better, margin, lanes.value)
         lanes.places = torch.where(better[:, None], lanes.tried_places, lanes.places)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from auditor import LaneAttack, Lanes, Norm, Rng, Threat, View
+from auditor import LaneAttack, Lanes, Norm, Rng, Threat, View, margins
 from auditor.attack import Attack
 from auditor.engine.ledger import Ledger
 from auditor.engine.view import Gradient
@@ -113,7 +113,8 @@ def asked(attack: LaneAttack, x: Tensor, threat: Threat, model: nn.Module, count
     lanes = attack.begin(view, begun(x), threat, None)
     states, points = [], [lanes.point.clone()]
     for _ in range(count):
-        attack.advance(lanes, Gradient(x, x, model(lanes.point)), threat)
+        answer = model(lanes.point)
+        attack.advance(lanes, Gradient(x, x, answer, margins(answer, lanes.y)), threat)
         lanes.step += 1
         states.append(lanes.select(torch.arange(len(x))))
         points.append(lanes.point.clone())
