@@ -18,7 +18,15 @@ from auditor.settings import AttackSetting, Settings, ThreatSetting
 from auditor.types import AUTO, Norm
 
 # The budgets that the literature uses most, for images in [0, 1]; in l0 that of arXiv:2402.01879.
-DEFAULT_EPS = {Norm.LINF: "8/255", Norm.L2: "0.5", Norm.L1: "12", Norm.L0: "24", Norm.SPATIAL: "1", Norm.FLOW: "1"}
+DEFAULT_EPS = {
+    Norm.LINF: "8/255",
+    Norm.L2: "0.5",
+    Norm.L1: "12",
+    Norm.L0: "24",
+    Norm.SPATIAL: "1",
+    Norm.FLOW: "1",
+    Norm.PATCH: "0.05",
+}
 # Flags whose name in the settings differs.
 _ALIASES = {"model": "models", "provider": "providers", "constant": "constants"}
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")

@@ -146,6 +146,55 @@ class Flow(Space):
         return _unmoved(moved.clamp(0.0, 1.0), points, x)
 
 
+@dataclass(frozen=True)
+class Patch(Space):
+    """One rectangle of the picture may show anything; points are images, their size is the rectangle's share of it."""
+
+    def origin(self, x: Images) -> Tensor:
+        return x
+
+    def project(self, points: Tensor, origin: Tensor, eps: float) -> Tensor:
+        """The square with the largest changes is kept; points that lie within the budget stay as they are."""
+        points = points.clamp(0.0, 1.0)
+        height, width = origin.shape[-2:]
+        side = patch_side(eps, height, width)
+        energy = (points - origin).square().sum(1, keepdim=True)
+        sums = functional.avg_pool2d(energy, side, stride=1)
+        best = sums.flatten(1).argmax(1)
+        top, left = best // sums.shape[3], best % sums.shape[3]
+        kept = square_at(top, left, side, height, width) | (self.distance(points, origin) <= eps).view(-1, 1, 1, 1)
+        return torch.where(kept, points, origin)
+
+    def distance(self, points: Tensor, origin: Tensor) -> Tensor:
+        changed = (points != origin).any(1)
+        rows, columns = (_extent(changed.any(axis)) for axis in (2, 1))
+        return rows.double() * columns.double() / changed[0].numel()
+
+    def render(self, points: Tensor, x: Images) -> Images:
+        return points
+
+
+def patch_side(eps: float, height: int, width: int) -> int:
+    """The side of the largest square within a share `eps` of a picture; at least one pixel."""
+    return max(1, min(height, width, int(math.sqrt(min(eps, 1.0) * height * width) + 1e-6)))
+
+
+def square_at(top: Tensor, left: Tensor, side: int, height: int, width: int) -> Tensor:
+    """Where squares lie, `(N, 1, H, W)` bool, from their upper left corners, `(N,)` each."""
+    down, across = torch.arange(height, device=top.device), torch.arange(width, device=top.device)
+    rows = (down >= top[:, None]) & (down < top[:, None] + side)
+    columns = (across >= left[:, None]) & (across < left[:, None] + side)
+    return (rows[:, :, None] & columns[:, None, :])[:, None]
+
+
+def _extent(marked: Tensor) -> Tensor:
+    """From the first to the last mark, `(N, L)` bool to `(N,)`; 0 where none is."""
+    places = torch.arange(1, marked.shape[1] + 1, device=marked.device)
+    last = (marked * places).amax(1)
+    first = places.numel() + 1 - (marked * places.flip(0)).amax(1)
+    return torch.where(marked.any(1), last - first + 1, 0)
+
+
 def _unmoved(images: Images, points: Tensor, x: Images) -> Images:
     """`images`, but the sample itself, to the last bit, for points that move nothing."""
     still = (points.detach().flatten(1) == 0.0).all(1).view(-1, *([1] * (x.dim() - 1)))
@@ -160,4 +209,6 @@ def space_of(threat: Threat) -> Space:
             return Rigid(threat.rotation, threat.translation)
         case Norm.FLOW:
             return Flow()
+        case Norm.PATCH:
+            return Patch()
     return Ball(threat.norm) if threat.mask is None else Masked(threat.norm, threat.mask)

@@ -12,12 +12,14 @@ import torch
 
 from auditor.engine.aims import Aims
 from auditor.engine.attempt import Attempt, Ring, attempt, opened
+from auditor.engine.patterns import learned, pattern_file, write_pattern
 from auditor.engine.standing import Break, Standing
 from auditor.engine.store import batch_key
 from auditor.engine.stream import Stream, Work
 from auditor.events import ExamplesFound
 from auditor.lanes import LaneAttack
 from auditor.result.evidence import Shard
+from auditor.universal import UniversalAttack
 
 if TYPE_CHECKING:
     from auditor.engine.memory import Memory
@@ -66,6 +68,11 @@ class Batches:
         """Attack the samples `todo`; `tally` tells how it went, `progress` is told of passes."""
         self.seen.clear()
         ring = replace(self.ring, on_call=_Meter(progress, self.batch_size, len(todo) * step.forwards).tick)
+        if isinstance(step.attack, UniversalAttack):
+            attack = self._taught(ring, step.attack, step.name, todo, tally)
+            if attack is None:
+                return
+            step = replace(step, attack=attack)
         chunks = (todo[start : start + self.batch_size] for start in range(0, len(todo), self.batch_size))
         groups = ((chunk, self._key(step, chunk)) for chunk in chunks)
         if isinstance(step.attack, LaneAttack) and step.attack.in_lanes(ring.threat):
@@ -74,9 +81,29 @@ class Batches:
             self._one_by_one(ring, step, groups, tally)
         self.store.flush()
 
-    def _one_by_one(
-        self, ring: Ring, step: Step, groups: Iterator[tuple[np.ndarray, str]], tally: Tally
-    ) -> None:
+    def _taught(
+        self, ring: Ring, attack: UniversalAttack, name: str, todo: np.ndarray, tally: Tally
+    ) -> UniversalAttack | None:
+        """The attack with the pattern that it learned from samples spread over those to be attacked."""
+        path = pattern_file(self.store.run, ring, name)
+        if path.is_file():
+            return replace(attack, pattern=torch.from_numpy(np.load(path, allow_pickle=False)))
+        chosen = todo[np.linspace(0, len(todo) - 1, min(attack.learn_from, len(todo))).astype(np.int64)]
+        x, aims = self._fetch(chosen)
+        started = time.perf_counter()
+        pattern, ledger, (status, reason) = learned(ring, attack, name, x, aims, chosen)
+        tally.forwards += ledger.forwards
+        tally.backwards += ledger.backwards
+        tally.seconds += time.perf_counter() - started
+        if pattern is None:
+            tally.status, tally.reason = (
+                ("failed", "it ended before it had learned") if status == "ran" else (status, reason)
+            )
+            return None
+        write_pattern(path, pattern)
+        return replace(attack, pattern=pattern)
+
+    def _one_by_one(self, ring: Ring, step: Step, groups: Iterator[tuple[np.ndarray, str]], tally: Tally) -> None:
         for chunk, key in groups:
             if time.monotonic() > ring.deadline:
                 tally.status = "timed out"
@@ -132,9 +159,7 @@ class Batches:
     def _key(self, step: Step, chunk: np.ndarray) -> str:
         return batch_key(*self.identity, str(self.ring.threat), step.name, parameters(step), chunk.tolist())
 
-    def _keep(
-        self, chunk: np.ndarray, key: str, x: torch.Tensor, outcome: Attempt
-    ) -> dict[str, Any]:
+    def _keep(self, chunk: np.ndarray, key: str, x: torch.Tensor, outcome: Attempt) -> dict[str, Any]:
         """Write down what came of a group; what is remembered of it when the run is resumed."""
         found = outcome.found
         index = chunk[found.rows.numpy()]

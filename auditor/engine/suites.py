@@ -82,6 +82,22 @@ OWN: dict[Norm, dict[str, Recipe]] = {
             ("spatial-pgd", {"steps": 50, "restarts": 10}, ALL),
         ),
     },
+    Norm.PATCH: {
+        "quick": (("patch-pgd", {"steps": 10, "places": 2}, ALL), ("patch-rs", {"queries": 200}, BLIND)),
+        "standard": (
+            ("adversarial-patch", {"places": 4}, ALL),
+            ("patch-pgd", {"steps": 20, "places": 2}, ALL),
+            ("patch-pgd", {"steps": 60, "places": 8}, ALL),
+            ("patch-rs", {"queries": 300}, ALL),
+            ("patch-rs", {"queries": 3000}, BLIND),
+        ),
+        "thorough": (
+            ("adversarial-patch", {"steps": 500, "places": 16}, ALL),
+            ("patch-pgd", {"steps": 20, "places": 2}, ALL),
+            ("patch-pgd", {"steps": 100, "places": 50}, ALL),
+            ("patch-rs", {"queries": 10000}, ALL),
+        ),
+    },
     Norm.FLOW: {
         "quick": (("stadv", {"steps": 20}, ALL),),
         "standard": (("stadv", {"steps": 20}, ALL), ("stadv", {"steps": 100, "smoothness": 0.0}, ALL)),

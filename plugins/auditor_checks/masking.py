@@ -38,7 +38,7 @@ class BlackBoxBeatsWhiteBox(TrustCheck):
         for threat in scene.result.threats if scene.result else ():
             missed = _missed(threat.attacks)
             broken = sum(run.broken for run in missed)
-            # Where the smallest change is looked for, `broken` are improvements, and gradients may leave some to others.
+            # Where the smallest change is looked for, `broken` are improvements.
             if threat.minimal or broken < 2 or broken <= _SUSPICIOUS * n:
                 continue
             names = ", ".join(f"{run.name} {run.broken}" for run in missed if run.broken)

@@ -7,8 +7,7 @@ import pkgutil
 
 from auditor.attack import Attack
 
-ATTACKS: tuple[Attack, ...] = tuple(
-    attack
-    for module in pkgutil.iter_modules(__path__)
-    for attack in importlib.import_module(f"{__name__}.{module.name}").ATTACKS
-)
+_FAMILIES = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+ATTACKS: tuple[Attack, ...] = tuple(attack for family in _FAMILIES for attack in family.ATTACKS)
+TOGETHER: tuple[Attack, ...] = tuple(attack for family in _FAMILIES for attack in getattr(family, "TOGETHER", ()))
+"""Attacks for which samples are not independent of each other, by intention."""

@@ -1,0 +1,81 @@
+"""A patch for each picture, in the place where it does most: PGD as in Madry et al., arXiv:1706.06083, on a square.
+
+The choice of the place follows Rao et al., arXiv:2005.02313, who found it to matter more than the steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch.nn import functional
+
+from auditor.attack import Attack, Passes
+from auditor.parameters import parameter
+from auditor.spaces import patch_side, square_at
+from auditor.types import Access, Norm
+from auditor_attacks import _losses
+from auditor_attacks._patches import corners
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from auditor.engine.view import View
+    from auditor.rng import Rng
+    from auditor.types import Images, Labels, Threat
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchPGD(Attack):
+    """Paints a square in each picture along the gradient, first where the gradient is largest, then elsewhere.
+
+    Finds: the worst patch to within the places tried; nearly every network without a defense falls to 5 %.
+    Blind to: shapes other than squares, and defenses that mask gradients (try `patch-rs`).
+    Cost: per place `steps` backward and `steps + 1` forward passes, and one of each to choose the first.
+    Use it when: an attacker knows the picture that the patch will lie in. For one that does not: `adversarial-patch`.
+    """
+
+    name: ClassVar[str] = "patch-pgd"
+    paper: ClassVar[str] = "arXiv:2005.02313"
+    norms: ClassVar[frozenset[Norm]] = frozenset({Norm.PATCH})
+    access: ClassVar[Access] = Access.GRADIENTS
+    images_only: ClassVar[bool] = True
+
+    steps: int = parameter(40, help="steps in each place", low=1, high=100_000)
+    places: int = parameter(4, help="places that are tried", low=1, high=10_000)
+    step_size: float = parameter(0.1, help="length of the first step, in pixel values", low=0.0, high=1.0)
+
+    def passes(self, num_classes: int) -> Passes:
+        each = self.places * self.steps
+        return Passes(forwards=each + self.places + 2, backwards=each + 1)
+
+    def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
+        loss = _losses.untargeted("margin")
+        height, width = x.shape[2:]
+        side = patch_side(threat.eps, height, width)
+        points = x
+        top, left = _best(target.gradient(x, y, loss).gradient, x, side)
+        for _ in range(self.places):
+            where = square_at(top, left, side, height, width)
+            points = torch.where(where, rng.uniform(*x.shape[1:]), x)
+            velocity = torch.zeros_like(x)
+            for step in range(self.steps):
+                velocity = 0.9 * velocity + _unit(target.gradient(points, y, loss).gradient * where)
+                length = self.step_size * (1.0 - step / self.steps)
+                points = torch.where(where, (points + length * velocity.sign()).clamp(0.0, 1.0), x)
+            target.logits(points)
+            top, left = corners(x, side, rng)
+        return points
+
+
+def _best(gradient: Tensor, x: Images, side: int) -> tuple[Tensor, Tensor]:
+    """The corner of the square that a linear model of the network says can do most, `(N,)` each."""
+    room = torch.where(gradient > 0.0, 1.0 - x, x)
+    sums = functional.avg_pool2d((gradient.abs() * room).sum(1, keepdim=True), side, stride=1)
+    best = sums.flatten(1).argmax(1)
+    return best // sums.shape[3], best % sums.shape[3]
+
+
+def _unit(gradient: Tensor) -> Tensor:
+    return gradient / gradient.flatten(1).abs().mean(1).clamp_min(1e-30).view(-1, 1, 1, 1)
