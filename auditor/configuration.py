@@ -26,6 +26,7 @@ DEFAULT_EPS = {
     Norm.SPATIAL: "1",
     Norm.FLOW: "1",
     Norm.PATCH: "0.05",
+    Norm.CORRUPTION: "5",
 }
 # Flags whose name in the settings differs.
 _ALIASES = {"model": "models", "provider": "providers", "constant": "constants"}
@@ -227,8 +228,8 @@ def _norm(name: str) -> Norm:
 
 
 def parse_eps(text: str, norm: Norm) -> float:
-    """A budget in units of `[0, 1]` pixels, in l0 a number of entries, checked for the mistakes made with it; infinite
-    for `auto`.
+    """A budget in units of `[0, 1]` pixels, in l0 a number of entries, of corruptions a severity, checked for the
+    mistakes made with it; infinite for `auto`.
 
     Raises:
         UsageError: zero, negative, no whole number in l0, or so large in linf that the attacker may paint the whole
@@ -248,6 +249,8 @@ def parse_eps(text: str, norm: Norm) -> float:
             f"--eps {text} in spatial is a share of the limits, at most 1; say the limits with --rotation and "
             f"--translation."
         )
+    if norm is Norm.CORRUPTION and value not in (1, 2, 3, 4, 5):
+        raise UsageError(f"--eps {text} in corruption is the severest corruption that may occur: 1, 2, 3, 4 or 5.")
     if norm is Norm.LINF and value > 0.5:
         meant = f" Did you mean {text}/255?" if 1 <= value <= 255 and value == int(value) else ""
         raise UsageError(

@@ -39,7 +39,7 @@ def tolerance(norm: Norm, eps: float) -> float:
     match norm:
         case Norm.LINF:
             return 1e-6
-        case Norm.L0:
+        case Norm.L0 | Norm.CORRUPTION:
             return 0.0
     return 1e-5 * eps
 

@@ -211,4 +211,8 @@ def space_of(threat: Threat) -> Space:
             return Flow()
         case Norm.PATCH:
             return Patch()
+        case Norm.CORRUPTION:
+            from auditor.corruptions.space import Corrupted
+
+            return Corrupted()
     return Ball(threat.norm) if threat.mask is None else Masked(threat.norm, threat.mask)

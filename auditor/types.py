@@ -66,6 +66,7 @@ class Threat:
         target: under a targeted goal the class wanted; None for the class that the model finds least likely.
         mask: which pixels may change, bool, shaped like a sample or one channel of it; None for all.
         rotation: in degrees, translation: in pixels, the limits of which a `spatial` budget is a share.
+        corruptions: the names of those that there are to choose from under `corruption`, whose budget is a severity.
     """
 
     norm: Norm
@@ -75,6 +76,7 @@ class Threat:
     mask: Tensor | None = field(default=None, compare=False, repr=False)
     rotation: float = 30.0
     translation: float = 3.0
+    corruptions: tuple[str, ...] = ()
 
     @property
     def minimal(self) -> bool:

@@ -27,10 +27,13 @@ def scan(
         typer.Option(help="Labelled samples: folder of class folders, .npz, .csv, .parquet, torchvision:NAME:FOLDER."),
     ] = None,
     norm: Annotated[
-        list[str] | None, typer.Option(help="linf, l2, l1, l0, spatial, flow; repeatable. [default: linf]")
+        list[str] | None, typer.Option(help="linf, l2, l1, l0, spatial, flow, corruption; repeatable. [default: linf]")
     ] = None,
     eps: Annotated[
-        list[str] | None, typer.Option(help="Budget in [0, 1] pixels, e.g. 8/255, or l2:0.5; l0: entries; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="Budget in [0, 1] pixels, e.g. 8/255, or l2:0.5; l0: entries; corruption: severity; repeatable."
+        ),
     ] = None,
     goal: Annotated[
         str | None,
@@ -41,6 +44,12 @@ def scan(
     ] = None,
     rotation: Annotated[float | None, typer.Option(help="Limit of --norm spatial, in degrees. [default: 30]")] = None,
     translation: Annotated[float | None, typer.Option(help="Limit of --norm spatial, in pixels. [default: 3]")] = None,
+    corruptions: Annotated[
+        str | None,
+        typer.Option(
+            help="Of --norm corruption: common, extra, noise, blur, weather, digital, colour, all, or names; commas."
+        ),
+    ] = None,
     eot: Annotated[
         int | None, typer.Option(help="Average every question over so many answers of a model that answers at random.")
     ] = None,

@@ -18,6 +18,7 @@ from auditor.engine.attempt import Ring
 from auditor.engine.batches import Batches
 from auditor.engine.cascade import Cascade, inherit, round_again
 from auditor.engine.clean import clean_pass
+from auditor.engine.corruptions import corruption_facts, corruption_table
 from auditor.engine.findings import not_audited, nothing_ran, unanswered
 from auditor.engine.memory import Memory
 from auditor.engine.nearest import Nearest
@@ -157,7 +158,11 @@ class ModelAudit:
             runs += self._follow(plan, ring, standing, batch_size, identity)
             smaller[threat.norm] = standing
             self._done.append((threat, standing))
-            results.append(self._threat_result(threat, standing, tuple(runs)))
+            table = corruption_table(
+                ring, self.samples, self.store, batch_size, identity, self.settings.confidence, self.listen
+            )
+            facts = corruption_facts(table, float(clean.correct.mean()))
+            results.append(self._threat_result(threat, standing, tuple(runs)).model_copy(update=facts))
         return tuple(results)
 
     def _follow(
@@ -219,8 +224,9 @@ class ModelAudit:
             smallest=smallest(_sizes(standing), n - int(standing.clean.correct.sum()), confidence)
             if threat.minimal
             else None,
+            # Corruptions are tried one by one, once each: more passes would find nothing more.
             forecast=None
-            if threat.minimal
+            if threat.minimal or threat.norm is Norm.CORRUPTION
             else outlook(
                 standing,
                 confidence,

@@ -40,8 +40,8 @@ def settle(target: Target, ledger: Ledger) -> None:
             break
         scale[out] = factor
         out = out[~line.fools(out, scale[out])]
-    # Fewer entries are not had by making all of them smaller.
-    if ledger.threat.norm is not Norm.L0:
+    # Fewer entries are not had by making all of them smaller, and of a corruption there is no half.
+    if ledger.threat.norm not in (Norm.L0, Norm.CORRUPTION):
         _draw_in(line, scale, fooled.nonzero().squeeze(1))
     points = line.points(torch.arange(len(rows), device=rows.device), scale)
     ledger.best[rows] = points

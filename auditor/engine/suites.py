@@ -112,6 +112,8 @@ SMALLEST: dict[str, dict[Norm, Recipe]] = {"quick": {}, "standard": {}, "thoroug
 def recipe(suite: str, threat: Threat | None = None) -> Recipe:
     """The attacks of a suite, against a threat. Raises UsageError for a name that is none."""
     try:
+        if threat is not None and threat.norm is Norm.CORRUPTION and suite in SUITES:
+            return (("corruptions", {}, ALL),)
         if threat is not None and threat.minimal:
             return SMALLEST[suite].get(threat.norm, ())
         return (SUITES if threat is None else OWN.get(threat.norm, SUITES))[suite]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from auditor.errors import DataError, UsageError
-from auditor.types import Goal, Threat
+from auditor.types import Goal, Norm, Threat
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +42,16 @@ def _threat(setting: ThreatSetting, settings: Settings, goal: Goal, target: int 
         mask=mask,
         rotation=settings.rotation,
         translation=settings.translation,
+        corruptions=_corruptions(settings, setting.norm),
     )
+
+
+def _corruptions(settings: Settings, norm: Norm) -> tuple[str, ...]:
+    if norm is not Norm.CORRUPTION:
+        return ()
+    from auditor.corruptions import chosen
+
+    return tuple(corruption.name for corruption in chosen(settings.corruptions))
 
 
 def _goal(text: str, num_classes: int, classes: Sequence[str] | None) -> tuple[Goal, int | None]:

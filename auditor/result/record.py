@@ -148,6 +148,15 @@ class SmallestResult(_Record):
     interval at each budget by itself."""
 
 
+class CorruptionResult(_Record):
+    """Accuracy over all samples, wrong ones included, under one corruption at one severity."""
+
+    name: str
+    severity: int
+    accuracy: float
+    interval: Interval
+
+
 class ThreatResult(_Record):
     """One norm and budget. `robust_accuracy` is a share of all samples; None while some were not evaluated.
 
@@ -172,6 +181,12 @@ class ThreatResult(_Record):
     """None where it cannot be told."""
     smallest: SmallestResult | None = None
     """None for a given budget."""
+    corruptions: tuple[CorruptionResult, ...] = ()
+    """Under `corruption`, every corruption at every severity up to the budget; empty where time did not allow it."""
+    mean_corruption_error: float | None = None
+    """The mean of one less these accuracies (arXiv:1903.12261, without the paper's division by AlexNet's)."""
+    relative_corruption_error: float | None = None
+    """How much larger that is than the error on clean samples."""
 
     @property
     def minimal(self) -> bool:

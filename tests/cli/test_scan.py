@@ -447,3 +447,34 @@ def test_a_resumed_run_keeps_what_attacks_searched_with(
     monkeypatch.setattr("auditor.engine.model_audit.choose_search", None)
     assert auditor("scan", plain, "--data", digits, *flags, "--resume").code == 0
     assert comparable(Path("r")) == before
+
+
+def test_corruptions_give_the_worst_case_and_a_table(auditor: Callable, plain: Path, digits: Path) -> None:
+    flags = ("--norm", "corruption", "--eps", 2, "--corruptions", "noise,contrast", "--samples", 40, "--out", "r")
+    outcome = auditor("scan", plain, "--data", digits, *flags, "--format", "json,html,markdown")
+    assert outcome.code == 0
+    (model,) = record(Path("r"))["models"]
+    (threat,) = model["threats"]
+    cells = {(cell["name"], cell["severity"]): cell["accuracy"] for cell in threat["corruptions"]}
+    names = ("gaussian_noise", "shot_noise", "impulse_noise", "contrast", "speckle_noise", "uniform_noise")
+    assert set(cells) == {(name, severity) for name in names for severity in (1, 2)}
+    # No sample is robust that some corruption misleads, and here all draws are the same ones.
+    assert 0 < threat["robust_accuracy"] <= min(cells.values())
+    assert threat["mean_corruption_error"] == pytest.approx(1 - sum(cells.values()) / len(cells))
+    assert auditor("verify", "r").code == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--eps", "8/255"), "1, 2, 3, 4 or 5"),
+        (("--eps", "2.5"), "1, 2, 3, 4 or 5"),
+        (("--corruptions", "frog"), "Did you mean 'fog'"),
+    ],
+)
+def test_corruptions_that_cannot_be_meant_are_refused(
+    auditor: Callable, plain: Path, digits: Path, flags: tuple[str, ...], said: str
+) -> None:
+    outcome = auditor("scan", plain, "--data", digits, "--norm", "corruption", *flags, "--out", "r")
+    assert outcome.code == 2
+    assert said in " ".join(outcome.err.split())

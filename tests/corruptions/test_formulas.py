@@ -298,7 +298,7 @@ def test_frost_is_pale_uneven_ice_that_covers_more_and_more() -> None:
     x = torch.zeros(64, 3, 48, 48)
     y = CORRUPTIONS["frost"](x, 5, streams(64), "imagenet") / 0.75
     assert 0.45 < y.mean() < 0.7
-    assert 0.06 < y.std((1, 2, 3)).mean() < 0.2
+    assert 0.1 < y.std((1, 2, 3)).mean() < 0.25
     assert y.mean((1, 2, 3)).std() > 0.05
     assert y[:, 2].mean() > y[:, 0].mean()
 

@@ -68,9 +68,9 @@ class AttackLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A cell of the table of mistakes."""
+    """A cell of a table whose colour says how much it holds."""
 
-    text: Annotated[str, "The count; a dot where it is 0."]
+    text: Annotated[str, "Of mistakes the count, a dot where it is 0; of corruptions the accuracy."]
     level: Annotated[int, "0 to 5: how dark the cell is."]
 
 
@@ -83,6 +83,15 @@ class Mistakes:
     partial: Annotated[bool, "Whether some classes share a line."]
     top: Annotated[tuple[tuple[str, str, str], ...], "The most frequent mistakes: true class, wrong class, count."]
     total: Annotated[str, "How many broken samples there are."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corruptions:
+    """Accuracy under each corruption at each severity."""
+
+    lead: Annotated[str, "The mean corruption error, beside that on clean samples, and the worst corruption."]
+    severities: Annotated[tuple[str, ...], "Names of the columns."]
+    rows: Annotated[tuple[tuple[str, tuple[Cell, ...], str], ...], "Name of a corruption, its cells, and their mean."]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +133,7 @@ class Threat:
     cascade: Annotated[CascadeChart | None, "The chart; None where there is nothing to draw."]
     attacks: Annotated[tuple[AttackLine, ...], "The attacks in order, without those that had nothing to do."]
     not_run: Annotated[str, "The sentence that names those, and why; may be empty."]
+    corruptions: Annotated[Corruptions | None, "Under corruptions only; None where time did not allow them."]
     mistakes: Annotated[Mistakes | None, "None where nothing was broken."]
     classes: Annotated[Classes | None, "None where there are no rows."]
 

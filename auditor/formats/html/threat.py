@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,14 @@ from auditor.formats.html.charts.cascade import attack_title, cascade_chart
 from auditor.formats.views.cascade import Step, cascade, not_run
 from auditor.formats.views.classes import ClassLine, ClassTable, per_class
 from auditor.formats.views.mistakes import OTHER, mistakes
-from auditor.formats.views.numbers import forecast_text, robust_samples, robust_text, samples, smallest_text
+from auditor.formats.views.numbers import (
+    corruption_text,
+    forecast_text,
+    robust_samples,
+    robust_text,
+    samples,
+    smallest_text,
+)
 
 if TYPE_CHECKING:
     from auditor.result.record import ModelResult, ThreatResult
@@ -45,6 +53,7 @@ def threat_context(
         cascade=chart,
         attacks=tuple(_attack(step) for step in steps if not step.run.needless),
         not_run=not_run(steps),
+        corruptions=_corruptions(threat),
         mistakes=_mistakes(rows, model.classes),
         classes=_classes(table, model.classes) if table else None,
     )
@@ -92,6 +101,25 @@ def _mistakes(rows: Sequence[Row], names: tuple[str, ...] | None) -> context.Mis
             for true, taken, number in matrix.top
         ),
         total=words.count(matrix.total, "broken sample"),
+    )
+
+
+def _corruptions(threat: ThreatResult) -> context.Corruptions | None:
+    """The darker a cell, the more samples go wrong."""
+    if not threat.corruptions:
+        return None
+    severities = sorted({cell.severity for cell in threat.corruptions})
+    by = {(cell.name, cell.severity): cell.accuracy for cell in threat.corruptions}
+
+    def line(name: str) -> tuple[str, tuple[context.Cell, ...], str]:
+        accuracies = [by[name, severity] for severity in severities]
+        cells = (context.Cell(text=words.percent(a), level=math.ceil(_LEVELS * (1.0 - a))) for a in accuracies)
+        return name.replace("_", " "), tuple(cells), words.percent(sum(accuracies) / len(accuracies))
+
+    return context.Corruptions(
+        lead=corruption_text(threat),
+        severities=tuple(map(str, severities)),
+        rows=tuple(line(name) for name in dict.fromkeys(cell.name for cell in threat.corruptions)),
     )
 
 

@@ -107,6 +107,21 @@ def forecasts(model: ModelResult) -> Iterator[str]:
             yield smallest_text(threat.smallest, threat.norm)
         elif text := forecast_text(threat):
             yield f"{words.threat(threat.norm, threat.eps)}: {text}"
+        if text := corruption_text(threat):
+            yield text
+
+
+def corruption_text(threat: ThreatResult) -> str:
+    """`Mean corruption error 31.2%, 27.9 points above that on clean samples; worst: fog 5 (12.0% right).`"""
+    if threat.mean_corruption_error is None or threat.relative_corruption_error is None:
+        return ""
+    worst = min(threat.corruptions, key=lambda cell: cell.accuracy)
+    beyond = threat.relative_corruption_error
+    compared = f"{words.points(abs(beyond))} {'above' if beyond >= 0.0 else 'below'} that on clean samples"
+    return (
+        f"Mean corruption error {words.percent(threat.mean_corruption_error)}, {compared}; "
+        f"worst: {worst.name} {worst.severity} ({words.percent(worst.accuracy)} right)."
+    )
 
 
 def facts(result: Result) -> tuple[tuple[str, str], ...]:
