@@ -103,17 +103,17 @@ OWN: dict[Norm, dict[str, Recipe]] = {
         "standard": (("stadv", {"steps": 20}, ALL), ("stadv", {"steps": 100, "smoothness": 0.0}, ALL)),
         "thorough": (("stadv", {"steps": 20}, ALL), ("stadv", {"steps": 500, "smoothness": 0.0}, ALL)),
     },
+    # All there are, once each: a suite has nothing to choose.
+    Norm.CORRUPTION: dict.fromkeys(SUITES, (("corruptions", {}, ALL),)),
 }
 
 # Where the smallest change is looked for, by suite and norm.
-SMALLEST: dict[str, dict[Norm, Recipe]] = {"quick": {}, "standard": {}, "thorough": {}}
+SMALLEST: dict[str, dict[Norm, Recipe]] = {suite: {Norm.CORRUPTION: OWN[Norm.CORRUPTION][suite]} for suite in SUITES}
 
 
 def recipe(suite: str, threat: Threat | None = None) -> Recipe:
     """The attacks of a suite, against a threat. Raises UsageError for a name that is none."""
     try:
-        if threat is not None and threat.norm is Norm.CORRUPTION and suite in SUITES:
-            return (("corruptions", {}, ALL),)
         if threat is not None and threat.minimal:
             return SMALLEST[suite].get(threat.norm, ())
         return (SUITES if threat is None else OWN.get(threat.norm, SUITES))[suite]
