@@ -184,8 +184,13 @@ def parse_duration(text: str) -> float:
 
 
 def parse_attack(text: str) -> AttackSetting:
-    """`"pgd:steps=100,restarts=2"` as an attack with parameters; their types are checked when it is set up."""
-    name, _, rest = text.partition(":")
+    """`"pgd:steps=100,restarts=2"` as an attack with parameters; their types are checked when it is set up.
+
+    A name may hold colons of its own, as in `"foolbox:LinfPGD:steps=20"`: parameters begin where an `=` follows.
+    """
+    colon = text.rfind(":", 0, text.find("=")) if "=" in text else len(text)
+    name, rest = (text[:colon], text[colon + 1 :]) if colon >= 0 else (text, "")
+    name = name.rstrip(":")
     parameters: dict[str, Any] = {}
     for part in filter(None, rest.split(",")):
         key, equals, value = part.partition("=")

@@ -1,4 +1,4 @@
-"""The nine hooks. Entry-point group `auditor`; implementations are marked with `auditor.hookimpl`.
+"""The ten hooks. Entry-point group `auditor`; implementations are marked with `auditor.hookimpl`.
 
 Implementations take the arguments they need, by name, and return values; provenance comes from the plugin that
 answered. A plugin that raises is listed and left out; nothing else fails because of it.
@@ -29,6 +29,15 @@ hookimpl = pluggy.HookimplMarker("auditor")
 @hookspec
 def auditor_attacks() -> Iterable[type[Attack]]:  # type: ignore[empty-body]
     """Attack classes; asked once, when a command needs attacks."""
+
+
+@hookspec(firstresult=True)
+def auditor_find_attack(name: str) -> type[Attack] | None:
+    """The attack class that `name` means, though nothing offers it by that name; None where this plugin does not know.
+
+    For attacks that are made on demand, such as `foolbox:LinfPGD`. Asked for names that no `auditor_attacks` offers.
+    Raise `auditor.UsageError` with a sentence where the name is this plugin's business and means nothing.
+    """
 
 
 @hookspec

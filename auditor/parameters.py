@@ -65,6 +65,8 @@ def check_parameters(plugin: Any) -> None:
     name = getattr(type(plugin), "name", type(plugin).__name__)
     for item in parameters_of(type(plugin)):
         value: Any = getattr(plugin, item.name)
+        if value is None and item.default is None:
+            continue
         if item.type is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not isinstance(value, item.type) or (item.type is not bool and isinstance(value, bool)):

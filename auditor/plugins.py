@@ -39,7 +39,7 @@ T = TypeVar("T")
 GROUP = "auditor"
 OWN = "auditor"
 _COLLECTING = frozenset({"auditor_attacks", "auditor_defenses", "auditor_checks", "auditor_formats"})
-_FIRST_RESULT = frozenset({"auditor_load_model", "auditor_load_samples"})
+_FIRST_RESULT = frozenset({"auditor_load_model", "auditor_load_samples", "auditor_find_attack"})
 # What a plugin may raise without taking the tool down with it; Ctrl-C passes through.
 _CONTAINED = (Exception, SystemExit)
 
@@ -99,6 +99,17 @@ class Plugins:
         from auditor.attack import Attack
 
         return self._collect("auditor_attacks", "name", partial(_class_problem, Attack, ("name", "norms", "access")))
+
+    def find_attack(self, name: str) -> type[Attack] | None:
+        """The first class that a plugin makes for a name that none offers. Raises UsageError where it says so."""
+        from auditor.attack import Attack
+
+        for plugin, found in self._ask("auditor_find_attack", type, name=name):
+            if complaint := _class_problem(Attack, ("name", "norms", "access"), found):
+                self._fail(plugin, "auditor_find_attack", PluginError(complaint))
+                continue
+            return found
+        return None
 
     def defenses(self) -> dict[str, type[Defense]]:
         """Defense classes by name. Raises PluginError where two plugins offer one name."""

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from auditor.configuration import build_settings, parse_duration, parse_eps, parse_size, parse_threats, read_config
+from auditor.configuration import (
+    build_settings,
+    parse_attack,
+    parse_duration,
+    parse_eps,
+    parse_size,
+    parse_threats,
+    read_config,
+)
 from auditor.errors import UsageError
 from auditor.types import Norm
 
@@ -123,3 +131,18 @@ def test_broken_toml_is_a_sentence(tmp_path: Path) -> None:
     path.write_text("seed = = 4")
     with pytest.raises(UsageError, match="no TOML"):
         read_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "parameters"),
+    [
+        ("pgd", "pgd", {}),
+        ("pgd:", "pgd", {}),
+        ("pgd:steps=3,step-size=0.1", "pgd", {"steps": "3", "step_size": "0.1"}),
+        ("foolbox:LinfPGD", "foolbox:LinfPGD", {}),
+        ("foolbox:LinfPGD:steps=20,rel_stepsize=0.1", "foolbox:LinfPGD", {"steps": "20", "rel_stepsize": "0.1"}),
+    ],
+)
+def test_an_attacks_name_may_hold_colons_of_its_own(text: str, name: str, parameters: dict[str, str]) -> None:
+    attack = parse_attack(text)
+    assert (attack.name, attack.parameters) == (name, parameters)

@@ -29,7 +29,7 @@ def explain(
         return
     found = load_plugins(without or ())
     things: dict[str, Any] = {**found.formats(), **found.defenses(), **found.attacks(), **found.checks()}
-    thing = things.get(name) or things.get(name.upper()) or things.get(name.lower())
+    thing = things.get(name) or things.get(name.upper()) or things.get(name.lower()) or found.find_attack(name)
     if thing is None:
         near = difflib.get_close_matches(name, [*things, *CODES], n=3)
         hint = f" Did you mean {', '.join(near)}?" if near else ""

@@ -77,7 +77,7 @@ class Audit:
         """
         started, clock = datetime.now(UTC), time.monotonic()
         device = choose_device(self.settings.device)
-        attacks = partial(chosen_attacks, self.settings, self.plugins.attacks())
+        attacks = partial(chosen_attacks, self.settings, self.plugins.attacks(), find=self.plugins.find_attack)
         for setting in self.settings.threats:
             attacks(Threat(norm=setting.norm, eps=setting.eps))  # Before anything is read: can these be had?
         checks = tuple(self.plugins.checks().values())

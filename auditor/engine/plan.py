@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,9 +51,15 @@ class Part:
 
 
 def chosen_attacks(
-    settings: Settings, available: Mapping[str, type[Attack]], threat: Threat | None = None
+    settings: Settings,
+    available: Mapping[str, type[Attack]],
+    threat: Threat | None = None,
+    find: Callable[[str], type[Attack] | None] = lambda name: None,
 ) -> tuple[Part, ...]:
     """The configured attacks that the settings ask for: those named with `--attack`, else the suite's for this threat.
+
+    Args:
+        find: makes classes for names that nothing offers, such as `foolbox:LinfPGD`.
 
     Raises:
         UsageError: an attack that is not installed, or parameters that it does not take.
@@ -62,8 +68,11 @@ def chosen_attacks(
     wanted = [(a.name, a.parameters, ALL) for a in settings.attacks] or list(suite)
     attacks = []
     for name, parameters, among in wanted:
-        cls = available.get(name)
+        cls = available.get(name) or find(name)
         if cls is None:
+            first, _, rest = name.partition(":")
+            if first in available:
+                raise UsageError(f"--attack {name!r}: {rest!r} is no key=value.")
             near = difflib.get_close_matches(name, available, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise UsageError(

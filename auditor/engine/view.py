@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from auditor.engine.ledger import Ledger
 from auditor.errors import PluginError
@@ -190,6 +191,32 @@ class View:
             gradient = torch.zeros_like(x).index_copy(0, at, gradient)
         return Gradient(losses.detach(), gradient, full.detach(), self.last_margin)
 
+    def answers(self, x: Images, rows: Tensor) -> Logits:
+        """Scores of candidates `(B, …)` for these rows, `(B,)`, which may repeat: for code that knows nothing of views.
+
+        One forward pass for each candidate whose row still stands; the others get their row's last answer. Where `x`
+        is part of a graph and the attack sees gradients they flow back to it, and backward passes are counted when
+        they do. An attack that sees labels only gets a 1 for the predicted class.
+        """
+        self._standing()
+        ledger, at = self._ledger, self._rows[rows]
+        stands = ledger.active[at].nonzero().squeeze(1)
+        full = ledger.logits.index_select(0, at)
+        if len(stands):
+            candidates, asked = x.index_select(0, stands), at[stands]
+            source = self._target.differentiable if self._access is Access.GRADIENTS else self._target.answer
+            answer = self._answered(source, asked, candidates)
+            if answer.requires_grad:
+
+                def count(gradient: Tensor) -> None:
+                    self._count(ledger.climbed, asked)
+
+                answer.register_hook(count)  # type: ignore[no-untyped-call]
+            for distinct in _rounds(asked):
+                self._note(asked[distinct], candidates[distinct].detach(), answer[distinct].detach())
+            full = full.index_copy(0, stands, answer)
+        return functional.one_hot(full.argmax(1), full.shape[1]).to(full) if self._access is Access.LABELS else full
+
     def _standing(self) -> Tensor:
         """Positions in this view of the rows to run; none where all of its rows fell while others stand."""
         if time.monotonic() > self._ledger.deadline:
@@ -252,3 +279,12 @@ class View:
 
     def _count(self, column: Tensor, rows: Tensor) -> None:
         column.index_add_(0, rows, torch.full_like(rows, self._ledger.draws))
+
+
+def _rounds(rows: Tensor) -> list[Tensor]:
+    """Positions of `rows`, `(B,)`, in as few parts as it takes for none to name a row twice."""
+    order = rows.argsort(stable=True)
+    counts = rows.bincount()
+    counts = counts[counts > 0]
+    place = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts).repeat_interleave(counts)
+    return [order[place == turn] for turn in range(int(counts.amax()))]

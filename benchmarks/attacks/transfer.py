@@ -50,7 +50,7 @@ PAIRS: dict[str, tuple[Attack, str, dict[str, Any]]] = {
     "di": (DIFGSM(momentum=0.0), "DIFGSM", {}),
     "mi-di": (DIFGSM(), "DIFGSM", {"decay": 1.0}),
     "ti": (TIFGSM(momentum=0.0, radius=7), "TIFGSM", {"diversity_prob": 0.0}),
-    "ti-di": (Transfer(momentum=0.0, radius=7), "TIFGSM", {}),
+    "ti-di": (Transfer(start="clean", momentum=0.0, radius=7, neighbours=0), "TIFGSM", {}),
     "si-ni": (SIFGSM(), "SINIFGSM", {}),
     "vmi": (VMIFGSM(), "VMIFGSM", {}),
     "vni": (VMIFGSM(nesterov=True), "VNIFGSM", {}),

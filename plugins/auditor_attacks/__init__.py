@@ -22,6 +22,14 @@ def auditor_attacks() -> list[type[Attack]]:
     return sorted(found, key=lambda attack: attack.name)
 
 
+@hookimpl
+def auditor_find_attack(name: str) -> type[Attack] | None:
+    """Attacks of other libraries, such as `foolbox:LinfPGD`."""
+    from auditor_attacks._bridges import find
+
+    return find(name)
+
+
 def _defined(value: object, module: str) -> bool:
     from auditor.attack import Attack
 

@@ -25,13 +25,14 @@ class Transfer(TransferAttack):
     paper: ClassVar[str] = "arXiv:2103.15571"
     images_only: ClassVar[bool] = True
 
+    start: str = parameter("uniform", help="where the search begins", choices=("clean", "uniform"))
     momentum: float = parameter(1.0, help="share of the earlier direction kept at each step", low=0.0, high=10.0)
     nesterov: bool = parameter(False, help="look where momentum leads, not where the search is")
     scales: int = parameter(1, help="copies shown, each half as bright as the one before", low=1, high=16)
     diversity: float = parameter(0.5, help="probability of showing a smaller image", low=0.0, high=1.0)
     shrink: float = parameter(0.9, help="least size of that image, as a share", low=0.1, high=1.0)
-    radius: int = parameter(0, help="pixels that the smoothing reaches", low=0, high=100)
-    neighbours: int = parameter(0, help="points nearby whose gradients are compared", low=0, high=1000)
+    radius: int = parameter(3, help="pixels that the smoothing reaches", low=0, high=100)
+    neighbours: int = parameter(5, help="points nearby whose gradients are compared", low=0, high=1000)
     reach: float = parameter(1.5, help="how far off they are, in units of eps", low=0.0, high=10.0)
 
     @property

@@ -187,7 +187,8 @@ def test_variance_tuning_corrects_the_gradient_by_the_mean_of_its_neighbours() -
 def test_all_pieces_switched_off_are_plain_gradient_ascent_and_each_named_attack_is_a_combination() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.Tanh(), nn.Linear(8, 2)).requires_grad_(False)
     x, threat = torch.rand(4, 3, 4, 4), Threat(norm=Norm.LINF, eps=0.1)
-    off = {"momentum": 0.0, "diversity": 0.0, "radius": 0, "scales": 1, "neighbours": 0, "nesterov": False, "steps": 4}
+    off: dict[str, Any] = {"momentum": 0.0, "diversity": 0.0, "radius": 0, "scales": 1, "neighbours": 0}
+    off |= {"nesterov": False, "steps": 4, "start": "clean"}
     plain = to_the_end(Transfer(**off), network, x, threat)
     assert torch.equal(plain, to_the_end(MIFGSM(momentum=0.0, steps=4), network, x, threat))
     pairs: list[tuple[Attack, dict[str, Any]]] = [

@@ -247,3 +247,34 @@ def test_a_model_that_answers_at_random_is_asked_several_times_and_each_answer_c
     answer = view.gradient(x, ledger.y, lambda logits, y: -logits[:, 0])
     assert answer.gradient.tolist() == [[-1.0, -1.0]]
     assert (ledger.forwards, ledger.backwards) == (8, 4)
+
+
+def test_candidates_may_repeat_rows_and_each_is_counted_and_judged(target, images) -> None:
+    ledger = opened(images([0.45, 0.7]), torch.tensor([0, 1]))
+    view = View(target, ledger, Access.SCORES)
+    rows = torch.tensor([1, 0, 1, 0])
+    at = images([0.69, 0.54, 0.68, 0.46])
+    assert torch.equal(view.answers(at, rows), target.answer(at))
+    assert ledger.asked.tolist() == [2, 2]
+    assert ledger.found.tolist() == [True, False]
+    assert float(ledger.best[0].mean()) == pytest.approx(0.54)
+    # The first row fell; what is asked about it costs nothing more.
+    view.answers(at, rows)
+    assert ledger.asked.tolist() == [2, 4]
+
+
+def test_gradients_flow_back_through_answers_and_are_counted_when_they_do(target, images) -> None:
+    ledger = opened(images([0.3, 0.9]), torch.tensor([0, 1]))
+    view, rows = View(target, ledger, Access.GRADIENTS), torch.tensor([1, 0, 1])
+    points = images([0.85, 0.35, 0.8]).requires_grad_()
+    answer = view.answers(points, rows)
+    assert (ledger.forwards, ledger.backwards) == (3, 0)
+    (gradient,) = torch.autograd.grad(answer[:, 0].sum(), points)
+    (expected,) = torch.autograd.grad(target.differentiable(points)[:, 0].sum(), points)
+    assert torch.equal(gradient, expected)
+    assert ledger.climbed.tolist() == [1, 2]
+
+
+def test_answers_to_an_attack_that_sees_labels_are_labels(target, images) -> None:
+    view = View(target, opened(images([0.3, 0.9]), torch.tensor([0, 1])), Access.LABELS)
+    assert view.answers(images([0.3, 0.9]), torch.tensor([0, 1])).tolist() == [[1.0, 0.0], [0.0, 1.0]]

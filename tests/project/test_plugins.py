@@ -311,3 +311,33 @@ def test_operators_of_a_plugin_that_breaks_go_again_and_those_of_others_stay(
     assert find_operator("Half", "com.acme", 1) is None
     assert find_operator("Double", "com.acme", 1) is not None
     assert find_operator("Relu", "", 17) is not None
+
+
+_FINDER = """
+    from auditor import UsageError, hookimpl
+    from auditor_attacks.fgsm import FGSM
+
+    @hookimpl
+    def auditor_find_attack(name):
+        library, _, attack = name.partition(":")
+        if library != "acme":
+            return None
+        if attack == "broken":
+            raise RuntimeError("no idea")
+        if attack != "fast":
+            raise UsageError("acme has no attack but fast.")
+        return type("Fast", (FGSM,), {"name": name})
+"""
+
+
+def test_attacks_are_made_for_names_that_nothing_offers(site: SitePackages) -> None:
+    site.install("acme-bridge", "bridge", _FINDER)
+    plugins = load()
+    found = plugins.find_attack("acme:fast")
+    assert found is not None
+    assert found.name == "acme:fast"
+    assert plugins.find_attack("elsewhere:fast") is None
+    with pytest.raises(UsageError, match="no attack but fast"):
+        plugins.find_attack("acme:slow")
+    assert plugins.find_attack("acme:broken") is None
+    assert failure_of(plugins, "bridge").error == "RuntimeError: no idea"

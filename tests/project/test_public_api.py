@@ -21,6 +21,7 @@ NAMES = (
 
 HOOKS = {
     "auditor_attacks": "() -> 'Iterable[type[Attack]]'",
+    "auditor_find_attack": "(name: 'str') -> 'type[Attack] | None'",
     "auditor_defenses": "() -> 'Iterable[type[Defense]]'",
     "auditor_checks": "() -> 'Iterable[type[Check]]'",
     "auditor_formats": "() -> 'Iterable[Format]'",
@@ -47,7 +48,7 @@ def test_another_name_is_an_attribute_error() -> None:
         auditor.Atack  # noqa: B018
 
 
-def test_the_nine_hooks_have_these_signatures() -> None:
+def test_the_ten_hooks_have_these_signatures() -> None:
     specs = {
         name: str(inspect.signature(thing))
         for name, thing in vars(hookspecs).items()
