@@ -48,7 +48,7 @@ INSIDE: list[tuple[str, Norm, dict[str, Any]]] = [
     ("art:MomentumIterativeMethod", Norm.LINF, {"max_iter": 10}),
     ("art:DeepFool", Norm.L2, {}),
     ("art:AutoProjectedGradientDescent", Norm.LINF, {"max_iter": 10, "nb_random_init": 1}),
-    ("adv_lib:fab", Norm.LINF, {"n_iter": 10}),
+    ("adv_lib:fmn", Norm.LINF, {"steps": 50}),
     ("adv_lib:apgd", Norm.LINF, {"n_iter": 20, "loss_function": "ce"}),
     ("adv_lib:ddn", Norm.L2, {}),
     ("adv_lib:df", Norm.LINF, {}),
