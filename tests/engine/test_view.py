@@ -273,6 +273,11 @@ def test_gradients_flow_back_through_answers_and_are_counted_when_they_do(target
     (expected,) = torch.autograd.grad(target.differentiable(points)[:, 0].sum(), points)
     assert torch.equal(gradient, expected)
     assert ledger.climbed.tolist() == [1, 2]
+    # Where all of the rows fell, gradients are zero and cost nothing.
+    ledger.active[1] = False
+    again = view.answers(points, torch.tensor([1, 1, 1]))
+    assert not torch.autograd.grad(again.sum(), points)[0].any()
+    assert (ledger.forwards, ledger.backwards) == (3, 3)
 
 
 def test_answers_to_an_attack_that_sees_labels_are_labels(target, images) -> None:

@@ -59,6 +59,8 @@ _WHOLE = {
     *{"MomentumIterativeMethod", "ProjectedGradientDescent", "ProjectedGradientDescentNumpy"},
     *{"ProjectedGradientDescentPyTorch", "RescalingAutoConjugateGradient", "UniversalPerturbation"},
 }
+# These want probabilities, the others logits.
+_PROBABILITIES = {"SimBA", "VirtualAdversarialMethod"}
 _GIVEN = frozenset(
     {"self", "estimator", "classifier", "norm", "eps", "targeted", "batch_size", "verbose", "summary_writer"}
 )
@@ -101,18 +103,18 @@ def _search(cls: Any) -> Search:
             **scaled(cls.__init__, eps, "eps", ("eps_step",)),
         }
         known = {name: value for name, value in given.items() if name in takes}
-        attack = cls(_classifier(problem), **(known | parameters))
+        attack = cls(_classifier(problem, probabilities=cls.__name__ in _PROBABILITIES), **(known | parameters))
         found = attack.generate(problem.x.cpu().numpy(), problem.y.cpu().numpy())
         return torch.from_numpy(found)
 
     return search
 
 
-def _classifier(problem: Problem) -> Any:
+def _classifier(problem: Problem, *, probabilities: bool) -> Any:
     from art.estimators.classification import PyTorchClassifier
 
     return PyTorchClassifier(
-        model=problem.model,
+        model=nn.Sequential(problem.model, nn.Softmax(1)).eval() if probabilities else problem.model,
         loss=nn.CrossEntropyLoss(),
         input_shape=tuple(problem.x.shape[1:]),
         nb_classes=problem.num_classes,
