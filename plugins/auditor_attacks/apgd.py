@@ -39,6 +39,7 @@ class APGD(LaneAttack):
     Blind to: models whose gradients are masked, random or missing (try `square`).
     Cost: per restart `steps` backward and `steps + 1` forward passes, times `targets` for the targeted losses. To put
     the classes in order takes a forward pass, by `linear` one forward and backward more for each of 3 * `targets`.
+    Use it when: a budget is given and there are gradients; the suites use little else.
     """
 
     name: ClassVar[str] = "apgd"

@@ -26,6 +26,7 @@ class FGSM(Attack):
     Finds: undefended models, at the least cost there is.
     Blind to: anything that bends the loss within the ball; surviving it says nothing about robustness.
     Cost: 1 forward, 1 backward pass.
+    Use it when: a suite begins, or somebody claims that a model withstands it.
     """
 
     name: ClassVar[str] = "fgsm"

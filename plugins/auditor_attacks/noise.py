@@ -23,6 +23,7 @@ class Noise(Attack):
     Finds: models that break without an adversary; an attack that finds less than noise does not work.
     Blind to: everything that takes a direction.
     Cost: `draws` forward passes.
+    Use it when: a floor is wanted, below which no attack is worth its name.
     """
 
     name: ClassVar[str] = "noise"

@@ -39,6 +39,7 @@ class PGD(LaneAttack):
     Finds: most models without a real defense, and whether a training recipe did anything.
     Blind to: vanishing gradients (try `apgd`), and what a well-chosen step size would have reached.
     Cost: per restart `steps` backward and `steps + 1` forward passes.
+    Use it when: figures are to be compared with papers that report it.
     """
 
     name: ClassVar[str] = "pgd"

@@ -49,6 +49,7 @@ class Square(LaneAttack):
     Finds: models that gradients cannot reach (masked, quantised, not differentiable) though they are weak.
     Blind to: examples that need all pixels in concert; with few queries it breaks less than `apgd`.
     Cost: `queries` forward passes.
+    Use it when: there are no gradients, or none to be trusted.
     """
 
     name: ClassVar[str] = "square"

@@ -63,7 +63,7 @@ def test_importing_the_plugin_does_not_import_torch() -> None:
 @pytest.mark.parametrize("attack", auditor_attacks(), ids=lambda a: a.name)
 def test_attacks_say_what_they_find_what_they_miss_and_what_they_cost(attack: type[Attack]) -> None:
     assert attack.__doc__
-    assert all(heading in attack.__doc__ for heading in ("Finds:", "Blind to:", "Cost:"))
+    assert all(heading in attack.__doc__ for heading in ("Finds:", "Blind to:", "Cost:", "Use it when:"))
     assert all("help" in field.metadata for field in dataclasses.fields(attack) if field.name != "pattern")
 
 

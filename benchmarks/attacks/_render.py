@@ -1,0 +1,174 @@
+"""The page of measurements, and what the page of attacks says of each: every number from `attacks.jsonl`."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeAlias
+
+from benchmarks.onnx_matrix.tables import table
+
+Record: TypeAlias = dict[str, Any]
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "benchmarks-attacks.md"
+SUMMARY = ROOT / "docs" / "attacks.json"
+OURS = "auditor"
+_PEERS = ("torchattacks", "foolbox", "adversarial-robustness-toolbox", "adv-lib", "imagecorruptions")
+
+_TITLES = {
+    "minimal": "The smallest change, with gradients",
+    "scores": "From scores alone",
+    "labels": "From labels alone",
+    "transfer": "Attacks made for transfer",
+    "corruptions": "Corruptions",
+    "bridges": "Attacks of other libraries, through auditor",
+}
+
+
+def read(folder: Path) -> list[Record]:
+    """The latest record of every cell."""
+    latest: dict[str, Record] = {}
+    for line in (folder / "attacks.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        latest[json.dumps([record.get(key) for key in _KEY], sort_keys=True)] = record
+    return list(latest.values())
+
+
+_KEY = ("family", "norm", "network", "eps", "tool", "attack", "parameters", "corruption", "severity", "side")
+
+
+def render(folder: Path) -> None:
+    """Write both files."""
+    records = read(folder)
+    families: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        families[record["family"]].append(record)
+    parts = [_INTRODUCTION.format(origin=_origin())]
+    for name in sorted(families, key=lambda family: [*_TITLES, family].index(family)):
+        body = _corruptions(families[name]) if name == "corruptions" else _family(families[name])
+        parts += [f"## {_TITLES.get(name, name)}", "", f"    {_RUN} {name} --cache DIR", "", *body, ""]
+    PAGE.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
+    SUMMARY.write_text(json.dumps(dict(_summaries(records)), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+_RUN = "OMP_NUM_THREADS=1 python -m benchmarks.attacks"
+_INTRODUCTION = """# Benchmarks: each attack beside its peers
+
+Made by commands; nothing here is typed by hand:
+
+    python -m benchmarks.attacks render --cache DIR
+
+writes this page. {origin}
+
+The networks are [those of the other benchmarks](../benchmarks/networks/README.md). All tools attack the same samples,
+which the network gets right, on one thread; every candidate is judged by the same lines (wrong answer, in the box,
+within the budget). Passes are samples through the network, forwards and backwards, divided by the samples attacked,
+counted around the module on both sides. *median* is the median size of the smallest examples, where nothing found
+counts as infinite.
+"""
+
+
+def _origin() -> str:
+    installed = []
+    for name in ("torch", *_PEERS):
+        try:
+            installed.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return f"Written {time.strftime('%d %B %Y')}; {platform.system()} {platform.machine()}, {', '.join(installed)}."
+
+
+def _family(records: list[Record]) -> Iterator[str]:
+    groups: dict[tuple[str, str, Any], list[Record]] = defaultdict(list)
+    for record in records:
+        groups[(str(record["norm"]), str(record["network"]), record["eps"])].append(record)
+    for (norm, network, eps), group in sorted(groups.items(), key=lambda item: [str(part) for part in item[0]]):
+        budget = "the smallest change" if eps is None else f"within {eps:.4g}"
+        yield from (f"### {norm}, {network}, {budget}, {max(r['samples'] for r in group)} samples", "")
+        rows = sorted(group, key=lambda r: (r["attack"], r["tool"] != OURS, r["tool"]))
+        yield from (*table(_HEADS, [_row(record) for record in rows]), "")
+
+
+_HEADS = ["attack", "tool", "success", "median", "forwards", "backwards", "CPU s", "transfers to", "parameters"]
+
+
+def _row(record: Record) -> list[str]:
+    said = ", ".join(f"{key}={value}" for key, value in (record.get("parameters") or {}).items())
+    tool = f"**{OURS}**" if record["tool"] == OURS else record["tool"]
+    if why := record.get("error") or record.get("absent"):
+        return [record["attack"], tool, why.partition("\n")[0][:80].replace("|", "/"), "", "", "", "", "", said]
+    n = max(1, record["samples"])
+    size = "" if record["median"] is None else f"{record['median']:.4g}"
+    passes = [f"{record[key] / n:,.0f}" for key in ("forwards", "backwards")]
+    others = ", ".join(f"{name} {share:.0%}" for name, share in (record.get("transfer") or {}).items())
+    found, time_ = f"{record['success']:.1%}", f"{record['seconds']:.1f}"
+    return [record["attack"], tool, found, size, *passes, time_, others, said]
+
+
+def _corruptions(records: list[Record]) -> Iterator[str]:
+    pixels = [r for r in records if "peer_seconds" in r]
+    yield from ("Mean change of a pixel and CPU time per picture, over severities, beside imagecorruptions.", "")
+    groups: dict[tuple[str, int], list[Record]] = defaultdict(list)
+    for record in pixels:
+        groups[(record["corruption"], record["side"])].append(record)
+    rows = []
+    for (name, side), group in sorted(groups.items()):
+        mine, theirs = (median(r[key] for r in group) for key in ("size", "peer_size"))
+        faster = median(r["peer_seconds"] / r["seconds"] for r in group)
+        rows.append([name, str(side), f"{mine:.4f}", f"{theirs:.4f}", f"{faster:.1f}"])
+    heads = ["corruption", "side", "change", "change there", "times faster"]
+    yield from table(heads, rows)
+    accuracies = [r for r in records if "peer_accuracy" in r and "accuracy" in r]
+    if accuracies:
+        far = [100 * abs(r["accuracy"] - r["peer_accuracy"]) for r in accuracies]
+        yield from (
+            "",
+            f"Accuracy of the networks under both: {median(far):.1f} points apart in the median over "
+            f"{len(far)} cells, {max(far):.1f} at most.",
+        )
+
+
+def _summaries(records: list[Record]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """For each of our attacks: how it compares with peers' attacks of the same name in the same cells."""
+    cells: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+    for record in records:
+        if "attack" in record and "seconds" in record and "success" in record and record["family"] != "bridges":
+            cells[tuple(str(record.get(key)) for key in ("family", "norm", "network", "eps", "attack"))].append(record)
+    sizes: dict[str, list[float]] = defaultdict(list)
+    shares: dict[str, list[float]] = defaultdict(list)
+    times: dict[str, list[float]] = defaultdict(list)
+    tools: dict[str, list[str]] = defaultdict(list)
+    for (_, _, _, eps, attack), group in cells.items():
+        mine, theirs = ([r for r in group if (r["tool"] == OURS) is own] for own in (True, False))
+        if not mine or not theirs:
+            continue
+        tools[attack] += [r["tool"] for r in theirs]
+        times[attack].append(min(r["seconds"] for r in mine) / min(r["seconds"] for r in theirs))
+        if eps == "None":
+            known = [[r["median"] for r in part if r["median"] is not None] for part in (mine, theirs)]
+            sizes[attack] += [min(known[0]) / min(known[1])] if all(known) else []
+        else:
+            shares[attack].append(max(r["success"] for r in mine) - max(r["success"] for r in theirs))
+    for attack in sorted(tools):
+        yield (
+            attack,
+            {
+                "cells": len(times[attack]),
+                "peers": sorted(set(tools[attack])),
+                "size": _rounded(sizes[attack]),
+                "success": _rounded(shares[attack]),
+                "time": _rounded(times[attack]),
+            },
+        )
+
+
+def _rounded(values: Iterable[float]) -> float | None:
+    known = list(values)
+    return round(median(known), 3) if known else None
