@@ -23,6 +23,7 @@ from auditor.events import Event, ScanFinished, ScanStarted
 from auditor.formats.words import threat
 from auditor.gate import drop_gates, gates_of, judge
 from auditor.result.comparison import Comparison, compare_runs
+from auditor.result.corruptions import normalised
 from auditor.result.evidence import atomic_write, slug
 from auditor.result.record import Data, Finding, ModelResult, Result
 from auditor.result.record import Skipped as SkippedRecord
@@ -213,8 +214,9 @@ class Audit:
         models, s = result.models, self.settings
         gates = gates_of(s, models, result.data.n)
         if self.baseline is not None and all(model.clean_accuracy is not None for model in models):
-            comparison = compare_runs(self.baseline, Run(self.run, result))
-            models = tuple(_compared(model, comparison) for model in models)
+            after = Run(self.run, result)
+            comparison = compare_runs(self.baseline, after)
+            models = tuple(normalised(_compared(model, comparison), self.baseline, after) for model in models)
             if s.max_drop is not None:
                 gates += drop_gates(comparison, models, s.max_drop, s.confidence)
         verdict, exit_code, summary = judge(models, gates)

@@ -77,7 +77,7 @@ def compare_runs(before: Run, after: Run) -> Comparison:
 
 
 def _pairs(before: Run, after: Run) -> Iterator[Pair]:
-    for old, new in _matched(before, after):
+    for old, new in matched(before, after):
         clean_seen = False
         for threat in new.threats:
             ours = {row.index: row for row in after.rows_of(new.name, threat.norm, threat.eps)}
@@ -94,7 +94,8 @@ def _pairs(before: Run, after: Run) -> Iterator[Pair]:
             yield _pair(new.name, threat.norm, threat.eps, flags, len(shared) - len(known))
 
 
-def _matched(before: Run, after: Run) -> list[tuple[ModelResult, ModelResult]]:
+def matched(before: Run, after: Run) -> list[tuple[ModelResult, ModelResult]]:
+    """Which model of the one run is which of the other: by name, or the only one of each."""
     old, new = before.result.models, after.result.models
     if len(old) == len(new) == 1:
         return [(old[0], new[0])]

@@ -187,6 +187,9 @@ class ThreatResult(_Record):
     """The mean of one less these accuracies (arXiv:1903.12261, without the paper's division by AlexNet's)."""
     relative_corruption_error: float | None = None
     """How much larger that is than the error on clean samples."""
+    normalised_corruption_error: float | None = None
+    """The paper's mean corruption error: as shares of the errors of the baseline; None where none was given, or it had
+    other corruptions."""
 
     @property
     def minimal(self) -> bool:

@@ -478,3 +478,11 @@ def test_corruptions_that_cannot_be_meant_are_refused(
     outcome = auditor("scan", plain, "--data", digits, "--norm", "corruption", *flags, "--out", "r")
     assert outcome.code == 2
     assert said in " ".join(outcome.err.split())
+
+
+def test_corruption_errors_are_measured_by_those_of_a_baseline(auditor: Callable, plain: Path, digits: Path) -> None:
+    flags = ("--norm", "corruption", "--eps", 5, "--corruptions", "contrast", "--samples", 40, "--format", "json")
+    assert auditor("scan", plain, "--data", digits, *flags, "--out", "before").code == 0
+    outcome = auditor("scan", plain, "--data", digits, *flags, "--out", "after", "--baseline", "before")
+    assert record(Path("after"))["models"][0]["threats"][0]["normalised_corruption_error"] == pytest.approx(1.0)
+    assert "100% of the baseline's errors" in " ".join(outcome.out.split())

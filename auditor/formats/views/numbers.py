@@ -120,8 +120,13 @@ def corruption_text(threat: ThreatResult) -> str:
     compared = f"{words.points(abs(beyond))} {'above' if beyond >= 0.0 else 'below'} that on clean samples"
     return (
         f"Mean corruption error {words.percent(threat.mean_corruption_error)}, {compared}; "
-        f"worst: {worst.name} {worst.severity} ({words.percent(worst.accuracy)} right)."
+        f"worst: {worst.name} {worst.severity} ({words.percent(worst.accuracy)} right).{_against_baseline(threat)}"
     )
+
+
+def _against_baseline(threat: ThreatResult) -> str:
+    share = threat.normalised_corruption_error
+    return "" if share is None else f" That is {share:.0%} of the baseline's errors (mCE)."
 
 
 def facts(result: Result) -> tuple[tuple[str, str], ...]:
