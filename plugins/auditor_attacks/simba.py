@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from auditor.engine.view import Gradient, View
     from auditor.types import Threat
 
-# Of an example's size, in which the next one is looked for where the smallest is wanted.
+# Of an example's size, within which the next one is looked for where the smallest is wanted.
 _SMALLER = 0.95
+# Of the radius, beyond which no step goes.
+_LONGEST = 0.25
 
 
 @dataclass(kw_only=True)
@@ -48,7 +50,7 @@ class Walk(Lanes):
 class SimBA(LaneAttack):
     """Steps along one direction of a basis after the other, or back, and keeps the steps that lower the margin.
 
-    The directions are waves, slow ones first, or single entries, in random order. After all of them steps are half as
+    The directions are waves, slow ones first, or single entries in random order. After all of them steps are half as
     long. Where the smallest change is looked for, the ball shrinks whenever an example is found.
 
     Finds: weak models without gradients that slow waves or single entries fool.
@@ -65,8 +67,10 @@ class SimBA(LaneAttack):
 
     queries: int = parameter(5000, help="questions asked per sample", low=1, high=10_000_000)
     basis: str = parameter("dct", help="what the steps go along: waves or single entries", choices=("dct", "pixel"))
-    step_size: float = parameter(0.2, help="l2 length of the first steps", low=1e-6, high=1000.0)
-    slowest: float = parameter(0.25, help="share of the wave numbers that is tried before the rest", low=1e-6, high=1.0)
+    step_size: float = parameter(
+        0.5, help="l2 length of the first steps; at most a quarter of eps", low=1e-6, high=1000.0
+    )
+    slowest: float = parameter(0.05, help="share of the wave numbers tried before faster ones", low=1e-6, high=1.0)
 
     @property
     def label(self) -> str:
@@ -102,7 +106,8 @@ class SimBA(LaneAttack):
         done = better | ~lanes.ahead
         lanes.turn, lanes.ahead = lanes.turn + done, done
         tried, which = lanes.turn // lanes.order.shape[1], lanes.turn % lanes.order.shape[1]
-        length = torch.where(lanes.ahead, self.step_size, -self.step_size) * 0.5**tried
+        length = torch.minimum(self.step_size * 0.5**tried, _LONGEST * lanes.radius)
+        length = torch.where(lanes.ahead, length, -length)
         if threat.minimal:
             found = margin > 0.0
             smaller = _SMALLER * threat.distance(lanes.point, lanes.x).to(margin.dtype)
