@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class EAD(Attack):
     """Shrinks changes towards 0 while it descends squared size plus `c` times what the margin lacks.
 
-    The paper shrinks by 0.001 at steps of 0.01, which is `beta=0.1` here, and lets c grow from 0.001.
+    The paper shrinks by 0.001 at steps of 0.01, which is `beta=0.1` here, and lets c grow from 0.001: changes that are
+    not the smallest in l1.
 
     Finds: small l1 changes, most entries of which are 0.
     Blind to: models whose gradients are masked; with few steps it lags behind `fmn`.
@@ -37,7 +38,7 @@ class EAD(Attack):
 
     name: ClassVar[str] = "ead"
     paper: ClassVar[str] = "arXiv:1709.04114"
-    norms: ClassVar[frozenset[Norm]] = frozenset({Norm.L1, Norm.L2})
+    norms: ClassVar[frozenset[Norm]] = frozenset({Norm.L1})
     access: ClassVar[Access] = Access.GRADIENTS
     minimal: ClassVar[bool] = True
 
@@ -45,7 +46,7 @@ class EAD(Attack):
     searches: int = parameter(9, help="values of c tried, by bisection", low=1, high=100)
     step_size: float = parameter(0.01, help="length of the first step; it falls to 0 as a root", low=1e-6, high=10.0)
     c: float = parameter(1.0, help="the first value of c", low=1e-12, high=1e10)
-    beta: float = parameter(1.0, help="weight of l1 beside squared l2", low=0.0, high=10.0)
+    beta: float = parameter(3.0, help="weight of l1 beside squared l2", low=0.0, high=1000.0)
 
     def passes(self, num_classes: int) -> Passes:
         return Passes(forwards=self.searches * self.steps, backwards=self.searches * self.steps)
@@ -65,11 +66,11 @@ class EAD(Attack):
             fooled |= best.see(ahead, answer.logits)
             slope = 2.0 * (ahead - x) - per_sample(c, x) * answer.gradient
             length = self.step_size * (1.0 - step / self.steps) ** 0.5
-            before, point = point, self._shrunk(ahead - length * slope, x, length * self.beta)
+            before, point = point, self._shrunk(ahead - length * slope, x)
             # Nesterov's momentum; where it leaves the range, the model is asked at the border.
             ahead = (point + step / (step + 3.0) * (point - before)).clamp_(0.0, 1.0)
         return fooled
 
-    def _shrunk(self, point: Tensor, x: Images, by: float) -> Tensor:
-        """Every change made smaller by so much, and cut to the range."""
-        return (x + functional.softshrink(point - x, by)).clamp_(0.0, 1.0)
+    def _shrunk(self, point: Tensor, x: Images) -> Tensor:
+        """Every change made smaller by the same amount, however short the steps have become, and cut to the range."""
+        return (x + functional.softshrink(point - x, self.step_size * self.beta)).clamp_(0.0, 1.0)
