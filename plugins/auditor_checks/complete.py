@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from auditor.result.record import AttackRun, ThreatResult
 
 
-
 class SuiteComplete(TrustCheck):
     """Every attack of the suite ran to its end.
 

@@ -1,0 +1,239 @@
+"""Searches that see labels only: one question per sample and turn, and the border that the answers enclose.
+
+A search is a generator: it yields `(N, …)` points, one for every sample, and is sent which of them the model gets
+wrong, `(N,)` bool. Samples are at different places of their searches, so these decide with masks. Whoever runs the
+search counts the questions; see `asked`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from abc import abstractmethod
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+import torch
+
+from auditor.attack import Attack, Passes
+from auditor.lanes import put
+from auditor.norms import per_sample
+from auditor.parameters import parameter
+from auditor.types import Access, Norm
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from auditor.engine.view import View
+    from auditor.rng import Rng
+    from auditor.types import Images, Labels, Threat
+
+Search: TypeAlias = "Generator[Tensor, Tensor, None]"
+
+_SIDES = (1, 2, 4, 7, 14)
+_PLAIN = ("noise", "negative", "black", "white")
+STARTS = len(_PLAIN) + len(_SIDES)
+"""Kinds of images that searches begin with."""
+
+_LOOKS, _NEARER = 3, 0.9
+
+
+def noise(rng: Rng, like: Images, grain: int = 1) -> Images:
+    """Noise of mean 0 and variance 1, `(N, …)`: a sum of tiles of 1, 2, 4, … pixels across, up to `grain`.
+
+    The slopes of networks are smoother than white noise, which is why coarse directions come further with few
+    questions (Li et al., arXiv:2005.14137, section 3.4). Inputs that are no images get single entries.
+    """
+    total = _octets(rng, like[0].numel()).view_as(like)
+    if like.dim() != 4:
+        return total
+    height, width = like.shape[2:]
+    sides = [2**i for i in range(1, grain.bit_length()) if 2**i <= max(height, width)]
+    for side in sides:
+        down, across = math.ceil(height / side), math.ceil(width / side)
+        coarse = _octets(rng, like.shape[1] * down * across).view(len(like), -1, down, across)
+        total = total.add_(enlarged(coarse, side)[:, :, :height, :width])
+    return total.div_(math.sqrt(1 + len(sides)))
+
+
+def _octets(rng: Rng, count: int) -> Tensor:
+    """Uniform numbers of mean 0 and variance 1, `(N, count)`, on a grid of 256: seven from each that is dealt."""
+    words = rng.integers(1 << 56, math.ceil(count / 7)).unsqueeze(2)
+    octets = words.view(torch.uint8)[..., :7].reshape(len(rng), -1)[:, :count]
+    return octets.to(torch.float32).sub_(127.5).mul_(math.sqrt(12.0 / (256.0**2 - 1.0)))
+
+
+def enlarged(coarse: Images, side: int) -> Images:
+    """Every pixel as a tile of this side."""
+    return coarse.repeat_interleave(side, 2).repeat_interleave(side, 3)
+
+
+def unit_across(direction: Tensor, along: Tensor) -> Tensor:
+    """The part of directions `(N, …)` that is at right angles to `along`, of l2 length 1."""
+    u, v = along.flatten(1), direction.flatten(1)
+    share = (u * v).sum(1) / u.square().sum(1).clamp_min(1e-30)
+    v = v - share[:, None] * u
+    return (v / v.norm(dim=1, keepdim=True).clamp_min(1e-30)).view_as(direction)
+
+
+def size(change: Tensor, norm: Norm) -> Tensor:
+    """Size of changes `(N, …)`, `(N,)`, in linf or l2."""
+    flat = change.flatten(1)
+    measured: Tensor = flat.abs().amax(1) if norm is Norm.LINF else flat.norm(dim=1)
+    return measured
+
+
+@dataclass
+class Border:
+    """Where the model's answer changes on the way from every sample to a point that it gets wrong.
+
+    The way is straight in l2; in linf it is the point clipped to ever smaller boxes around the sample.
+
+    Attributes:
+        x: `(N, …)` samples.  corners: whether ways lead to corners of the box only.
+        far: `(N, …)` points that the model gets wrong; the sample itself where none is known.
+        found: `(N,)` bool, where one is.  reach: `(N,)` distance of `far`.
+        low, high: `(N,)` distances along the way; wrong at `high`, and right at `low` as far as is known.
+    """
+
+    x: Images
+    norm: Norm
+    corners: bool = False
+    far: Images = field(init=False)
+    found: Tensor = field(init=False)
+    reach: Tensor = field(init=False)
+    low: Tensor = field(init=False)
+    high: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.far = self.x.clone()
+        self.low = self.x.new_zeros(len(self.x))
+        self.reach, self.high = self.low.clone(), self.low.clone()
+        self.found = torch.zeros_like(self.low, dtype=torch.bool)
+
+    def at(self, radius: Tensor) -> Images:
+        """The points of the ways at distances `radius`, `(N,)`."""
+        return self.on_the_way(self.far, radius, self.reach)
+
+    def on_the_way(self, far: Images, radius: Tensor, reach: Tensor) -> Images:
+        """The points at distances `radius` on the ways to `far`, which lies at `reach`."""
+        if self.norm is Norm.LINF:
+            bound = per_sample(radius, far)
+            return torch.maximum(torch.minimum(far, self.x + bound), self.x - bound)
+        return torch.lerp(self.x, far, per_sample((radius / reach.clamp_min(1e-30)).clamp_max(1.0), far))
+
+    def end(self, image: Images) -> Images:
+        """Where a way towards `image` ends."""
+        return (image > self.x).to(image.dtype) if self.corners else image
+
+    @property
+    def edge(self) -> Images:
+        """The nearest points of the ways that are known to be wrong."""
+        return self.at(self.high)
+
+    @property
+    def middle(self) -> Tensor:
+        """Distances, `(N,)`, at which the next question halves what is not known."""
+        return 0.5 * (self.low + self.high)
+
+    def halve(self, radius: Tensor, wrong: Tensor, where: Tensor) -> None:
+        """Take the answers at distances `radius` into account in some rows, `(N,)` bool."""
+        self.high = torch.where(wrong & where, radius, self.high)
+        self.low = torch.where(~wrong & where, radius, self.low)
+
+    def adopt(self, better: Tensor, far: Images, radius: Tensor | None = None) -> None:
+        """In the rows `better` the ways lead elsewhere: to `far`, wrong there or at the distances `radius` before."""
+        put(self.far, better, far)
+        reach = size(far - self.x, self.norm)
+        self.reach = torch.where(better, reach, self.reach)
+        self.high = torch.where(better, reach if radius is None else radius, self.high)
+        self.low = self.low.masked_fill(better, 0.0)
+        self.found = self.found | better
+
+
+@dataclass(frozen=True, kw_only=True)
+class BorderAttack(Attack):
+    """An attack that finds the border and then searches along it, asking for labels only."""
+
+    access: ClassVar[Access] = Access.LABELS
+    minimal: ClassVar[bool] = True
+    corners: ClassVar[bool] = False
+    """True where it looks at the corners of linf balls only."""
+
+    queries: int = parameter(5000, help="questions asked per sample", low=1, high=10_000_000)
+
+    def passes(self, num_classes: int) -> Passes:
+        return Passes(forwards=self.queries)
+
+    def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
+        border = Border(x, threat.norm, self.corners)
+        search = self._searching(border, target.nearest if threat.minimal else None, rng)
+        asked(search, target, y, self.queries)
+        return threat.project(border.edge, x)
+
+    @abstractmethod
+    def along(self, border: Border, rng: Rng) -> Search:
+        """Where to ask, without end; what comes of it is to be put into `border`."""
+
+    def _searching(self, border: Border, nearest: Images | None, rng: Rng) -> Search:
+        yield from _approach(border, nearest, rng.fork("starts"))
+        yield from _seeking(self.along(border, rng.fork("steps")), border, rng.fork("further starts"))
+
+
+def asked(search: Search, target: View, y: Labels, queries: int) -> None:
+    """Ask the model the first `queries` questions of a search."""
+    point = next(search)
+    for _ in range(queries):
+        point = search.send(target.labels(point) != y)
+
+
+def _approach(border: Border, nearest: Images | None, rng: Rng) -> Search:
+    """Find a point that the model gets wrong, and a near one rather than a far one.
+
+    What earlier attacks found, noise, the negative of the sample, black, white, and tiles of noise take turns, each
+    brought as near as the nearest point known so far; after each, a few questions narrow its way down.
+    """
+    for turn in range(0 if nearest is None else -1, STARTS):
+        far = border.end(candidate(border.x, rng, turn) if nearest is None or turn >= 0 else nearest)
+        reach = size(far - border.x, border.norm)
+        # Nearer than what is known, or it is of no use.
+        wanted = torch.where(border.found, _NEARER * border.high, reach)
+        better = (yield border.on_the_way(far, wanted, reach)) & (~border.found | (reach > wanted))
+        border.adopt(better, far, torch.minimum(wanted, reach))
+        for _ in range(_LOOKS):
+            radius = border.middle
+            border.halve(radius, (yield border.at(radius)), border.found)
+
+
+def _seeking(search: Search, border: Border, rng: Rng) -> Search:
+    """The same search, but samples of which no wrong point is known are asked about a corner at every other turn."""
+    point = next(search)
+    for turn in itertools.count():
+        point = search.send((yield point))
+        lost, start = ~border.found, tiles(border.x, rng, _SIDES[turn % len(_SIDES)])
+        wrong = yield torch.where(per_sample(lost, start), start, point)
+        point = search.send(wrong & ~lost)
+        border.adopt(wrong & lost, start)
+
+
+def candidate(x: Images, rng: Rng, turn: int) -> Images:
+    """An image, `(N, …)`, that the model may well take for something else than `x`; which kind, `turn` says."""
+    match _PLAIN[turn] if turn < len(_PLAIN) else "tiles":
+        case "negative":
+            return 1.0 - x
+        case "black":
+            return torch.zeros_like(x)
+        case "white":
+            return torch.ones_like(x)
+        case "noise":
+            return rng.uniform(*x.shape[1:])
+    return tiles(x, rng, _SIDES[turn - len(_PLAIN)])
+
+
+def tiles(x: Images, rng: Rng, side: int) -> Images:
+    """Black and white tiles of this side, `(N, …)`; inputs that are no images are a row."""
+    channels, height, width = x.shape[1:] if x.dim() == 4 else (1, 1, x[0].numel())
+    down, across = math.ceil(height / side), math.ceil(width / side)
+    coarse = (_octets(rng, channels * down * across) > 0.0).view(len(x), channels, down, across).to(x.dtype)
+    return enlarged(coarse, side)[:, :, :height, :width].reshape(x.shape)
