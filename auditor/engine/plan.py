@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from auditor.engine.suites import ALL, recipe
 from auditor.errors import AuditorError, PluginError, UsageError
 from auditor.parameters import coerced
+from auditor.target.head import Head
 from auditor.types import Access, Goal
 
 if TYPE_CHECKING:
@@ -118,6 +119,8 @@ def _obstacle(attack: Attack, target: Target, threat: Threat, sample_rank: int) 
         return "searches within a budget, and there is none"
     if attack.access is Access.GRADIENTS and target.twin is None:
         return "needs gradients, and this model gives none"
+    if attack.access is Access.SCORES and target.head is Head.LABELS:
+        return "needs scores, and this model answers with labels alone"
     if attack.images_only and sample_rank != 3:
         return "works on images only"
     return attack.unfit(_classes(target, threat)) or ""

@@ -14,7 +14,8 @@ from auditor.errors import ModelError, UsageError
 from auditor.loaders.onnx_classes import class_names
 from auditor.loaders.onnx_constants import Constants, read_constants
 from auditor.loaders.onnx_files import digest, may_not_end, model_files
-from auditor.loaders.onnx_signature import choose_input, choose_output, ports, refuse_empty, without_zipmap
+from auditor.loaders.onnx_labels import OneHot, count_classes
+from auditor.loaders.onnx_signature import Port, choose_input, choose_output, refuse_empty, without_zipmap
 from auditor.onnx import inspect_graph, load_twin
 from auditor.onnx.files import read_model
 from auditor.onnx.registry import StepFunction, UnsupportedOperator
@@ -24,8 +25,6 @@ from auditor.target.metadata import fill
 from auditor.target.runtime import Runtime, full_precision, open_session
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
     from auditor.check import Finding
     from auditor.onnx import GraphInfo
     from auditor.target.base import ModelOptions, Network
@@ -64,9 +63,14 @@ def _load(file: Path, source: str, options: ModelOptions, device: torch.device) 
         port, further = choose_input(session, options)
         refuse_empty(model, port.name)
         constants, arrays = read_constants(options, port, further)
-        output, others = choose_output(session, options)
+        answer, others = choose_output(session, options)
+        output = answer.name
         limit = limits.SECONDS if may_not_end(model) else None
         runtime = Runtime(session, port.name, output, device, constants, limit)
+        classes = _fitting(class_names(model, output), answer)
+        deployed = (
+            OneHot(runtime, count_classes(model, output, options.classes or classes)) if answer.labels else runtime
+        )
     except (ModelError, UsageError) as error:
         raise type(error)(f"{source}: {error}") from error
     target = Target(
@@ -74,7 +78,7 @@ def _load(file: Path, source: str, options: ModelOptions, device: torch.device) 
         source=source,
         sha256=digest([*files, *arrays]),
         format="onnx",
-        deployed=runtime,
+        deployed=deployed,
         twin=None,
         gradients="none",
         input_shape=port.shape,
@@ -86,11 +90,15 @@ def _load(file: Path, source: str, options: ModelOptions, device: torch.device) 
         | {"input_name": port.name, "output_name": output, "providers": session.get_providers()}
         | ({"constants": dict(options.constants)} if further else {}),
     )
-    target.classes = _fitting(class_names(model, output), session, output)
+    target.classes = classes
     if others:
         target.findings.append(notices.output_chosen(output, others))
     if device.type != runtime.device.type:
         target.findings.append(notices.runtime_elsewhere(str(device), session.get_providers()))
+    if answer.labels:
+        target.ending = "labels"
+        target.findings.append(notices.labels_only(output))
+        return target
     try:
         with _in_time(limit):
             twin = load_twin(rewritten or file, output=output).to(target.device)
@@ -112,10 +120,9 @@ def _refuse_folder(folder: Path) -> None:
         raise ModelError(f"{folder} is a folder; name the model file in it, for example {folder / inside[0]}.")
 
 
-def _fitting(names: tuple[str, ...] | None, session: InferenceSession, output: str) -> tuple[str, ...] | None:
+def _fitting(names: tuple[str, ...] | None, output: Port) -> tuple[str, ...] | None:
     """The graph's class names, unless the output that is judged has another number of scores."""
-    dims = next(port.dims for port in ports(session.get_outputs()) if port.name == output)
-    scores = dims[-1] if dims else None
+    scores = output.dims[-1] if output.dims and not output.labels else None
     return names if names is None or not isinstance(scores, int) or scores == len(names) else None
 
 

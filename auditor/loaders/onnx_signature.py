@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from auditor.target.base import ModelOptions
 
 _FLOATS = ("tensor(float)", "tensor(float16)", "tensor(bfloat16)", "tensor(double)")
+_WHOLE = ("tensor(int64)", "tensor(int32)")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Port:
     name: str
     kind: str
     dims: tuple[int | str | None, ...] | None
+
+    @property
+    def labels(self) -> bool:
+        """Whether its numbers can be labels, and not scores."""
+        return self.kind in _WHOLE
 
     @property
     def shape(self) -> tuple[int | None, ...] | None:
@@ -83,11 +89,11 @@ def refuse_empty(model: onnx.ModelProto, name: str) -> None:
         )
 
 
-def choose_output(session: onnxruntime.InferenceSession, options: ModelOptions) -> tuple[str, list[str]]:
+def choose_output(session: onnxruntime.InferenceSession, options: ModelOptions) -> tuple[Port, list[str]]:
     """The output with the scores, and the names of others that could be meant.
 
     Without a word from the user: the first tensor of floats that is a row for each sample, and among those rather one
-    with as many scores as there are class names.
+    with as many scores as there are class names. Where nothing but labels is to be had, or meant, those in numbers.
 
     Raises:
         ModelError: no such output.
@@ -98,15 +104,18 @@ def choose_output(session: onnxruntime.InferenceSession, options: ModelOptions) 
         raise ModelError(f"The model has no output {options.output!r}; it has {words}.")
     considered = [port for port in outputs if options.output in (None, port.name)]
     floats = [port for port in considered if port.kind in _FLOATS]
+    labels = [port for port in considered if port.labels and _looks_like_rows(port.shape)]
+    if labels and not floats:
+        return labels[0], [port.name for port in labels[1:]]
     if not floats:
         raise ModelError(
-            f"The model answers with {words}, which are labels without scores; export it with its scores "
-            "or probabilities as well."
+            f"The model answers with {words}, which are neither scores nor numbers of classes; export it with its "
+            "scores or probabilities as well."
         )
     rows = [port for port in floats if _looks_like_rows(port.shape)] or floats
     if options.classes is not None:
         rows.sort(key=lambda port: port.shape is None or len(options.classes or ()) not in port.shape)
-    return rows[0].name, [port.name for port in rows[1:]]
+    return rows[0], [port.name for port in rows[1:]]
 
 
 def without_zipmap(model: onnx.ModelProto) -> onnx.ModelProto | None:

@@ -74,7 +74,7 @@ class Target:
         twin: a differentiable form of the same function; for PyTorch models the same object as `deployed`.
         input_shape: what the network wants, batch first, None where it takes any size; None if it does not say.
         input_dtype: what the network takes; the deployed form casts, inputs of integer networks are rounded before.
-        ending: what a graph ends with (`softmax`, `sigmoid`, `log_softmax`, `logits`); empty where unknown.
+        ending: what a graph ends with (`softmax`, `sigmoid`, `log_softmax`, `logits`, `labels`); empty where unknown.
         stripped: whether the twin answers with what comes before that ending.
         head, twin_head: what the raw outputs of `deployed` and `twin` are; measured when the target is bound.
         batching: how batches run, for the record, e.g. `"native"`, `"loop; twin vmap"`.

@@ -18,7 +18,7 @@ class Head(StrEnum):
     """How a network answers: one score for each class, or one number for two classes.
 
     A network with a softmax or sigmoid at its end and its twin without that end have different heads, and
-    `to_logits` gives the same for both.
+    `to_logits` gives the same for both. Labels are rows with a 1 for the class and 0 for the others.
     """
 
     LOGITS = "logits"
@@ -27,6 +27,7 @@ class Head(StrEnum):
     INDEPENDENT_PROBABILITIES = "independent probabilities"
     BINARY_LOGIT = "binary logit"
     BINARY_PROBABILITY = "binary probability"
+    LABELS = "labels"
 
     @property
     def binary(self) -> bool:
@@ -36,7 +37,7 @@ class Head(StrEnum):
     def to_logits(self, raw: Tensor) -> Tensor:
         """`(N, K)` logits whose softmax and whose order are the network's own; `(N, 2)` for the binary heads."""
         match self:
-            case Head.LOGITS:
+            case Head.LOGITS | Head.LABELS:
                 return raw
             case Head.PROBABILITIES:
                 return raw.clamp_min(TINY).log()
@@ -65,7 +66,7 @@ def heads(ending: str, stripped: bool, raw: Tensor) -> tuple[Head, Head]:
     """Heads of the deployed network and of its twin.
 
     Args:
-        ending: what the graph ends with (`softmax`, `sigmoid`, `log_softmax`, `logits`), or empty where unknown.
+        ending: what the graph ends with (`softmax`, `sigmoid`, `log_softmax`, `logits`, `labels`); empty where unknown.
         stripped: whether the twin answers with what comes before that ending.
         raw: some answers `(N, K)` of the deployed network.
     """
@@ -79,6 +80,8 @@ def heads(ending: str, stripped: bool, raw: Tensor) -> tuple[Head, Head]:
             deployed, before = Head.INDEPENDENT_PROBABILITIES, Head.LOGITS
         case "log_softmax":
             deployed, before = Head.LOGITS, Head.SOFTMAX_INPUT
+        case "labels":
+            deployed = before = Head.LABELS
         case _:
             deployed = before = Head.measure(raw)
     return deployed, before if stripped else deployed

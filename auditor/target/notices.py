@@ -48,6 +48,15 @@ def no_twin(reason: str, remedy: str = EXPORT_AGAIN) -> Finding:
     )
 
 
+def labels_only(output: str) -> Finding:
+    """The graph answers with the number of the class, and gives no scores."""
+    return no_twin(
+        f"The model answers with labels alone ({output}), so there is no slope to follow, and attacks that need scores "
+        "are left out too.",
+        "Export the model with its scores to have it attacked with gradients; they are what a thief of the file has.",
+    )
+
+
 def scaled(sample: tuple[int, ...], size: tuple[int, int]) -> Finding:
     """Samples have another size than the network's input."""
     return Finding(

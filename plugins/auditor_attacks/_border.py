@@ -39,11 +39,12 @@ STARTS = len(_PLAIN) + len(_SIDES)
 _LOOKS, _NEARER = 3, 0.9
 
 
-def noise(rng: Rng, like: Images, grain: int = 1) -> Images:
+def noise(rng: Rng, like: Images, grain: int, weight: Tensor | None = None) -> Images:
     """Noise of mean 0 and variance 1, `(N, …)`: a sum of tiles of 1, 2, 4, … pixels across, up to `grain`.
 
     The slopes of networks are smoother than white noise, which is why coarse directions come further with few
-    questions (Li et al., arXiv:2005.14137, section 3.4). Inputs that are no images get single entries.
+    questions (Li et al., arXiv:2005.14137, section 3.4). `weight`, `(N,)`, is that of coarse tiles beside single
+    pixels, 1 if not given. Inputs that are no images get single entries.
     """
     total = _octets(rng, like[0].numel()).view_as(like)
     if like.dim() != 4:
@@ -53,15 +54,19 @@ def noise(rng: Rng, like: Images, grain: int = 1) -> Images:
     for side in sides:
         down, across = math.ceil(height / side), math.ceil(width / side)
         coarse = _octets(rng, like.shape[1] * down * across).view(len(like), -1, down, across)
+        coarse = coarse if weight is None else coarse * weight[:, None, None, None]
         total = total.add_(enlarged(coarse, side)[:, :, :height, :width])
-    return total.div_(math.sqrt(1 + len(sides)))
+    share = 1.0 if weight is None else per_sample(weight, like).square()
+    scaled: Tensor = total.div_((1.0 + len(sides) * share) ** 0.5)
+    return scaled
 
 
 def _octets(rng: Rng, count: int) -> Tensor:
     """Uniform numbers of mean 0 and variance 1, `(N, count)`, on a grid of 256: seven from each that is dealt."""
     words = rng.integers(1 << 56, math.ceil(count / 7)).unsqueeze(2)
     octets = words.view(torch.uint8)[..., :7].reshape(len(rng), -1)[:, :count]
-    return octets.to(torch.float32).sub_(127.5).mul_(math.sqrt(12.0 / (256.0**2 - 1.0)))
+    centred = octets.to(torch.float32) - 127.5
+    return centred * math.sqrt(12.0 / (256.0**2 - 1.0))
 
 
 def enlarged(coarse: Images, side: int) -> Images:
@@ -74,7 +79,8 @@ def unit_across(direction: Tensor, along: Tensor) -> Tensor:
     u, v = along.flatten(1), direction.flatten(1)
     share = (u * v).sum(1) / u.square().sum(1).clamp_min(1e-30)
     v = v - share[:, None] * u
-    return (v / v.norm(dim=1, keepdim=True).clamp_min(1e-30)).view_as(direction)
+    length: Tensor = v.norm(dim=1, keepdim=True)
+    return (v / length.clamp_min(1e-30)).view_as(direction)
 
 
 def size(change: Tensor, norm: Norm) -> Tensor:

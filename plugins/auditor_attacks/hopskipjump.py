@@ -54,7 +54,7 @@ class HopSkipJump(BorderAttack):
         while True:
             radius = border.middle
             narrowing = ~(looking | hopping)
-            step = noise(rng, x, self.grain).mul_(
+            step = noise(rng, x, self.grain, 1.0 / (1.0 + hops)).mul_(
                 per_sample(_SMALL * border.high / (root if norm is Norm.L2 else 1.0), x)
             )
             step = torch.where(per_sample(hopping, x), slope * per_sample(length, x), step)

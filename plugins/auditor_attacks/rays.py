@@ -46,7 +46,7 @@ class RayS(BorderAttack):
             inside = (place - shift[:, None]).remainder(entries).sub_((block * length)[:, None])
             flips = (inside >= 0) & (inside < length[:, None])
             flipped = torch.where(flips.view_as(x), 1.0 - border.far, border.far)
-            fine = border.high * (0.25 / entries)
+            fine = border.high * min(0.25 / entries, 0.0025)
             striding = ~trying & (stride > 0.0)
             radius = torch.where(striding, border.high - stride, border.middle)
             radius = torch.where(trying, border.high - fine, radius).clamp_min(0.0)

@@ -17,7 +17,7 @@ from auditor_attacks._border import Border, BorderAttack, Search, noise, unit_ac
 if TYPE_CHECKING:
     from auditor.rng import Rng
 
-_WIDEST = 0.49 * math.pi
+_WIDEST, _UNKNOWN = 0.49 * math.pi, math.pi
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class SurFree(BorderAttack):
         border.adopt(border.found, nearest)
         usual = torch.full_like(border.high, 0.3)
         # In the plane at hand: the widest angle that is wrong, the narrowest that is right, and what to ask next.
-        low, high, angle = torch.zeros_like(usual), torch.full_like(usual, _WIDEST), usual.clone()
+        low, high, angle = torch.zeros_like(usual), torch.full_like(usual, _UNKNOWN), usual.clone()
         side, tries, halved = torch.ones_like(usual), torch.zeros_like(usual), torch.zeros_like(usual)
         across = unit_across(noise(rng, x, self.grain), border.far - x)
         while True:
@@ -59,7 +59,7 @@ class SurFree(BorderAttack):
 
             put(nearest, wrong, point)
             trying = (low == 0.0) & ~wrong
-            halved = halved + (~trying & (high < _WIDEST))
+            halved = halved + (~trying & (high < _UNKNOWN))
             high = torch.where(wrong | trying, high, angle)
             low = torch.where(wrong, angle, low)
             tries = tries + trying
@@ -74,8 +74,8 @@ class SurFree(BorderAttack):
             usual = torch.where(done, low, torch.where(lost, 0.7 * usual, usual)).clamp_min(1e-4)
             fresh = lost | done
             across = torch.where(per_sample(fresh, x), unit_across(noise(rng, x, self.grain), border.far - x), across)
-            angle = torch.where(low > 0.0, torch.where(high < _WIDEST, 0.5 * (low + high), 1.5 * low), angle)
+            angle = torch.where(low > 0.0, torch.where(high < _UNKNOWN, 0.5 * (low + high), 1.5 * low), angle)
             angle = torch.where(narrower, 0.5 * angle, angle).clamp_max(_WIDEST)
             angle = torch.where(fresh, usual, angle)
-            low, high = low.masked_fill(fresh, 0.0), high.masked_fill(fresh, _WIDEST)
+            low, high = low.masked_fill(fresh, 0.0), high.masked_fill(fresh, _UNKNOWN)
             tries, halved = tries.masked_fill(fresh, 0.0), halved.masked_fill(fresh, 0.0)

@@ -264,11 +264,6 @@ def test_an_output_that_is_not_there_is_answered_with_those_that_are(tmp_path: P
         load(two_outputs(tmp_path / "two.onnx", linear(tmp_path / "m.onnx")), output="logits")
 
 
-def test_a_model_that_answers_with_labels_alone_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="labels without scores; export it with its scores"):
-        load(two_outputs(tmp_path / "two.onnx", linear(tmp_path / "m.onnx")), output="label")
-
-
 def test_the_dictionaries_of_scikit_learns_converter_are_read_as_probabilities(tmp_path: Path) -> None:
     model = linear(tmp_path / "m.onnx")
     constants = {"w": model.weight.numpy(), "b": model.bias.numpy()}

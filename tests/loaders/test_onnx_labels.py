@@ -1,4 +1,4 @@
-"""Labels that are texts: the scores are judged, and the names of the classes are read from the graph."""
+"""Labels in answers: scores are judged where there are any, and the names of the classes are read from the graph."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from auditor.errors import ModelError
+from auditor.engine.plan import make_plan
+from auditor.errors import ModelError, UsageError
 from auditor.loaders import auditor_load_model
 from auditor.target.agreement import agreement
 from auditor.target.base import ModelOptions, Target
 from auditor.target.binding import bind_to
+from auditor.target.head import Head
+from auditor.types import Norm, Threat
+from auditor_attacks.apgd import APGD
+from auditor_attacks.noise import Noise
+from auditor_attacks.rays import RayS
+from auditor_attacks.square import Square
 from tests.target.onnx_files import Linear, linear
 
 CPU = torch.device("cpu")
@@ -96,13 +103,73 @@ def test_a_table_of_another_length_than_the_scores_names_no_classes(tmp_path: Pa
     assert bound(tmp_path / "m.onnx").classes is None
 
 
-def test_labels_alone_are_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_texts_alone_are_refused_with_the_remedy(tmp_path: Path) -> None:
     looked_up(tmp_path / "m.onnx", list(NAMES))
     proto = onnx.load(tmp_path / "m.onnx")
     del proto.graph.output[1]
     onnx.save(proto, tmp_path / "m.onnx")
-    with pytest.raises(ModelError, match="labels without scores; export it with its scores"):
+    with pytest.raises(ModelError, match="neither scores nor numbers of classes; export it with its scores"):
         bound(tmp_path / "m.onnx")
+
+
+def labels_only(path: Path, keepdims: int = 0, batch: int | str = "n") -> Linear:
+    """A classifier that answers with the number of the best class as int32, and has its scores inside."""
+    model = linear(path)
+    proto = onnx.load(path)
+    proto.graph.node.append(helper.make_node("ArgMax", ["y"], ["best"], axis=1, keepdims=keepdims))
+    proto.graph.node.append(helper.make_node("Cast", ["best"], ["label"], to=TensorProto.INT32))
+    del proto.graph.output[:]
+    shape = [batch, 1] if keepdims else [batch]
+    proto.graph.output.append(helper.make_tensor_value_info("label", TensorProto.INT32, shape))
+    onnx.save(proto, path)
+    return model
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_numbers_of_classes_alone_are_rows_with_a_one_and_nothing_more_is_seen_of_the_model(
+    tmp_path: Path, keepdims: int
+) -> None:
+    model = labels_only(tmp_path / "m.onnx", keepdims)
+    target = bound(tmp_path / "m.onnx")
+    best = model.logits(X).argmax(1)
+    assert (target.head, target.num_classes, target.gradients, target.twin) == (Head.LABELS, 3, "none", None)
+    assert torch.equal(target.answer(X), torch.nn.functional.one_hot(best, 3).float())
+    assert torch.equal(target.answer(X[:1]), target.answer(X)[:1])
+    (finding,) = target.findings
+    assert finding.code == "AUD114"
+    assert "labels alone (label)" in finding.detail
+
+
+def test_labels_are_judged_where_they_are_named_among_scores(tmp_path: Path) -> None:
+    model = looked_up(tmp_path / "m.onnx", [0, 1, 2])
+    target = bound(tmp_path / "m.onnx", output="label", classes=("a", "b", "c"))
+    assert target.head is Head.LABELS
+    assert torch.equal(target.answer(X).argmax(1), model.logits(X).argmax(1))
+
+
+def test_how_many_labels_there_are_is_asked_of_the_user_where_the_graph_does_not_tell(tmp_path: Path) -> None:
+    labels_only(tmp_path / "m.onnx")
+    proto = onnx.load(tmp_path / "m.onnx")
+    proto.graph.node[-1].input[0] = "twice"
+    proto.graph.node.insert(len(proto.graph.node) - 1, helper.make_node("Add", ["best", "best"], ["twice"]))
+    onnx.save(proto, tmp_path / "m.onnx")
+    with pytest.raises(UsageError, match="how many there are; name all classes in their order with --classes"):
+        bound(tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match=r"answered with the label [24], and its labels are to be 0 to 1; name"):
+        bound(tmp_path / "m.onnx", classes=("a", "b"))
+    assert bound(tmp_path / "m.onnx", classes=tuple("abcde")).num_classes == 5
+
+
+def test_attacks_that_need_more_than_labels_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    labels_only(tmp_path / "m.onnx")
+    threat = Threat(norm=Norm.LINF, eps=0.1)
+    plan = make_plan((APGD(), Square(), Noise(), RayS()), bound(tmp_path / "m.onnx"), threat, 3)
+    assert [step.skip for step in plan] == [
+        "needs gradients, and this model gives none",
+        "needs scores, and this model answers with labels alone",
+        "",
+        "",
+    ]
 
 
 def test_scores_that_depend_on_texts_have_no_twin(tmp_path: Path) -> None:
