@@ -1,0 +1,66 @@
+"""Attacks by labels alone beside those of ART and Foolbox, with about as many questions each.
+
+`auditor` asks 1,000 questions of a sample; peers get the steps that come nearest to that, the boundary attacks 3,000.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from auditor.attack import Attack
+from auditor.types import Norm
+from auditor_attacks.boundary import Boundary
+from auditor_attacks.hopskipjump import HopSkipJump
+from auditor_attacks.pointwise import Pointwise
+from auditor_attacks.rays import RayS
+from auditor_attacks.surfree import SurFree
+from benchmarks.attacks.common import Cell, Search, art_search, foolbox_search, ours, problem
+
+_ART_NORMS = {Norm.L2: 2, Norm.LINF: np.inf}
+
+
+def cells(network: tuple[str, ...] = ("mnist-plain", "color-plain"), samples: int = 64) -> Iterator[Cell]:
+    for name in network:
+        for norm, attacks in {
+            Norm.L2: (HopSkipJump(queries=1000), SurFree(queries=1000), Boundary(queries=3000)),
+            Norm.LINF: (HopSkipJump(queries=1000), RayS(queries=1000)),
+            Norm.L0: (Pointwise(queries=1000),),
+        }.items():
+            task = problem(name, norm, samples)
+            yield from (Cell(task, "auditor", a.name, ours(a), _parameters(a)) for a in attacks)
+            yield from (Cell(task, tool, attack, search, said) for tool, attack, search, said in _peers(norm))
+
+
+def _parameters(attack: Attack) -> dict[str, Any]:
+    return {"queries": attack.queries}  # type: ignore[attr-defined]
+
+
+def _peers(norm: Norm) -> Iterator[tuple[str, str, Search, dict[str, Any]]]:
+    if norm is Norm.L0:
+        pointwise = foolbox_search(lambda attacks: attacks.PointwiseAttack(l2_binary_search=False))
+        yield "foolbox", "pointwise", pointwise, {}
+        return
+    hop = {"max_iter": 5, "init_eval": 100}
+    yield "ART", "hopskipjump", _art("HopSkipJump", norm=_ART_NORMS[norm], **hop), hop
+    if norm is Norm.LINF:
+        return
+    yield "foolbox", "hopskipjump", foolbox_search(lambda attacks: attacks.HopSkipJumpAttack(steps=5)), {"steps": 5}
+    yield "ART", "geoda", _art("GeoDA", norm=2, max_iter=1000), {"max_iter": 1000}
+    # ART asks about `sample_size` directions at a time, and then as many times inwards.
+    walk = {"max_iter": 100}
+    yield "ART", "boundary", _art("BoundaryAttack", targeted=False, **walk), walk
+    yield "foolbox", "boundary", foolbox_search(lambda attacks: attacks.BoundaryAttack(steps=3000)), {"steps": 3000}
+
+
+def _art(name: str, **options: Any) -> Search:
+    def made(evasion: Any, classifier: Any) -> Any:
+        # ART's GeoDA asks NumPy for what NumPy 2 has under another name only; it stores its basis where it runs.
+        vars(np).setdefault("mat", np.asmatrix)
+        # Some of ART's attacks hand on float64, which its classifier does not cast.
+        classifier._model.register_forward_pre_hook(lambda _, inputs: tuple(each.float() for each in inputs))
+        return getattr(evasion, name)(classifier, verbose=False, **options)
+
+    return art_search(made)
