@@ -28,7 +28,7 @@ class HopSkipJump(BorderAttack):
     Finds: the nearest of what lies along smooth borders, where neither scores nor gradients are given away.
     Blind to: borders that are rough at the scale of its looks, and other borders than that nearest to its start.
     Cost: `queries` forward passes.
-    Use it when: the model gives labels only; the strongest here in l2 from about a thousand queries.
+    Use it when: the model gives labels only; the nearest here in l2; in linf `rays` is.
     """
 
     name: ClassVar[str] = "hopskipjump"

@@ -26,10 +26,10 @@ class SurFree(BorderAttack):
 
     It estimates no slope: every question may come nearer. The angles tried first follow what succeeded before.
 
-    Finds: l2 examples with few questions; it is ahead of `hopskipjump` below about a thousand.
+    Finds: l2 examples where slopes cannot be measured, since it needs none; elsewhere `hopskipjump` comes nearer.
     Blind to: what many questions about one place would tell; its gains become small where those of others do not.
     Cost: `queries` forward passes.
-    Use it when: the model gives labels only, the norm is l2, and questions are few.
+    Use it when: the model gives labels only, the norm is l2, and `hopskipjump` stalls.
     """
 
     name: ClassVar[str] = "surfree"
