@@ -16,7 +16,6 @@ from auditor.parameters import parameter
 from auditor.spaces import patch_side, square_at
 from auditor.types import Access, Norm
 from auditor_attacks import _losses
-from auditor_attacks._patches import corners
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PatchPGD(Attack):
-    """Paints a square in each picture along the gradient, first where the gradient is largest, then elsewhere.
+    """Paints squares in each picture along the gradient, first where a linear model says that one can do most.
 
     Finds: the worst patch to within the places tried; nearly every network without a defense falls to 5 %.
     Blind to: shapes other than squares, and defenses that mask gradients (try `patch-rs`).
@@ -55,8 +54,11 @@ class PatchPGD(Attack):
         height, width = x.shape[2:]
         side = patch_side(threat.eps, height, width)
         points = x
-        top, left = _best(target.gradient(x, y, loss).gradient, x, side)
+        gains = _gains(target.gradient(x, y, loss).gradient, x, side)
         for _ in range(self.places):
+            top, left = _best(gains)
+            # The next place is another one: at least half a patch away.
+            gains = gains.masked_fill(_near(gains, top, left, max(1, side // 2)), -torch.inf)
             where = square_at(top, left, side, height, width)
             points = torch.where(where, rng.uniform(*x.shape[1:]), x)
             velocity = torch.zeros_like(x)
@@ -65,16 +67,26 @@ class PatchPGD(Attack):
                 length = self.step_size * (1.0 - step / self.steps)
                 points = torch.where(where, (points + length * velocity.sign()).clamp(0.0, 1.0), x)
             target.logits(points)
-            top, left = corners(x, side, rng)
         return points
 
 
-def _best(gradient: Tensor, x: Images, side: int) -> tuple[Tensor, Tensor]:
-    """The corner of the square that a linear model of the network says can do most, `(N,)` each."""
+def _gains(gradient: Tensor, x: Images, side: int) -> Tensor:
+    """What a linear model of the network says that each square can do, by its upper left corner, `(N, h, w)`."""
     room = torch.where(gradient > 0.0, 1.0 - x, x)
-    sums = functional.avg_pool2d((gradient.abs() * room).sum(1, keepdim=True), side, stride=1)
-    best = sums.flatten(1).argmax(1)
-    return best // sums.shape[3], best % sums.shape[3]
+    return functional.avg_pool2d((gradient.abs() * room).sum(1, keepdim=True), side, stride=1).squeeze(1)
+
+
+def _best(gains: Tensor) -> tuple[Tensor, Tensor]:
+    """Row and column of the largest, `(N,)` each; where all were tried, the first again."""
+    best = gains.flatten(1).argmax(1)
+    return best // gains.shape[2], best % gains.shape[2]
+
+
+def _near(gains: Tensor, top: Tensor, left: Tensor, reach: int) -> Tensor:
+    """Which corners lie within `reach` of these, `(N, h, w)` bool."""
+    rows = (torch.arange(gains.shape[1], device=top.device) - top[:, None]).abs() < reach
+    columns = (torch.arange(gains.shape[2], device=top.device) - left[:, None]).abs() < reach
+    return rows[:, :, None] & columns[:, None, :]
 
 
 def _unit(gradient: Tensor) -> Tensor:
