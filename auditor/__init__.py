@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from auditor.rng import Rng
     from auditor.samples.base import SampleOptions, Samples, Skipped
     from auditor.target.base import ModelOptions, Target
+    from auditor.target.through import straight_through
     from auditor.types import Access, Goal, Norm, Threat
+    from auditor.universal import UniversalAttack
 
 _HOME = {
     "Access": "types",
@@ -57,11 +59,13 @@ _HOME = {
     "Stage": "check",
     "Target": "target.base",
     "Threat": "types",
+    "UniversalAttack": "universal",
     "UsageError": "errors",
     "View": "engine.view",
     "hookimpl": "hookspecs",
     "margins": "engine.ledger",
     "parameter": "parameters",
+    "straight_through": "target.through",
 }
 
 __all__ = [
@@ -93,12 +97,14 @@ __all__ = [
     "Stage",
     "Target",
     "Threat",
+    "UniversalAttack",
     "UsageError",
     "View",
     "__version__",
     "hookimpl",
     "margins",
     "parameter",
+    "straight_through",
 ]
 
 

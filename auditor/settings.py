@@ -49,6 +49,7 @@ class Settings(BaseModel):
     translation: float = Field(default=3.0, ge=0.0)
     corruptions: str = "common"
     eot: int = Field(default=1, ge=1)
+    bpda: bool = False
     suite: str = "standard"
     attacks: tuple[AttackSetting, ...] = ()
     samples: int | None = None

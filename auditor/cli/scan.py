@@ -53,6 +53,9 @@ def scan(
     eot: Annotated[
         int | None, typer.Option(help="Average every question over so many answers of a model that answers at random.")
     ] = None,
+    bpda: Annotated[
+        bool, typer.Option("--bpda", help="Let gradients past rounding and signs in the model. [default: off]")
+    ] = False,
     suite: Annotated[str | None, typer.Option(help="quick, standard or thorough. [default: standard]")] = None,
     attack: Annotated[
         list[str] | None, typer.Option(help="NAME[:key=value,...] instead of the suite; repeatable.")

@@ -83,6 +83,7 @@ class ModelAudit:
         if any(f.severity is Severity.BLOCK for f in findings):
             return self._result(findings)
         margin = preflight.safety_margin(scene)
+        self.target.through = self.settings.bpda
         batch_size = self.store.remember("batch size", self.settings.batch_size or self._batch_size())
         names = self.target.classes or self.samples.classes
         mask = read_mask(self.settings.mask, self.samples.shape)

@@ -15,6 +15,7 @@ from auditor.target.head import Head
 from auditor.target.layout import refuse_giant
 from auditor.target.preprocessing import Preprocessing
 from auditor.target.stems import Stems
+from auditor.target.through import Through
 
 if TYPE_CHECKING:
     from auditor.check import Finding
@@ -83,6 +84,7 @@ class Target:
         further_inputs: what the network's other inputs get beside a batch of its own, by name.
         frozen_mode: context in which the model is in eval mode and its own mode is restored afterwards.
         remade: the twin's network once more, around a changed copy of its module; None where it is made of none.
+        through: whether gradients pass rounding and signs as if these were not there.
         search: a cheaper form of the twin that attacks may look for examples with; None where the twin serves.
     """
 
@@ -110,6 +112,7 @@ class Target:
     frozen_mode: Callable[[], AbstractContextManager[None]] = nullcontext
     remade: Callable[[Change], Network] | None = None
     search: Search | None = None
+    through: bool = False
     num_classes: int = 0
 
     def __post_init__(self) -> None:
@@ -151,7 +154,7 @@ class Target:
 
     def read(self, network: Network, x: Images) -> Logits:
         """What `network`, which takes and answers what the twin does, says of `x`: logits, with gradients."""
-        with self._blamed(x), Stems():
+        with self._blamed(x), Stems(), Through() if self.through else nullcontext():
             raw = network(self.preprocessing(x))
         return self.twin_head.to_logits(self._checked(raw, len(x)))
 

@@ -14,8 +14,8 @@ from auditor import hookspecs
 NAMES = (
     "Access", "Attack", "AuditorError", "Check", "DataError", "Defense", "Finding", "Format", "Goal",
     "Gradient", "LaneAttack", "Lanes", "ModelError", "ModelOptions", "Norm", "Passes", "PluginError", "Rng", "Run",
-    "RunError", "SampleOptions", "Samples", "Scene", "Severity", "Skipped", "Stage", "Target", "Threat", "UsageError",
-    "View", "__version__", "hookimpl", "margins", "parameter",
+    "RunError", "SampleOptions", "Samples", "Scene", "Severity", "Skipped", "Stage", "Target", "Threat",
+    "UniversalAttack", "UsageError", "View", "__version__", "hookimpl", "margins", "parameter", "straight_through",
 )
 # fmt: on
 
