@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from auditor.types import Access, Norm
 from auditor_attacks._bridges.base import Foreign, Problem, Search, scaled
@@ -59,7 +60,7 @@ _WHOLE = {
     *{"MomentumIterativeMethod", "ProjectedGradientDescent", "ProjectedGradientDescentNumpy"},
     *{"ProjectedGradientDescentPyTorch", "RescalingAutoConjugateGradient", "UniversalPerturbation"},
 }
-# These want probabilities, the others logits.
+# These want probabilities, and labels as such; the others logits and numbers.
 _PROBABILITIES = {"SimBA", "VirtualAdversarialMethod"}
 _GIVEN = frozenset(
     {"self", "estimator", "classifier", "norm", "eps", "targeted", "batch_size", "verbose", "summary_writer"}
@@ -103,8 +104,10 @@ def _search(cls: Any) -> Search:
             **scaled(cls.__init__, eps, "eps", ("eps_step",)),
         }
         known = {name: value for name, value in given.items() if name in takes}
-        attack = cls(_classifier(problem, probabilities=cls.__name__ in _PROBABILITIES), **(known | parameters))
-        found = attack.generate(problem.x.cpu().numpy(), problem.y.cpu().numpy())
+        probabilities = cls.__name__ in _PROBABILITIES
+        attack = cls(_classifier(problem, probabilities=probabilities), **(known | parameters))
+        labels = functional.one_hot(problem.y, problem.num_classes) if probabilities else problem.y
+        found = attack.generate(problem.x.cpu().numpy(), labels.cpu().numpy())
         return torch.from_numpy(found)
 
     return search
