@@ -124,11 +124,24 @@ def test_every_image_gets_a_size_of_its_own_at_every_step() -> None:
     assert len(seen) > 16
 
 
-def test_copies_are_shown_half_as_bright_each_and_weigh_as_the_chain_rule_says() -> None:
+def test_copies_are_shown_half_as_bright_each() -> None:
     model = Watched(torch.ones(1, 2, 2))
     x = torch.full((1, 1, 2, 2), 0.8)
     to_the_end(SIFGSM(steps=1, scales=3), model, x, Threat(norm=Norm.LINF, eps=0.1))
     assert [float(shown.mean()) for shown in model.shown] == pytest.approx([0.8, 0.4, 0.2])
+
+
+def test_darker_copies_weigh_less_as_the_chain_rule_says() -> None:
+    class Moody(nn.Module):
+        """Rises with bright pixels, and falls a little faster with dark ones."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            score = torch.where(x > 0.6, x, -1.2 * x).flatten(1).sum(1)
+            return torch.stack([-score, score], 1)
+
+    x, threat = torch.full((1, 1, 1, 1), 0.8), Threat(norm=Norm.LINF, eps=0.1)
+    assert to_the_end(SIFGSM(steps=1, scales=2, loss="margin"), Moody(), x, threat).item() == pytest.approx(0.9)
+    assert to_the_end(SIFGSM(steps=1, scales=3, loss="margin"), Moody(), x, threat).item() == pytest.approx(0.9)
 
 
 class Curved(nn.Module):
