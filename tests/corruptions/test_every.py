@@ -92,6 +92,13 @@ def test_streams_decide(name: str) -> None:
     assert not torch.equal(one, other)
 
 
+def test_corruptions_share_no_numbers_and_use_none_up() -> None:
+    x, rng = torch.full((1, 3, 64, 64), 128 / 255), streams(1)
+    first, second = (CORRUPTIONS[name](x, 1, rng) - x for name in ("gaussian_noise", "speckle_noise"))
+    assert torch.stack([first.flatten(), second.flatten()]).corrcoef()[0, 1].abs() < 0.05
+    assert torch.equal(CORRUPTIONS["gaussian_noise"](x, 1, rng) - x, first)
+
+
 def test_no_images_are_no_images() -> None:
     assert CORRUPTIONS["fog"](torch.zeros(0, 3, 8, 8), 1, streams(0)).shape == (0, 3, 8, 8)
 
