@@ -49,7 +49,7 @@ def _level(size: Tensor, metric: Tensor, cost: Tensor) -> Tensor:
 
 
 def _l2(delta: Tensor, metric: Tensor, cost: Tensor) -> Tensor:
-    """The change `metric * delta / (metric + cost / |z|)`: a fixed point, from the largest `|z|` that it can have."""
+    """The change `metric * delta / (metric + cost / |z|)`, found as a fixed point from the largest `|z|`."""
     length: Tensor = delta.norm(dim=1, keepdim=True)
     moved = delta
     for _ in range(_ITERATIONS):

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 _MOST = math.log(1e6)
 _MEAN, _SQUARE = 0.9, 0.999
 _SMOOTH = 0.1
-# What an entry costs to change in the proximal step, of what the dearest does.
-_LEAST = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +53,9 @@ class PDPGD(Attack):
     step_size: float = parameter(0.1, help="first step of a pixel; falls to a hundredth", low=1e-6, high=1e3)
     ratio: float = parameter(0.01, help="weight of the size against the constraint at first", low=1e-6, high=1e6)
     dual_step: float = parameter(0.1, help="first step of the weight's logarithm; falls to a tenth", low=1e-6, high=1e3)
+    damping: float = parameter(
+        0.05, help="least weight of an entry in the proximal step, of the largest there", low=0.0, high=1.0
+    )
 
     def passes(self, num_classes: int) -> Passes:
         return Passes(forwards=self.steps, backwards=self.steps)
@@ -73,7 +74,7 @@ class PDPGD(Attack):
             length = self.step_size * 0.01 ** (step / self.steps)
             delta = delta + length / (1.0 - _MEAN ** (step + 1)) * mean / metric
             delta = delta.add_(x).clamp_(0.0, 1.0).sub_(x)
-            delta = nearer(delta, _damped(metric), length * (1.0 - share) / share, threat.norm)
+            delta = nearer(delta, _damped(metric, self.damping), length * (1.0 - share) / share, threat.norm)
             delta = delta.add_(x).clamp_(0.0, 1.0).sub_(x)
             weight = weight - self._dual(step) * over.sign()
             weight = weight.clamp(-_MOST, _MOST)
@@ -88,6 +89,6 @@ def _softened(logits: Tensor, y: Tensor) -> Tensor:
     return -functional.softplus(-margins(logits, y))
 
 
-def _damped(metric: Tensor) -> Tensor:
+def _damped(metric: Tensor, share: float) -> Tensor:
     """Entries that hardly matter would give up their change at once, before the model is seen to mind."""
-    return torch.maximum(metric, per_sample(metric.flatten(1).amax(1) * _LEAST, metric))
+    return torch.maximum(metric, per_sample(metric.flatten(1).amax(1) * share, metric))

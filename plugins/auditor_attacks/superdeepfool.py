@@ -13,13 +13,17 @@ from auditor.norms import per_sample
 from auditor.parameters import parameter
 from auditor.types import Access, Norm
 from auditor_attacks._crossing import cross, crossing
-from auditor_attacks._minimal import unfinished
+from auditor_attacks._minimal import size, unfinished
 from auditor_attacks._planes import between, past_plane
 
 if TYPE_CHECKING:
     from auditor.engine.view import View
     from auditor.rng import Rng
     from auditor.types import Images, Labels, Threat
+
+
+# A round that leaves more than this share of the distance was the last.
+_CONVERGED = 0.999
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +35,8 @@ class SuperDeepFool(Attack):
 
     Finds: l2 examples nearly as small as searches of hundreds of steps do, for a tenth of their gradients.
     Blind to: other borders than the first; linf, where perpendicular means nothing.
-    Cost: `rounds` times that of `deepfool`, at most; samples leave when their projection is an example.
+    Cost: `rounds` times that of `deepfool`, at most; samples leave when their projection is an example, or
+    brought them no closer.
     Use it when: `deepfool` is too rough and `fab` too dear.
     """
 
@@ -43,7 +48,7 @@ class SuperDeepFool(Attack):
 
     rounds: int = parameter(20, help="projections onto the border at most", low=1, high=100_000)
     steps: int = parameter(20, help="linearisations at most to meet the border, each round", low=1, high=100_000)
-    classes: int = parameter(10, help="wrong classes compared at each step, likeliest first", low=1, high=100_000)
+    classes: int = parameter(3, help="wrong classes compared at each step, likeliest first", low=1, high=100_000)
     overshoot: float = parameter(0.02, help="share by which the border is passed", low=0.0, high=10.0)
     halvings: int = parameter(10, help="halvings of the way back to the sample", low=0, high=50)
 
@@ -53,7 +58,8 @@ class SuperDeepFool(Attack):
         return Passes(forwards=forwards, backwards=self.rounds * (once.backwards + 1))
 
     def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
-        point = x.clone()
+        point, best = x.clone(), x.clone()
+        least = torch.full((len(x),), torch.inf, device=x.device)
         rows = torch.arange(len(x), device=x.device)
         done = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         for turn in range(self.rounds):
@@ -63,12 +69,18 @@ class SuperDeepFool(Attack):
             answer = part.gradient(edge, label, margins)
             rise = (answer.gradient * (edge - origin)).flatten(1).sum(1)
             foot = past_plane(origin, answer.gradient, rise, Norm.L2)
-            point[rows] = torch.where(per_sample(done[rows], foot), point[rows], foot)
-            done[rows] |= margins(part.logits(point[rows]), label) > 0
+            fooled = margins(part.logits(foot), label) > 0
+            smallest = torch.where(per_sample(fooled, foot), foot, edge)
+            reach = size(smallest - origin, Norm.L2)
+            better = (reach < least[rows]) & (fooled | (answer.loss > 0)) & ~done[rows]
+            done[rows] |= fooled | (reach > _CONVERGED * least[rows])
+            best[rows] = torch.where(per_sample(better, edge), smallest, best[rows])
+            least[rows] = torch.where(better, reach, least[rows])
+            point[rows] = foot
             rows = unfinished(rows, done, turn)
             if not len(rows):
                 break
-        return threat.project(self._drawn_back(target, point, x, y), x)
+        return threat.project(self._drawn_back(target, best, x, y), x)
 
     def _drawn_back(self, target: View, point: Images, x: Images, y: Labels) -> Images:
         low, high = torch.zeros(len(x), device=x.device), torch.ones(len(x), device=x.device)
