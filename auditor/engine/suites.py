@@ -107,8 +107,58 @@ OWN: dict[Norm, dict[str, Recipe]] = {
     Norm.CORRUPTION: dict.fromkeys(SUITES, (("corruptions", {}, ALL),)),
 }
 
+# In l1 the best step differs from network to network by more than a factor of two.
+_STEEP = {"step_size": 0.2, "damping": 0.1}
+_HOME = {"start": "nearest", "classes": 1}
+
 # Where the smallest change is looked for, by suite and norm.
-SMALLEST: dict[str, dict[Norm, Recipe]] = {suite: {Norm.CORRUPTION: OWN[Norm.CORRUPTION][suite]} for suite in SUITES}
+SMALLEST: dict[str, dict[Norm, Recipe]] = {
+    "quick": {
+        Norm.CORRUPTION: OWN[Norm.CORRUPTION]["quick"],
+        Norm.L2: (("ddn", {"steps": 80}, ALL), ("pdpgd", {"steps": 100}, ALL)),
+        Norm.LINF: (("fab", {"steps": 30, "classes": 1}, ALL), ("pdpgd", {"steps": 100}, ALL)),
+        Norm.L1: (("pdpgd", {"steps": 150, **_STEEP}, ALL), ("fab", {"steps": 20, **_HOME}, ALL)),
+        Norm.L0: (("sigma-zero", {"steps": 150}, ALL),),
+    },
+    # A search that learns the weight of the size, a cheap one for models that are easy, and one that refines.
+    "standard": {
+        Norm.CORRUPTION: OWN[Norm.CORRUPTION]["standard"],
+        Norm.L2: (
+            ("ddn", {"steps": 80}, ALL),
+            ("pdpgd", {"steps": 300}, ALL),
+            ("fab", {"steps": 50, **_HOME}, ALL),
+        ),
+        Norm.LINF: (("pdpgd", {"steps": 300}, ALL), ("fab", {"steps": 50}, ALL)),
+        Norm.L1: (
+            ("pdpgd", {"steps": 400}, ALL),
+            ("pdpgd", {"steps": 400, **_STEEP}, ALL),
+            ("fab", {"steps": 50, **_HOME}, ALL),
+        ),
+        Norm.L0: (("sigma-zero", {"steps": 1000}, ALL),),
+    },
+    "thorough": {
+        Norm.CORRUPTION: OWN[Norm.CORRUPTION]["thorough"],
+        Norm.L2: (
+            ("ddn", {"steps": 300}, ALL),
+            ("pdpgd", {"steps": 1000}, ALL),
+            ("pdpgd", {"steps": 500, **_STEEP}, ALL),
+            ("fab", {"steps": 100, "aim": "targets", "classes": 9}, ALL),
+            ("fab", {"steps": 100, **_HOME}, ALL),
+        ),
+        Norm.LINF: (
+            ("pdpgd", {"steps": 1000}, ALL),
+            ("fab", {"steps": 100, "aim": "targets", "classes": 9}, ALL),
+            ("fab", {"steps": 100, **_HOME}, ALL),
+        ),
+        Norm.L1: (
+            ("pdpgd", {"steps": 1000}, ALL),
+            ("pdpgd", {"steps": 1000, **_STEEP}, ALL),
+            ("fab", {"steps": 100, "aim": "targets", "classes": 9}, ALL),
+            ("fab", {"steps": 100, **_HOME}, ALL),
+        ),
+        Norm.L0: (("sigma-zero", {"steps": 3000}, ALL), ("fmn", {"steps": 1000}, ALL)),
+    },
+}
 
 
 def recipe(suite: str, threat: Threat | None = None) -> Recipe:

@@ -1,19 +1,49 @@
-"""Attacks that look for the smallest change, in four norms: each of ours and of the peers', and the suites of ours."""
+"""Attacks that look for the smallest change, in four norms: each of ours and of the peers', and our suites.
+
+`python -m benchmarks.attacks._minimal_ratios DIR` prints what the suites reach of what the peers reach together.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from auditor.attack import Attack
+from auditor.engine.suites import SMALLEST
 from auditor.types import Norm
+from auditor_attacks import auditor_attacks
+from auditor_attacks.ddn import DDN
+from auditor_attacks.deepfool import DeepFool
+from auditor_attacks.fab import FAB
+from auditor_attacks.fmn import FMN
+from auditor_attacks.pdpgd import PDPGD
+from auditor_attacks.superdeepfool import SuperDeepFool
 from benchmarks.attacks._minimal_peers import PEERS
-from benchmarks.attacks.common import Cell, problem
+from benchmarks.attacks.common import Cell, ours, problem
 
 NETWORKS = ("mnist-plain", "mnist-pgd", "mnist-trades", "color-plain", "color-pgd")
+NORMS = (Norm.L2, Norm.LINF, Norm.L1, Norm.L0)
+# With the steps that the peers get.
+OURS: tuple[Attack, ...] = (
+    DDN(steps=1000),
+    FMN(steps=1000),
+    PDPGD(steps=500),
+    DeepFool(),
+    SuperDeepFool(),
+    FAB(steps=100, classes=9),
+    FAB(steps=100, classes=9, aim="targets"),
+)
+_BY_NAME = {attack.name: attack for attack in auditor_attacks()}
 
 
 def cells(network: tuple[str, ...] = NETWORKS, samples: int = 50) -> Iterator[Cell]:
     for name in network:
-        for norm in (Norm.L2, Norm.LINF, Norm.L1, Norm.L0):
+        for norm in NORMS:
             task = problem(name, norm, samples)
+            for suite, recipes in SMALLEST.items():
+                attacks = [_BY_NAME[attack](**options) for attack, options, _ in recipes[norm]]
+                yield Cell(task, "auditor", f"suite-{suite}", ours(*attacks))
+            for attack in OURS:
+                if norm in attack.norms:
+                    yield Cell(task, "auditor", attack.label, ours(attack))
             for peer in PEERS[norm]:
                 yield Cell(task, peer.tool, peer.attack, peer.search, peer.parameters)

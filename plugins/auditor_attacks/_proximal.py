@@ -49,10 +49,15 @@ def _level(size: Tensor, metric: Tensor, cost: Tensor) -> Tensor:
 
 
 def _l2(delta: Tensor, metric: Tensor, cost: Tensor) -> Tensor:
-    """The change `metric * delta / (metric + cost / |z|)`, found as a fixed point from the largest `|z|`."""
-    length: Tensor = delta.norm(dim=1, keepdim=True)
-    moved = delta
+    """The change `metric * delta * t / (metric * t + cost)`, whose length `t` Newton's method finds from 0.
+
+    At that length `|metric * delta / (metric * t + cost)|` is 1. Its reciprocal is nearly linear, hence solved for 1.
+    """
+    pull, length = metric * delta, torch.zeros_like(cost)
+    cost = cost.clamp_min(_SMALLEST)
     for _ in range(_ITERATIONS):
-        moved = metric * delta / (metric + cost / length.clamp_min(_SMALLEST))
-        length = moved.norm(dim=1, keepdim=True)
-    return moved
+        damped = metric * length + cost
+        size = (pull / damped).norm(dim=1, keepdim=True)
+        rate = (metric * pull.square() / damped**3).sum(1, keepdim=True).clamp_min(_SMALLEST)
+        length = (length + size.square() * (size - 1.0) / rate).clamp_min(0.0)
+    return pull * length / (metric * length + cost)

@@ -37,7 +37,8 @@ class PDPGD(Attack):
     own norm, in Adam's metric. The weight's logarithm follows the sign of the margin and is smoothed over steps.
 
     Finds: the smallest examples of all single searches on hardened models, above all in l1, where balls lead astray.
-    Blind to: little that gradients show; short runs leave the weight unsettled (below 100 steps use `fmn`).
+    Blind to: changes far smaller than `step_size`, which it overshoots, and in short runs the right weight: below 100
+    steps use `fmn`.
     Cost: `steps` forward and backward passes.
     Use it when: few samples deserve the best that one search can do.
     """
@@ -49,7 +50,6 @@ class PDPGD(Attack):
     minimal: ClassVar[bool] = True
 
     steps: int = parameter(500, help="steps of the search", low=1, high=100_000)
-    start: str = parameter("clean", help="where it begins", choices=("clean", "nearest"))
     step_size: float = parameter(0.1, help="first step of a pixel; falls to a hundredth", low=1e-6, high=1e3)
     ratio: float = parameter(0.01, help="weight of the size against the constraint at first", low=1e-6, high=1e6)
     dual_step: float = parameter(0.1, help="first step of the weight's logarithm; falls to a tenth", low=1e-6, high=1e3)
@@ -61,7 +61,7 @@ class PDPGD(Attack):
         return Passes(forwards=self.steps, backwards=self.steps)
 
     def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
-        delta = target.nearest - x if self.start == "nearest" else torch.zeros_like(x)
+        delta = torch.zeros_like(x)
         mean, square = torch.zeros_like(x), torch.zeros_like(x)
         weight = torch.full((len(x),), -math.log(self.ratio), device=x.device)
         share = torch.sigmoid(weight)

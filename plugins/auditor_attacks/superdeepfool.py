@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from auditor.types import Images, Labels, Threat
 
 
-# A round that leaves more than this share of the distance was the last.
-_CONVERGED = 0.999
+# A round that changes the distance by less than this share is the last.
+_CONVERGED = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class SuperDeepFool(Attack):
     Finds: l2 examples nearly as small as searches of hundreds of steps do, for a tenth of their gradients.
     Blind to: other borders than the first; linf, where perpendicular means nothing.
     Cost: `rounds` times that of `deepfool`, at most; samples leave when their projection is an example, or
-    brought them no closer.
+    changed nothing.
     Use it when: `deepfool` is too rough and `fab` too dear.
     """
 
@@ -73,7 +73,7 @@ class SuperDeepFool(Attack):
             smallest = torch.where(per_sample(fooled, foot), foot, edge)
             reach = size(smallest - origin, Norm.L2)
             better = (reach < least[rows]) & (fooled | (answer.loss > 0)) & ~done[rows]
-            done[rows] |= fooled | (reach > _CONVERGED * least[rows])
+            done[rows] |= fooled | ((reach / least[rows] - 1.0).abs() < _CONVERGED)
             best[rows] = torch.where(per_sample(better, edge), smallest, best[rows])
             least[rows] = torch.where(better, reach, least[rows])
             point[rows] = foot

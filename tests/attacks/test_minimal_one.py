@@ -14,10 +14,12 @@ from auditor.attack import Attack
 from auditor.engine.ledger import Ledger
 from auditor.norms import distance
 from auditor_attacks._planes import onto_plane, past_plane
+from auditor_attacks._proximal import nearer
 from auditor_attacks.ddn import DDN
 from auditor_attacks.deepfool import DeepFool
 from auditor_attacks.fab import FAB
 from auditor_attacks.fmn import FMN
+from auditor_attacks.pdpgd import PDPGD
 from auditor_attacks.superdeepfool import SuperDeepFool
 from tests.oracles import Linear, target_of
 
@@ -27,7 +29,7 @@ EXACT = (
     DDN(steps=150),
     FMN(steps=150),
     DeepFool(steps=4, overshoot=0.005),
-    SuperDeepFool(rounds=3, steps=4),
+    SuperDeepFool(rounds=3, steps=4, classes=9),
     FAB(steps=8, classes=9, overshoot=0.005),
     FAB(steps=8, aim="targets", classes=9, overshoot=0.005),
 )
@@ -58,6 +60,29 @@ def test_the_distance_to_a_linear_border_is_found_within_one_percent_and_never_u
     found = smallest(attack, model.network, model.x, model.y, norm).best_distance
     assert (found >= model.eps * (1.0 - 1e-4)).all()
     assert (found <= model.eps * 1.01).all()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_pdpgd_finds_the_distance_to_a_linear_border_where_it_is_of_the_size_of_its_steps(
+    shape: tuple[int, ...], norm: Norm
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    entries = math.prod(shape)
+    layer = nn.Linear(entries, 2).requires_grad_(False)
+    layer.weight.copy_(torch.randn(2, entries, generator=generator))
+    layer.bias.zero_()
+    slope = layer.weight[1] - layer.weight[0]
+    # The margin of class 1 at gray is minus a tenth of what pixels can move it; samples lie on one level of it.
+    rise = 0.1 * slope.abs().sum()
+    layer.bias[0] = 0.5 * slope.sum() + rise
+    noise = 0.2 * (torch.rand(8, entries, generator=generator) - 0.5)
+    x = 0.5 + noise - (noise @ slope)[:, None] * slope / slope.square().sum()
+    exact = distance(onto_plane(x, slope.expand_as(x), rise.expand(8), norm), x, norm)
+    model = nn.Sequential(nn.Flatten(), layer)
+    found = smallest(PDPGD(), model, x.view(8, *shape), torch.zeros(8, dtype=torch.int64), norm).best_distance
+    assert (found >= exact * (1.0 - 1e-4)).all()
+    assert (found <= exact * 1.01).all()
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -127,6 +152,26 @@ def test_far_from_the_walls_both_projections_agree(norm: Norm) -> None:
     assert torch.allclose(past_plane(point, gradient, rise, norm), onto_plane(point, gradient, rise, norm), atol=1e-6)
 
 
+@pytest.mark.parametrize("norm", [*NORMS, Norm.L0])
+def test_no_point_makes_a_better_bargain_than_the_proximal_one(norm: Norm) -> None:
+    generator = torch.Generator().manual_seed(0)
+    delta = torch.randn(30, 8, generator=generator)
+    metric = torch.rand(30, 8, generator=generator) + 0.2
+    price = torch.logspace(-2, 0.5, 30)
+
+    def worth(z: Tensor) -> Tensor:
+        return price * distance(z, torch.zeros_like(z), norm) + (metric * (z - delta).square()).double().sum(1) / 2.0
+
+    best = nearer(delta, metric, price, norm)
+    assert (worth(best) <= torch.minimum(worth(delta), worth(torch.zeros_like(delta))) + 1e-5).all()
+    for _ in range(200):
+        noise = torch.randn(delta.shape, generator=generator)
+        for scale in (1e-3, 1e-2, 0.1, 1.0):
+            assert (worth(best + scale * noise) >= worth(best) - 1e-4).all()
+            # Zeros stay zeros in some.
+            assert (worth(best + scale * noise * (best != 0)) >= worth(best) - 1e-4).all()
+
+
 def bent(seed: int = 3) -> tuple[nn.Module, Tensor, Tensor]:
     """A network with hidden units, and samples."""
     generator = torch.Generator().manual_seed(seed)
@@ -157,10 +202,14 @@ def test_superdeepfool_goes_lower_than_deepfool_and_ddn_agrees_with_it() -> None
     assert abs(float((better / other).median()) - 1.0) < 0.03
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize(
-    "attack", [FMN(steps=25, start="nearest"), FAB(steps=5, start="nearest")], ids=lambda a: a.label
+NEAREST = (
+    FMN(steps=25, start="nearest"),
+    FAB(steps=5, start="nearest"),
 )
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("attack", NEAREST, ids=lambda a: a.label)
 def test_a_search_that_starts_at_the_nearest_example_improves_on_it(attack: Attack, norm: Norm) -> None:
     model, x, y = bent()
     known = smallest(FAB(steps=30, classes=3), model, x, y, norm).best
@@ -198,3 +247,11 @@ def test_restarts_of_fab_differ_and_belong_to_the_sample() -> None:
     assert (more.best_distance <= once.best_distance).all()
     assert (more.best_distance < once.best_distance).any()
     assert more.forwards > 3 * once.forwards
+
+
+@pytest.mark.parametrize("norm", [*NORMS, Norm.L0])
+def test_pdpgd_goes_as_low_as_fmn(norm: Norm) -> None:
+    model, x, y = bent()
+    one = smallest(PDPGD(steps=300), model, x, y, norm).best_distance
+    other = smallest(FMN(steps=300), model, x, y, norm).best_distance
+    assert float((one / other).mean()) < 1.06
