@@ -49,12 +49,13 @@ def _level(size: Tensor, metric: Tensor, cost: Tensor) -> Tensor:
 
 
 def _l2(delta: Tensor, metric: Tensor, cost: Tensor) -> Tensor:
-    """The change `metric * delta * t / (metric * t + cost)`, whose length `t` Newton's method finds from 0.
+    """The change `metric * delta * t / (metric * t + cost)`, whose length `t` Newton's method finds.
 
     At that length `|metric * delta / (metric * t + cost)|` is 1. Its reciprocal is nearly linear, hence solved for 1.
     """
-    pull, length = metric * delta, torch.zeros_like(cost)
-    cost = cost.clamp_min(_SMALLEST)
+    pull, cost = metric * delta, cost.clamp_min(_SMALLEST)
+    # No root is smaller, whatever the metric, and from below no step goes beyond it.
+    length = (pull.norm(dim=1, keepdim=True) - cost).clamp_min(0.0) / metric.amax(1, keepdim=True)
     for _ in range(_ITERATIONS):
         damped = metric * length + cost
         size = (pull / damped).norm(dim=1, keepdim=True)
