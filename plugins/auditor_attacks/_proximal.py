@@ -55,10 +55,11 @@ def _l2(delta: Tensor, metric: Tensor, cost: Tensor) -> Tensor:
     """
     pull, cost = metric * delta, cost.clamp_min(_SMALLEST)
     # No root is smaller, whatever the metric, and from below no step goes beyond it.
-    length = (pull.norm(dim=1, keepdim=True) - cost).clamp_min(0.0) / metric.amax(1, keepdim=True)
+    length: Tensor = (pull.norm(dim=1, keepdim=True) - cost).clamp_min(0.0) / metric.amax(1, keepdim=True)
     for _ in range(_ITERATIONS):
         damped = metric * length + cost
         size = (pull / damped).norm(dim=1, keepdim=True)
         rate = (metric * pull.square() / damped**3).sum(1, keepdim=True).clamp_min(_SMALLEST)
         length = (length + size.square() * (size - 1.0) / rate).clamp_min(0.0)
-    return pull * length / (metric * length + cost)
+    moved: Tensor = pull * length / (metric * length + cost)
+    return moved
