@@ -68,7 +68,8 @@ class Cascade:
     def _enough(self, plan: tuple[Step, ...], runs: list[AttackRun]) -> str:
         """Why no more attacks are needed; empty where they are. Only kinds that have run can be forecast."""
         kinds = {other.kind for other in plan[: len(runs)]}
-        if not self.tolerance or any(later.kind not in kinds and not later.skip for later in plan[len(runs) :]):
+        due = [later for later in plan[len(runs) :] if not later.skip and not unpaid(later, runs)]
+        if not self.tolerance or any(later.kind not in kinds for later in due):
             return ""
         told = outlook(self.batches.standing, self.confidence)
         if told is None or told.high > self.tolerance:

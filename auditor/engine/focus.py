@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditor.engine.suites import ALL, BLIND, BORDER, PAYING
+from auditor.engine.suites import ALL, BLIND, BORDER, MUTE, PAYING
 from auditor.result.record import UNPAID
 from auditor.types import Access
 
@@ -25,6 +25,7 @@ _CLOSE = 0.7
 _SHARE = 1 / 3
 _BORDER, _BORDER_SHARE = 0.85, 1 / 10
 _PAYS = 0.02
+_WHOLE = (ALL, BLIND, MUTE)
 
 
 @dataclass
@@ -46,10 +47,10 @@ class Focus:
         share, close = (_BORDER_SHARE, _BORDER) if among == BORDER else (self._share, _CLOSE)
         eaten = memory.eaten(standing)
         count = max(math.ceil(share * len(standing)), int((eaten >= close).sum()))
-        count = len(standing) if among in (ALL, BLIND) else count
+        count = len(standing) if among in _WHOLE else count
         chosen = np.argsort(-eaten, kind="stable")[: int(min(count, most))]
         self._paying = among == PAYING
-        self._focused = among not in (ALL, BLIND, BORDER)
+        self._focused = among not in (*_WHOLE, BORDER)
         self._ranks = {int(standing[at]): rank / len(standing) for rank, at in enumerate(chosen.tolist())}
         return np.sort(standing[chosen])
 
@@ -65,7 +66,10 @@ class Focus:
 
 def unpaid(step: Step, runs: list[AttackRun]) -> str:
     """Why a step that runs only where it pays does not run; empty where it does."""
-    if step.among not in (PAYING, BLIND) or not any(r.access == Access.GRADIENTS and r.attacked for r in runs):
+    seen = {run.access for run in runs if run.attacked}
+    if step.among == MUTE and seen & {Access.GRADIENTS, Access.SCORES}:
+        return f"scores find more for fewer passes, {UNPAID}"
+    if step.among not in (PAYING, BLIND) or Access.GRADIENTS not in seen:
         return ""
     if step.among == BLIND:
         return f"gradients find more for fewer passes, {UNPAID}"

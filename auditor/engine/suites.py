@@ -10,11 +10,11 @@ from auditor.types import Norm
 if TYPE_CHECKING:
     from auditor.types import Threat
 
-ALL, CLOSE, BORDER, PAYING, BLIND = "all", "close", "border", "paying", "blind"
+ALL, CLOSE, BORDER, PAYING, BLIND, MUTE = "all", "close", "border", "paying", "blind", "mute"
 Recipe: TypeAlias = tuple[tuple[str, dict[str, Any], str], ...]
 """Attack, its parameters, and whom it attacks: `all` that stand; those that came `close`; those at the `border`;
 `paying`: those that came close, if the attack of this name before it was still finding something, or if there are no
-gradients; `blind`: all, if there are no gradients."""
+gradients; `blind`: all, if there are no gradients; `mute`: all, if there are labels alone."""
 
 _TARGETS = {"loss": "dlr-targeted", "order": "linear"}
 _REFINE = {"start": "closest", "p_init": 0.1, "p_final": 0.01}
@@ -69,6 +69,22 @@ SUITES: dict[str, Recipe] = {
 
 # Threats that are no balls of gradients' liking have suites of their own.
 OWN: dict[Norm, dict[str, Recipe]] = {
+    Norm.L0: {
+        "quick": (("sigma-zero", {"steps": 60}, ALL), ("sparse-rs", {"queries": 200}, ALL)),
+        "standard": (
+            ("sigma-zero", {"steps": 100}, ALL),
+            ("sparse-rs", {"queries": 500}, ALL),
+            ("sigma-zero", {"steps": 400}, ALL),
+            ("sparse-rs", {"queries": 3000}, ALL),
+        ),
+        "thorough": (
+            ("sigma-zero", {"steps": 100}, ALL),
+            ("sparse-rs", {"queries": 500}, ALL),
+            ("jsma", {}, ALL),
+            ("sigma-zero", {"steps": 2000}, ALL),
+            ("sparse-rs", {"queries": 20000}, ALL),
+        ),
+    },
     Norm.SPATIAL: {
         "quick": (("spatial", {"search": "random", "draws": 10}, ALL),),
         "standard": (
@@ -115,6 +131,7 @@ _HOME = {"start": "nearest", "classes": 1}
 SMALLEST: dict[str, dict[Norm, Recipe]] = {
     "quick": {
         Norm.CORRUPTION: OWN[Norm.CORRUPTION]["quick"],
+        Norm.SPATIAL: (("spatial", {}, ALL),),
         Norm.L2: (("ddn", {"steps": 80}, ALL), ("pdpgd", {"steps": 100}, ALL)),
         Norm.LINF: (("fab", {"steps": 30, "classes": 1}, ALL), ("pdpgd", {"steps": 100}, ALL)),
         Norm.L1: (("pdpgd", {"steps": 150, **_STEEP}, ALL), ("fab", {"steps": 20, **_HOME}, ALL)),
@@ -123,6 +140,7 @@ SMALLEST: dict[str, dict[Norm, Recipe]] = {
     # A search that learns the weight of the size, a cheap one for models that are easy, and one that refines.
     "standard": {
         Norm.CORRUPTION: OWN[Norm.CORRUPTION]["standard"],
+        Norm.SPATIAL: (("spatial", {}, ALL),),
         Norm.L2: (
             ("ddn", {"steps": 80}, ALL),
             ("pdpgd", {"steps": 300}, ALL),
@@ -138,6 +156,7 @@ SMALLEST: dict[str, dict[Norm, Recipe]] = {
     },
     "thorough": {
         Norm.CORRUPTION: OWN[Norm.CORRUPTION]["thorough"],
+        Norm.SPATIAL: (("spatial", {}, ALL),),
         Norm.L2: (
             ("ddn", {"steps": 300}, ALL),
             ("pdpgd", {"steps": 1000}, ALL),
@@ -161,11 +180,18 @@ SMALLEST: dict[str, dict[Norm, Recipe]] = {
 }
 
 
+# Where a model answers with labels alone, most of the attacks above cannot run; and hardly one of them looks for the
+# smallest change without gradients.
+LABELS = {Norm.LINF: "rays", Norm.L2: "hopskipjump", Norm.L0: "pointwise"}
+
+
 def recipe(suite: str, threat: Threat | None = None) -> Recipe:
     """The attacks of a suite, against a threat. Raises UsageError for a name that is none."""
-    try:
-        if threat is not None and threat.minimal:
-            return SMALLEST[suite].get(threat.norm, ())
-        return (SUITES if threat is None else OWN.get(threat.norm, SUITES))[suite]
-    except KeyError:
-        raise UsageError(f"There is no suite {suite!r}; choose one of {', '.join(SUITES)}.") from None
+    if suite not in SUITES:
+        raise UsageError(f"There is no suite {suite!r}; choose one of {', '.join(SUITES)}.")
+    if threat is None:
+        return SUITES[suite]
+    chosen = SMALLEST[suite].get(threat.norm, ()) if threat.minimal else OWN.get(threat.norm, SUITES)[suite]
+    if threat.norm not in LABELS:
+        return chosen
+    return (*chosen, (LABELS[threat.norm], {}, BLIND if threat.minimal else MUTE))

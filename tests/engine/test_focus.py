@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from auditor.engine.focus import Focus, unpaid
 from auditor.engine.memory import Memory
 from auditor.engine.plan import Part, Step, make_plan
 from auditor.engine.standing import Break, Clean, Standing
-from auditor.engine.suites import ALL, BLIND, BORDER, CLOSE, PAYING, SUITES, recipe
+from auditor.engine.suites import ALL, BLIND, BORDER, CLOSE, MUTE, PAYING, SUITES, recipe
 from auditor.result.record import UNPAID, AttackRun
 from auditor_attacks import auditor_attacks
 from auditor_attacks.square import Square
@@ -216,3 +217,22 @@ def test_what_starts_from_the_closest_points_comes_after_something_that_found_so
 def test_a_suite_that_does_not_exist_is_named_with_those_that_do() -> None:
     with pytest.raises(UsageError, match=r"no suite 'fast'; choose one of quick, standard, thorough"):
         recipe("fast")
+
+
+def test_attacks_that_see_labels_alone_run_only_where_nothing_else_can() -> None:
+    noise = ran("noise", 60, 0, Access.LABELS)
+    assert unpaid(step(MUTE), [noise]) == ""
+    for access in (Access.SCORES, Access.GRADIENTS):
+        assert UNPAID in unpaid(step(MUTE), [noise, ran("other", 60, 0, access)])
+
+
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L2, Norm.L0])
+def test_every_suite_ends_with_an_attack_for_models_that_answer_with_labels(norm: Norm) -> None:
+    installed = {attack.name: attack for attack in auditor_attacks()}
+    for suite in SUITES:
+        for eps, among in ((1.0, MUTE), (math.inf, BLIND)):
+            name, _, whom = recipe(suite, Threat(norm=norm, eps=eps))[-1]
+            assert whom == among
+            assert installed[name].access is Access.LABELS
+            assert norm in installed[name].norms
+            assert installed[name].minimal
