@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from auditor import Norm, Rng, Threat, View
 from auditor.attack import Attack
 from auditor.engine.ledger import Ledger
+from auditor.engine.suites import SMALLEST
 from auditor.norms import distance
+from auditor_attacks import auditor_attacks
 from auditor_attacks._planes import onto_plane, past_plane
 from auditor_attacks._proximal import nearer
 from auditor_attacks.ddn import DDN
@@ -255,3 +257,12 @@ def test_pdpgd_goes_as_low_as_fmn(norm: Norm) -> None:
     one = smallest(PDPGD(steps=300), model, x, y, norm).best_distance
     other = smallest(FMN(steps=300), model, x, y, norm).best_distance
     assert float((one / other).mean()) < 1.06
+
+
+@pytest.mark.parametrize("suite", SMALLEST)
+@pytest.mark.parametrize("norm", [*NORMS, Norm.L0])
+def test_suites_that_look_for_the_smallest_change_hold_attacks_that_do(suite: str, norm: Norm) -> None:
+    known = {attack.name: attack for attack in auditor_attacks()}
+    attacks = [known[name](**parameters) for name, parameters, _ in SMALLEST[suite][norm]]
+    assert attacks
+    assert all(attack.minimal and norm in attack.norms for attack in attacks)
