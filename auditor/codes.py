@@ -51,9 +51,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Compared with the baseline",
         """How accuracy changed since the run named with `--baseline`, on the same samples.
 
-        Seen: samples that stood in one run and not in the other.
+        Seen: samples that stood in one run and not in the other; samples whose smallest change grew or shrank.
         Means: with a small p-value, more than chance changed. The change may lie in the settings too, if they differ.
-        Measured: samples lost and gained; exact McNemar test.
+        Measured: samples lost and gained; exact McNemar test. Of smallest changes the ratio of the medians, and the
+            exact sign test on which run's is smaller.
         Threshold: p < 0.05 warns (Carlini et al., arXiv:1902.06705, ask for paired comparisons); `--max-drop` gates.
         Do: `auditor compare` shows both runs; look at the samples that flipped.""",
     ),

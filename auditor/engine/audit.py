@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 import time
@@ -20,6 +21,7 @@ from auditor.engine.plan import chosen_attacks
 from auditor.engine.store import MANIFEST, Store
 from auditor.errors import AuditorError, DataError, ModelError, RunError, UsageError
 from auditor.events import Event, ScanFinished, ScanStarted
+from auditor.formats.views.numbers import change_text
 from auditor.formats.words import threat
 from auditor.gate import drop_gates, gates_of, judge
 from auditor.result.comparison import Comparison, compare_runs
@@ -244,14 +246,18 @@ def _compared(model: ModelResult, comparison: Comparison) -> ModelResult:
         f"{pair.lost} lost and {pair.gained} gained, p = {pair.p:.3g} ({pair.word})"
         for pair in pairs
     ]
+    changes = {pair.norm: pair.change for pair in comparison.sizes if pair.model == model.name}
+    threats = tuple(t.model_copy(update={"change": changes.get(t.norm)}) if t.minimal else t for t in model.threats)
+    said += [f"{threat(norm, math.inf)}: {change_text(change, norm)}" for norm, change in changes.items()]
+    worse = any(pair.worse for pair in pairs) or any(change.word == "worse" for change in changes.values())
     finding = Finding(
         code=COMPARED,
-        severity="warn" if any(pair.worse for pair in pairs) else "info",
+        severity="warn" if worse else "info",
         title="Compared with the baseline",
         detail="; ".join([*said, *comparison.notes]) or "The baseline holds no such model.",
         remedy="`auditor compare` shows both runs.",
     )
-    return model.model_copy(update={"findings": (*model.findings, finding)})
+    return model.model_copy(update={"findings": (*model.findings, finding), "threats": threats})
 
 
 def _unique(name: str, taken: list[str]) -> str:

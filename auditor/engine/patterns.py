@@ -13,7 +13,7 @@ from auditor.engine.attempt import Ring, Status, guarded
 from auditor.engine.ledger import Ledger
 from auditor.engine.view import View
 from auditor.errors import RunError
-from auditor.result.evidence import slug
+from auditor.result.evidence import pattern_path
 from auditor.rng import Rng
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def pattern_file(run: Path, ring: Ring, name: str) -> Path:
     """Where the pattern of the attack called `name` lies."""
-    return run / "patterns" / f"{slug(ring.target.name)}-{slug(str(ring.threat))}-{slug(name)}.npy"
+    return pattern_path(run, ring.target.name, ring.threat.norm, ring.threat.eps, name)
 
 
 def learned(

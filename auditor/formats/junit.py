@@ -35,7 +35,7 @@ class Junit(Format):
         if result.gates:
             gates = _suite(root, "gates")
             for gate in result.gates:
-                _gate(gates, gate)
+                _gate(gates, gate, result)
         for model in result.models:
             suite = _suite(root, model.name, result.started)
             for finding in model.findings:
@@ -69,8 +69,8 @@ def _say(case: ET.Element, kind: str, message: str, text: str = "") -> None:
     ET.SubElement(case, kind, attributes).text = _clean(text or message)
 
 
-def _gate(suite: ET.Element, gate: GateResult) -> None:
-    where = "" if gate.eps is None else f" {words.threat(gate.norm, gate.eps)}"
+def _gate(suite: ET.Element, gate: GateResult, result: Result) -> None:
+    where = "" if gate.eps is None else f" {words.threat(gate.norm, gate.eps, result.settings)}"
     case = _case(suite, f"auditor.gates.{gate.model}", f"{gate.rule}{where} >= {words.percent(gate.threshold)}")
     value = words.NOT_EVALUATED if gate.value is None else words.percent(gate.value)
     kind = {"pass": "system-out", "fail": "failure", "inconclusive": "error"}[gate.outcome]
@@ -85,15 +85,23 @@ def _finding(suite: ET.Element, model: ModelResult, finding: Finding) -> None:
 
 
 def _threat(suite: ET.Element, model: ModelResult, threat: ThreatResult, result: Result) -> None:
+    from auditor.formats.views import numbers
     from auditor.formats.views.cascade import cascade
-    from auditor.formats.views.numbers import robust_samples, robust_text, samples
 
     time = sum(run.seconds for run in threat.attacks)
-    case = _case(suite, f"auditor.{model.name}.threats", words.threat(threat.norm, threat.eps), time)
-    lines = [f"robust accuracy {robust_text(threat)}, {robust_samples(threat, result.data.n)}"]
-    for step in cascade(threat.attacks, samples(model.clean_accuracy or 0.0, result.data.n)):
+    name = words.threat(threat.norm, threat.eps, result.settings)
+    case = _case(suite, f"auditor.{model.name}.threats", name, time)
+    what = "smallest change" if threat.minimal else "robust accuracy"
+    lines = [f"{what} {numbers.robust_text(threat)}, {numbers.robust_samples(threat, result.data.n)}"]
+    if threat.smallest is not None:
+        lines.append(numbers.smallest_text(threat.smallest, threat.norm, result.settings))
+    if change := numbers.change_text(threat.change, threat.norm):
+        lines.append(f"since the baseline: {change}")
+    lines += numbers.conditions(result)
+    verb = "improved" if threat.minimal else "broke"
+    for step in cascade(threat.attacks, numbers.samples(model.clean_accuracy or 0.0, result.data.n)):
         run = step.run
-        done = f"broke {run.broken} of {run.attacked}, {step.passes} passes, {words.seconds(run.seconds)}"
+        done = f"{verb} {run.broken} of {run.attacked}, {step.passes} passes, {words.seconds(run.seconds)}"
         lines.append(f"{run.name}: {done if run.status == 'ran' else f'{run.status}: {run.reason}'}")
     _say(case, "error" if threat.not_evaluated else "system-out", lines[0], "\n".join(lines))
 

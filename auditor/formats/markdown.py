@@ -10,6 +10,7 @@ from auditor.formats import words
 from auditor.formats.base import Format
 
 if TYPE_CHECKING:
+    from auditor.formats.views.cascade import Step
     from auditor.result.record import Finding, GateResult, ModelResult, Result
     from auditor.result.run import Run
 
@@ -29,18 +30,19 @@ class Markdown(Format):
 
 
 def _lines(result: Result) -> Iterator[str]:
-    from auditor.formats.views.numbers import UPPER_BOUND, left_out
+    from auditor.formats.views.numbers import UPPER_BOUND, conditions, left_out
 
     yield from (f"# auditor: {words.headline(result.verdict, bool(result.gates))}", "", _text(result.summary), "")
-    for line in left_out(result):
+    for line in (*conditions(result), *left_out(result)):
         yield from (_text(line), "")
     if result.gates:
-        yield from _table(("gate", "measured", "required", "outcome", "why"), map(_gate, result.gates))
+        heads = ("gate", "measured", "required", "outcome", "why")
+        yield from _table(heads, (_gate(gate, result) for gate in result.gates))
     yield from ("## Accuracy", "", *_accuracies(result))
     if any(model.threats for model in result.models):
         yield from (UPPER_BOUND, "", "## Attacks", "")
     for model in result.models:
-        yield from _attacks(model, result.data.n)
+        yield from _attacks(model, result)
     findings = [(model.name, finding) for model in result.models for finding in model.findings]
     if findings:
         yield from ("## Findings", "")
@@ -62,39 +64,51 @@ def _accuracies(result: Result) -> Iterator[str]:
         rows.append((model.name, "clean", numbers.clean_text(model), words.interval(model.clean_interval), of))
         for threat in model.threats:
             known = (numbers.robust_text(threat), numbers.interval_text(threat))
-            name = words.threat(threat.norm, threat.eps)
+            name = words.threat(threat.norm, threat.eps, result.settings)
             rows.append((model.name, name, *known, numbers.robust_samples(threat, n)))
             if threat.certified_accuracy is not None:
                 proven = (words.percent(threat.certified_accuracy), words.interval(threat.certified_interval))
                 rows.append((model.name, f"{name}, certified", *proven, "at least"))
     yield from _table(("model", "under", "accuracy", f"{numbers.confidence(result):.0%} interval", "samples"), rows)
-    expected = [f"- {_text(model.name)}, {_text(line)}" for model in result.models for line in numbers.forecasts(model)]
+    expected = [f"- {_text(model.name)}, {_text(line)}" for model in result.models for line in _expected(model, result)]
     if expected:
         yield from (*expected, "")
 
 
-def _attacks(model: ModelResult, n: int) -> Iterator[str]:
+def _expected(model: ModelResult, result: Result) -> Iterator[str]:
+    from auditor.formats.views.numbers import change_text, forecasts
+
+    yield from forecasts(model, result.settings)
+    for threat in model.threats:
+        if change := change_text(threat.change, threat.norm):
+            yield f"{words.threat(threat.norm, threat.eps)} since the baseline: {change}."
+
+
+def _attacks(model: ModelResult, result: Result) -> Iterator[str]:
     from auditor.formats.views.cascade import cascade, not_run
     from auditor.formats.views.numbers import samples
 
     for threat in model.threats:
-        rows = []
-        steps = cascade(threat.attacks, samples(model.clean_accuracy or 0.0, n))
-        for step in steps:
-            run = step.run
-            if run.needless:
-                continue
-            status = run.status if run.status == "ran" else f"{run.status}: {run.reason}"
-            counts = [words.count(value) for value in (run.attacked, run.broken, step.after, step.passes)]
-            rows.append((run.name, status, *counts, words.seconds(run.seconds)))
-        yield from (f"### {_text(model.name)}, {_text(words.threat(threat.norm, threat.eps))}", "")
-        yield from _table(("attack", "status", "attacked", "broke", "left standing", "passes", "time"), rows)
+        steps = cascade(threat.attacks, samples(model.clean_accuracy or 0.0, result.data.n))
+        # Where the smallest changes are looked for, nobody falls, so no attack leaves fewer standing.
+        heads = ("attacked", "improved") if threat.minimal else ("attacked", "broke", "left standing")
+        rows = [_attack(step, len(heads)) for step in steps if not step.run.needless]
+        name = words.threat(threat.norm, threat.eps, result.settings)
+        yield from (f"### {_text(model.name)}, {_text(name)}", "")
+        yield from _table(("attack", "status", *heads, "passes", "time"), rows)
         if idle := not_run(steps):
             yield from (_text(idle), "")
 
 
-def _gate(gate: GateResult) -> tuple[str, ...]:
-    where = "" if gate.eps is None else f", {words.threat(gate.norm, gate.eps)}"
+def _attack(step: Step, counted: int) -> tuple[str, ...]:
+    run = step.run
+    status = run.status if run.status == "ran" else f"{run.status}: {run.reason}"
+    counts = [words.count(value) for value in (run.attacked, run.broken, step.after)[:counted]]
+    return (run.name, status, *counts, words.count(step.passes), words.seconds(run.seconds))
+
+
+def _gate(gate: GateResult, result: Result) -> tuple[str, ...]:
+    where = "" if gate.eps is None else f", {words.threat(gate.norm, gate.eps, result.settings)}"
     value = words.NOT_EVALUATED if gate.value is None else words.percent(gate.value)
     return (f"{gate.rule}: {gate.model}{where}", value, words.percent(gate.threshold), gate.outcome, gate.detail)
 

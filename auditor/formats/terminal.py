@@ -15,9 +15,9 @@ from auditor.formats.views.cascade import Step, cascade
 from auditor.formats.views.numbers import (
     UPPER_BOUND,
     clean_text,
+    conditions,
     confidence,
     forecasts,
-    goal_text,
     interval_text,
     left_out,
     robust_samples,
@@ -47,8 +47,8 @@ def render_terminal(run: Run, console: Console) -> None:
     result = run.result
     headline = words.headline(result.verdict, bool(result.gates))
     console.print(Text.assemble((headline.upper(), _STYLES[headline]), "  ", _plain(result.summary)))
-    if goal := goal_text(result):
-        console.print(Text(_plain(goal)))
+    for sentence in conditions(result):
+        console.print(Text(_plain(sentence)))
     for sentence in left_out(result):
         console.print(Text(_plain(sentence), style="yellow"))
     for model in result.models:
@@ -56,10 +56,10 @@ def render_terminal(run: Run, console: Console) -> None:
         console.print(_headline(model))
         if model.clean_accuracy is not None:
             console.print(Padding(_accuracies(model, result), (0, 0, 0, 2)))
-            for sentence in forecasts(model):
+            for sentence in forecasts(model, result.settings):
                 console.print(Padding(Text(sentence, style="dim"), (0, 0, 0, 2)))
             console.print()
-            console.print(Padding(_attacks(model, result.data.n), (0, 0, 0, 2)))
+            console.print(Padding(_attacks(model, result), (0, 0, 0, 2)))
         for finding in model.findings:
             console.print(Padding(_finding(finding), (1, 0, 0, 2)))
     if any(model.threats for model in result.models):
@@ -92,7 +92,7 @@ def _accuracies(model: ModelResult, result: Result) -> Table:
     of = f"{words.count(right)} of {words.count(n, 'sample')}"
     table.add_row("clean", clean_text(model), words.interval(model.clean_interval), of)
     for threat in model.threats:
-        under = words.threat(threat.norm, threat.eps)
+        under = words.threat(threat.norm, threat.eps, result.settings)
         name = under if threat.minimal else f"under {under}"
         bounds = interval_text(threat)
         table.add_row(name, Text(robust_text(threat), style="bold"), bounds, robust_samples(threat, n))
@@ -104,14 +104,14 @@ def _accuracies(model: ModelResult, result: Result) -> Table:
     return table
 
 
-def _attacks(model: ModelResult, n: int) -> Table:
+def _attacks(model: ModelResult, result: Result) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("attack", overflow="fold")
     for title in ("attacked", "broke", "passes", "time"):
         table.add_column(title, justify="right")
     for threat in model.threats:
-        table.add_row(Text(words.threat(threat.norm, threat.eps), style="dim"))
-        for step in cascade(threat.attacks, samples(model.clean_accuracy or 0.0, n)):
+        table.add_row(Text(words.threat(threat.norm, threat.eps, result.settings), style="dim"))
+        for step in cascade(threat.attacks, samples(model.clean_accuracy or 0.0, result.data.n)):
             if not step.run.needless:
                 table.add_row(*_cells(step))
     return table

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from auditor.types import AUTO
 
@@ -43,23 +45,56 @@ def at_most(share: float) -> str:
 
 
 def budget(norm: str, eps: float) -> str:
-    """`8/255` where a linf budget is a number of 8-bit levels and no round decimal, `12` in l0, else four digits."""
+    """With its unit where it has one: `12` in l0, `5%` for a patch, `1 px` for a flow; else four digits.
+
+    `8/255` where a linf budget is a number of 8-bit levels and no round decimal.
+    """
     if math.isinf(eps):
         return AUTO
     levels = round(eps * _LEVELS)
     round_decimal = abs(float(f"{eps:.2g}") - eps) < _NEAR * eps
     if norm == "linf" and levels >= 1 and not round_decimal and abs(eps * _LEVELS - levels) < _NEAR_A_LEVEL:
         return f"{levels}/{_LEVELS}"
-    if norm == "l0":
-        return f"{eps:.0f}"
+    match norm:
+        case "l0":
+            return f"{eps:.0f}"
+        case "patch":
+            return f"{100 * eps:.3g}%"
+        case "flow":
+            return f"{eps:.3g} px"
     return f"{eps:.4g}"
 
 
-def threat(norm: str, eps: float) -> str:
-    """`linf 8/255`; `smallest linf` without a budget."""
+def threat(norm: str, eps: float, settings: Mapping[str, Any] | None = None) -> str:
+    """`linf 8/255`; `smallest linf` without a budget; with the run's `settings`, `spatial 1 (30°, 3 px)`."""
     if math.isinf(eps):
         return f"smallest {norm}"
-    return f"{norm} {budget(norm, eps)}"
+    limits = spatial_limits(settings, eps) if norm == "spatial" and settings else ""
+    return f"{norm} {budget(norm, eps)}{f' ({limits})' if limits else ''}"
+
+
+def spatial_limits(settings: Mapping[str, Any], share: float) -> str:
+    """`30°, 3 px`: what a share of the run's limits allows; empty where the record does not hold them."""
+    known = [settings.get(key) for key in ("rotation", "translation")]
+    if not all(isinstance(limit, int | float) for limit in known):
+        return ""
+    degrees, pixels = (f"{float(limit or 0.0) * share:.3g}" for limit in known)
+    return f"{degrees}°, {pixels} px"
+
+
+_AXES = {
+    "l0": "l0 budget (entries that may change)",
+    "spatial": "spatial budget (share of the limits)",
+    "flow": "flow budget (pixels)",
+    "patch": "patch budget (share of the picture)",
+    "corruption": "corruption budget (severity)",
+}
+
+
+def axis(norm: str, settings: Mapping[str, Any] | None = None) -> str:
+    """What the axis of budgets says: `l2 budget`, `flow budget (pixels)`, `spatial budget (share of 30°, 3 px)`."""
+    limits = spatial_limits(settings, 1.0) if norm == "spatial" and settings else ""
+    return f"spatial budget (share of {limits})" if limits else _AXES.get(norm, f"{norm} budget")
 
 
 def count(number: int, noun: str = "") -> str:

@@ -52,6 +52,12 @@ def folder(run: Path, model: str, norm: str, eps: float) -> Path:
     return run / "evidence" / slug(model) / f"{norm}-{AUTO if math.isinf(eps) else f'{eps:.6g}'}"
 
 
+def pattern_path(run: Path, model: str, norm: str, eps: float, attack: str) -> Path:
+    """Where the pattern lies that a universal attack learned against one model under one threat."""
+    budget = AUTO if math.isinf(eps) else f"{eps:.6g}"
+    return run / "patterns" / f"{slug(model)}-{slug(f'{norm} {budget}')}-{slug(attack)}.npy"
+
+
 def slug(name: str) -> str:
     """A file name that holds on every system, for any model name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip(".") or "model"

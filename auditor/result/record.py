@@ -157,6 +157,26 @@ class CorruptionResult(_Record):
     interval: Interval
 
 
+class ChangeResult(_Record):
+    """How the smallest changes differ from the baseline's, over the `n` samples that both runs classify correctly."""
+
+    n: int
+    before: float | None
+    """Median of the baseline's sizes over these samples; None where nothing was found for half of them."""
+    after: float | None
+    ratio: float | None
+    """`after / before`; None where one of them is not known or the baseline's is 0."""
+    smaller: int
+    """Samples that now fall to a smaller change: they got worse."""
+    larger: int
+    unknown: int = 0
+    """Samples that were not evaluated in one of the runs; they are not among the `n`."""
+    p: float
+    """Of the exact sign test: how likely so lopsided a count is, if nothing changed."""
+    word: str
+    """`worse`, `better`, `same`, or `no more than chance`."""
+
+
 class ThreatResult(_Record):
     """One norm and budget. `robust_accuracy` is a share of all samples; None while some were not evaluated.
 
@@ -190,6 +210,8 @@ class ThreatResult(_Record):
     normalised_corruption_error: float | None = None
     """The paper's mean corruption error: as shares of the errors of the baseline; None where none was given, or it had
     other corruptions."""
+    change: ChangeResult | None = None
+    """Since the baseline, where the smallest changes were looked for in both runs."""
 
     @property
     def minimal(self) -> bool:

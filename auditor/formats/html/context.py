@@ -56,7 +56,8 @@ class AttackLine:
     status: Annotated[str, "`ran`, `skipped`, `failed` or `timed out`."]
     reason: Annotated[str, "Why it did not run to its end, or whom it attacked; what it is where it is no attack."]
     attacked: Annotated[str, "How many samples it saw."]
-    broken: Annotated[str, "How many of them it broke, with the share."]
+    broken: Annotated[str, "How many of them it broke, with the share; of smallest changes, how many it improved."]
+    best: Annotated[str, "For how many samples it is what was counted: under `minimal`, the smallest change of all."]
     standing: Annotated[str, "How many samples stood afterwards."]
     passes: Annotated[str, "Samples through the model, forwards and backwards."]
     per_break: Annotated[str, "Passes for each broken sample."]
@@ -125,11 +126,13 @@ class Threat:
 
     anchor: Annotated[str, "Identifier of the section."]
     name: Annotated[str, "Such as `linf 8/255`."]
-    exact: Annotated[str, "The budget as a decimal number."]
+    exact: Annotated[str, "The budget as a decimal number; empty without one."]
     main: Annotated[bool, "Whether it is the largest budget of its norm: its tables are shown unfolded."]
-    value: Annotated[str, "Robust accuracy as text."]
+    value: Annotated[str, "Robust accuracy as text; under `minimal` the median of the smallest changes."]
     samples: Annotated[str, "How many of how many samples."]
-    forecast: Annotated[str, "What twice the passes are expected to find; empty where it cannot be told."]
+    minimal: Annotated[bool, "Whether the smallest changes were looked for: then no attack leaves fewer standing."]
+    forecast: Annotated[str, "What twice the passes would find, or what the smallest changes say; may be empty."]
+    change: Annotated[str, "How the smallest changes compare with the baseline's; may be empty."]
     cascade: Annotated[CascadeChart | None, "The chart; None where there is nothing to draw."]
     attacks: Annotated[tuple[AttackLine, ...], "The attacks in order, without those that had nothing to do."]
     not_run: Annotated[str, "The sentence that names those, and why; may be empty."]
@@ -139,24 +142,41 @@ class Threat:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One of the pictures of an example."""
+
+    uri: Annotated[str, "PNG as a data URI."]
+    alt: Annotated[str, "What it shows, for people who hear the page."]
+    width: Annotated[int, "In pixels."]
+    height: Annotated[int, "In pixels."]
+    outline: Annotated[tuple[int, int, int, int] | None, "Left, top, width and height of what is outlined, or None."]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Picture:
     """An example that fooled the model."""
 
-    original: Annotated[str, "PNG as a data URI."]
-    difference: Annotated[str, "PNG as a data URI: grey where nothing changed."]
-    adversarial: Annotated[str, "PNG as a data URI."]
-    width: Annotated[int, "In pixels."]
-    height: Annotated[int, "In pixels."]
+    shown: Annotated[tuple[Shown, ...], "The sample, what was changed where that can be shown, and the result."]
     pixelated: Annotated[bool, "Whether it is so small that its pixels should be seen."]
     before: Annotated[str, "What the model said of the original."]
     before_confidence: Annotated[str, "How sure it was; may be empty."]
     after: Annotated[str, "What it says now."]
     after_confidence: Annotated[str, "How sure it is; may be empty."]
-    true: Annotated[str, "The true class."]
+    wanted: Annotated[bool, "Whether the class that it now names is the one that was wanted."]
     sample: Annotated[str, "Number and name of the sample."]
     cause: Annotated[str, "Attack and threat."]
     distance: Annotated[str, "Size of the change."]
-    magnified: Annotated[str, "How much the difference is magnified."]
+    done: Annotated[str, "What was done, in words: a rotation, a shift, or by how much the change is magnified."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pattern:
+    """What an attack learned from many samples and tried on all."""
+
+    shown: Annotated[Shown, "The pattern."]
+    pixelated: Annotated[bool, "Whether it is so small that its pixels should be seen."]
+    name: Annotated[str, "Attack and threat."]
+    said: Annotated[str, "How many samples it fools."]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +191,9 @@ class Model:
     bars: Annotated[BarChart | None, "Clean against robust accuracy."]
     findings: Annotated[tuple[Finding, ...], "Findings about it."]
     curves: Annotated[tuple[CurveChart, ...], "A curve for each norm."]
+    smallest: Annotated[tuple[str, ...], "What the smallest changes say, a sentence for each norm."]
     threats: Annotated[tuple[Threat, ...], "Each norm and budget."]
+    patterns: Annotated[tuple[Pattern, ...], "What universal attacks learned."]
     pictures: Annotated[tuple[Picture, ...], "What fooled it."]
     no_pictures: Annotated[str, "Why there are no pictures; empty where there are some."]
 
@@ -184,6 +206,7 @@ class Page:
     verdict: Annotated[str, "The verdict, or `measured` where it is a pass and no gate was set."]
     exit_code: Annotated[int, "What the command answered."]
     summary: Annotated[str, "Why, in a sentence."]
+    conditions: Annotated[tuple[str, ...], "The goal and what else decides what the numbers mean; mostly empty."]
     rests_on: Annotated[tuple[str, ...], "Sentences about what the verdict rests on."]
     notices: Annotated[tuple[str, ...], "What limits the result, each in a sentence."]
     gates: Annotated[tuple[Gate, ...], "The user's rules."]

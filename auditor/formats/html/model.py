@@ -9,9 +9,11 @@ from auditor.formats import words
 from auditor.formats.html import context
 from auditor.formats.html.charts.bars import bar_chart
 from auditor.formats.html.charts.curve import curve_chart
+from auditor.formats.html.patterns import patterns
 from auditor.formats.html.pictures import pictures
 from auditor.formats.html.threat import threat_context
 from auditor.formats.views.curve import curves
+from auditor.formats.views.numbers import smallest_text
 
 if TYPE_CHECKING:
     from auditor.result.record import ModelResult
@@ -29,14 +31,15 @@ _GRADIENTS = {
 
 def model_context(run: Run, model: ModelResult, rows: Rows, number: int, confidence: float) -> context.Model:
     """Everything that the report says of one model; `rows` by norm and eps."""
-    n, anchor = run.result.data.n, f"model-{number}"
+    result, anchor = run.result, f"model-{number}"
+    settings = result.settings
     shown, why_not = pictures(run, model, [row for part in rows.values() for row in part])
     drawn = [
-        curve_chart([(model.name, curve)], f"Accuracy of {model.name} over the {curve.norm} budget")
-        for curve in curves(model, rows, n, confidence)
+        curve_chart([(model.name, curve)], f"Accuracy of {model.name} over the {curve.norm} budget", settings)
+        for curve in curves(model, rows, result.data.n, confidence)
     ]
     threats = [
-        threat_context(model, threat, rows.get((threat.norm, threat.eps), ()), n, confidence, f"{anchor}-threat-{i}")
+        threat_context(result, model, threat, rows.get((threat.norm, threat.eps), ()), f"{anchor}-threat-{i}")
         for i, threat in enumerate(model.threats)
     ]
     return context.Model(
@@ -45,10 +48,12 @@ def model_context(run: Run, model: ModelResult, rows: Rows, number: int, confide
         audited=model.clean_accuracy is not None,
         facts=_facts(model),
         details=_details(model),
-        bars=bar_chart(model),
+        bars=bar_chart(model, settings),
         findings=findings(model),
         curves=tuple(drawn),
+        smallest=tuple(smallest_text(t.smallest, t.norm, settings) for t in model.threats if t.smallest),
         threats=tuple(threats),
+        patterns=patterns(run, model),
         pictures=shown,
         no_pictures=why_not,
     )

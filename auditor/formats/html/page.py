@@ -38,9 +38,10 @@ def page_of(run: Run) -> context.Page:
         verdict=words.headline(result.verdict, bool(result.gates)),
         exit_code=result.exit_code,
         summary=result.summary,
+        conditions=tuple(numbers.conditions(result)),
         rests_on=tuple(_rests_on(result)),
         notices=tuple(_notices(result)),
-        gates=tuple(map(_gate, result.gates)),
+        gates=tuple(_gate(gate, result) for gate in result.gates),
         confidence=f"{100 * confidence:.4g}%",
         accuracies=tuple(_accuracies(result)),
         several=len(models) > 1,
@@ -70,9 +71,13 @@ def _grouped(run: Run) -> dict[str, dict[tuple[str, float], list[Row]]]:
 
 
 def _rests_on(result: Result) -> Iterator[str]:
-    threats = dict.fromkeys(words.threat(t.norm, t.eps) for model in result.models for t in model.threats)
+    every = [threat for model in result.models for threat in model.threats]
+    within = dict.fromkeys(words.threat(t.norm, t.eps, result.settings) for t in every if not t.minimal)
+    norms = dict.fromkeys(t.norm for t in every if t.minimal)
     audited = sum(model.clean_accuracy is not None for model in result.models)
-    budgets = f", attacked within {', '.join(threats)}" if threats else ""
+    asked = [f"attacked within {', '.join(within)}"] if within else []
+    asked += [f"asked for the smallest change in {', '.join(norms)} that fools the model"] if norms else []
+    budgets = f", {', and '.join(asked)}" if asked else ""
     yield f"{words.count(result.data.n, 'sample')} and {words.count(audited, 'audited model')}{budgets}."
     runs = [run for model in result.models for threat in model.threats for run in threat.attacks]
     runs = [run for run in runs if run.name != INHERITED]
@@ -82,9 +87,14 @@ def _rests_on(result: Result) -> Iterator[str]:
     ran = sum(run.status == "ran" for run in runs)
     spent = words.seconds(sum(run.seconds for run in runs))
     yield f"{words.count(ran, 'attack')} ran to the end: {words.count(passes, 'pass')} through the model in {spent}."
-    broken = words.count(sum(run.broken for run in runs), "adversarial example")
-    yield f"{broken} counted, each checked again in the deployed model, alone and in a batch."
+    counted = sum(t.smallest.found if t.smallest else _broken(t) for model in result.models for t in model.threats)
+    examples = words.count(counted, "adversarial example")
+    yield f"{examples} counted, each checked again in the deployed model, alone and in a batch."
     yield numbers.UPPER_BOUND
+
+
+def _broken(threat: ThreatResult) -> int:
+    return sum(run.broken for run in threat.attacks if run.name != INHERITED)
 
 
 def _notices(result: Result) -> Iterator[str]:
@@ -98,7 +108,7 @@ def _notices(result: Result) -> Iterator[str]:
                 "the true robust accuracy may lie well below what they found."
             )
         for threat in model.threats:
-            name = f"{model.name}, {words.threat(threat.norm, threat.eps)}"
+            name = f"{model.name}, {words.threat(threat.norm, threat.eps, result.settings)}"
             if threat.not_evaluated:
                 yield f"{name}: {words.count(threat.not_evaluated, 'sample')} not evaluated; they count as neither."
             cut = [run for run in threat.attacks if run.status in ("failed", "timed out")]
@@ -111,8 +121,8 @@ def _notices(result: Result) -> Iterator[str]:
         yield "No model was audited."
 
 
-def _gate(gate: GateResult) -> context.Gate:
-    where = "" if gate.eps is None else f", {words.threat(gate.norm, gate.eps)}"
+def _gate(gate: GateResult, result: Result) -> context.Gate:
+    where = "" if gate.eps is None else f", {words.threat(gate.norm, gate.eps, result.settings)}"
     value = words.NOT_EVALUATED if gate.value is None else words.percent(gate.value)
     return context.Gate(
         rule=f"{gate.rule.replace('_', ' ')}: {gate.model}{where}",
@@ -140,9 +150,9 @@ def _accuracies(result: Result) -> Iterator[context.Accuracy]:
         for threat in model.threats:
             yield context.Accuracy(
                 model=model.name,
-                under=words.threat(threat.norm, threat.eps),
+                under=words.threat(threat.norm, threat.eps, result.settings),
                 value=numbers.robust_text(threat),
-                interval=words.interval(threat.robust_interval),
+                interval=numbers.interval_text(threat),
                 samples=numbers.robust_samples(threat, n),
                 stands_out=_rounding_matters(threat),
                 note=_note(threat),
@@ -171,7 +181,9 @@ def _comparison(result: Result, rows: Mapping[str, Rows], confidence: float) -> 
         for curve in curves(model, rows.get(model.name, {}), result.data.n, confidence):
             by_norm.setdefault(curve.norm, []).append((model.name, curve))
     return tuple(
-        curve_chart(named, f"Models over the {norm} budget") for norm, named in by_norm.items() if len(named) > 1
+        curve_chart(named, f"Models over the {norm} budget", result.settings)
+        for norm, named in by_norm.items()
+        if len(named) > 1
     )
 
 

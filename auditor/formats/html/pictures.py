@@ -1,30 +1,25 @@
-"""Pictures of what fooled the model, from the evidence: original, magnified difference, adversarial example."""
+"""Pictures of what fooled the model, from the evidence: the sample, what was changed, the result."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from auditor.errors import RunError
 from auditor.formats import words
 from auditor.formats.html import context
+from auditor.formats.html.deeds import done
+from auditor.formats.html.drawing import SMALL, changed_box, difference, is_picture, shown
 from auditor.formats.views.pictures import choose
 from auditor.result.record import INHERITED
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from auditor.result.record import ModelResult
+    from auditor.result.evidence import Shard
+    from auditor.result.record import ModelResult, Result
     from auditor.result.run import Run
     from auditor.result.samples_csv import Row
 
-_SMALL = 96
-_LARGE = 256
-_LEAST_SIDE = 4
-
-Found = tuple["np.ndarray", "np.ndarray"]
+_RENDERED = ("spatial", "flow", "corruption")
 
 
 def pictures(run: Run, model: ModelResult, rows: Sequence[Row]) -> tuple[tuple[context.Picture, ...], str]:
@@ -38,70 +33,61 @@ def pictures(run: Run, model: ModelResult, rows: Sequence[Row]) -> tuple[tuple[c
         return (), str(error)
     if not found:
         return (), "The evidence is not in the run directory."
-    drawable = [row for row in chosen if row in found and is_picture(found[row][0].shape)]
+    drawable = [row for row in chosen if row in found and is_picture(found[row].original.shape[1:])]
     if not drawable:
         return (), "The samples are not images."
-    return tuple(_picture(row, *found[row], model.classes) for row in drawable), ""
+    return tuple(_picture(run.result, model, row, found[row]) for row in drawable), ""
 
 
-def is_picture(shape: tuple[int, ...]) -> bool:
-    """Whether `(C, H, W)` can be shown: one or three channels, and no mere strip of numbers."""
-    return len(shape) == 3 and shape[0] in (1, 3) and min(shape[1:]) >= _LEAST_SIDE
-
-
-def _find(run: Run, model: ModelResult, chosen: Sequence[Row]) -> dict[Row, Found]:
-    """Originals and adversarial examples of the chosen rows; reads a shard at a time and keeps only these."""
-    found: dict[Row, Found] = {}
+def _find(run: Run, model: ModelResult, chosen: Sequence[Row]) -> dict[Row, Shard]:
+    """The chosen examples, a shard of one each; reads a file at a time and keeps only these."""
+    found: dict[Row, Shard] = {}
     for norm, eps in dict.fromkeys((row.norm, row.eps) for row in chosen):
         wanted = {row.index: row for row in chosen if (row.norm, row.eps) == (norm, eps)}
         for shard in run.evidence(model.name, norm, eps):
             for place, index in enumerate(shard.index.tolist()):
                 if index in wanted:
-                    found[wanted[index]] = (shard.original[place], shard.adversarial[place])
+                    found[wanted[index]] = shard.select(slice(place, place + 1))
     return found
 
 
-def _picture(
-    row: Row, original: np.ndarray, adversarial: np.ndarray, classes: tuple[str, ...] | None
-) -> context.Picture:
-    import numpy as np
-
-    largest = float(np.abs(adversarial - original).max())
-    factor = 0.5 / largest if largest > 0.0 else 1.0
-    difference = 0.5 + factor * (adversarial - original)
-    height, width = original.shape[1:]
+def _picture(result: Result, model: ModelResult, row: Row, example: Shard) -> context.Picture:
+    true, after = (words.class_name(label, model.classes) for label in (row.label, row.adversarial_prediction))
+    sample = f"{row.index} ({row.name})" if row.name else str(row.index)
+    before = f"Sample {sample} as it is: {true}"
+    images, deed = _images(row, example, result, before, f"The same sample changed: taken for {after}")
+    targeted = str(result.settings.get("goal", "")).partition(":")[0] in ("targeted", "impersonate")
     return context.Picture(
-        original=data_uri(original),
-        difference=data_uri(difference),
-        adversarial=data_uri(adversarial),
-        width=width,
-        height=height,
-        pixelated=max(width, height) <= _SMALL,
-        before=words.class_name(row.clean_prediction, classes),
+        shown=images,
+        pixelated=max(example.original.shape[2:]) <= SMALL,
+        before=words.class_name(row.clean_prediction, model.classes),
         before_confidence=_confidence(row.clean_confidence),
-        after=words.class_name(row.adversarial_prediction, classes),
+        after=after,
         after_confidence=_confidence(row.adversarial_confidence),
-        true=words.class_name(row.label, classes),
-        sample=f"{row.index} ({row.name})" if row.name else str(row.index),
-        cause=f"{row.broken_by}, {words.threat(row.norm, row.eps)}",
+        wanted=targeted,
+        sample=sample,
+        cause=f"{row.broken_by}, {words.threat(row.norm, row.eps, result.settings)}",
         distance="" if row.distance is None else words.threat(row.norm, row.distance),
-        magnified=f"{factor:.3g}×",
+        done=deed,
     )
+
+
+def _images(row: Row, example: Shard, result: Result, before: str, after: str) -> tuple[tuple[context.Shown, ...], str]:
+    """What to show of an example, and what was done to it in words."""
+    original, adversarial = example.original[0], example.adversarial[0]
+    if row.norm in _RENDERED:
+        deed = "" if example.points is None else done(row.norm, example.points[0], result.settings)
+        return (shown(original, before), shown(adversarial, after)), deed
+    if row.norm == "patch" and (box := changed_box(original, adversarial)) is not None:
+        left, top, width, height = box
+        patch = adversarial[:, top : top + height, left : left + width]
+        images = shown(original, before), shown(patch, "The patch alone"), shown(adversarial, after, box)
+        return images, f"a patch of {width} × {height} pixels"
+    change, factor = difference(original, adversarial)
+    magnified = f"change magnified {factor:.3g}×"
+    middle = shown(change, f"What was changed: {magnified}")
+    return (shown(original, before), middle, shown(adversarial, after)), magnified
 
 
 def _confidence(share: float | None) -> str:
     return "" if share is None else words.percent(share)
-
-
-def data_uri(image: np.ndarray) -> str:
-    """`(C, H, W)` in `[0, 1]` as a PNG data URI; images beyond 256 pixels a side are reduced by a whole factor."""
-    import numpy as np
-    from PIL import Image
-
-    levels = np.rint(np.clip(np.nan_to_num(image), 0.0, 1.0) * 255.0).astype(np.uint8)
-    picture = Image.fromarray(levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0)))
-    if (factor := -(-max(picture.size) // _LARGE)) > 1:
-        picture = picture.reduce(factor)
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

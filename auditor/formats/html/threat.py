@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from auditor.formats.views.cascade import Step, cascade, not_run
 from auditor.formats.views.classes import ClassLine, ClassTable, per_class
 from auditor.formats.views.mistakes import OTHER, mistakes
 from auditor.formats.views.numbers import (
+    change_text,
+    confidence,
     corruption_text,
     forecast_text,
     robust_samples,
@@ -22,7 +25,7 @@ from auditor.formats.views.numbers import (
 )
 
 if TYPE_CHECKING:
-    from auditor.result.record import ModelResult, ThreatResult
+    from auditor.result.record import ModelResult, Result, ThreatResult
     from auditor.result.samples_csv import Row
 
 ALARMING_GAP = 0.15
@@ -33,25 +36,31 @@ _LONGEST_HEAD = 20
 
 
 def threat_context(
-    model: ModelResult, threat: ThreatResult, rows: Sequence[Row], n: int, confidence: float, anchor: str
+    result: Result, model: ModelResult, threat: ThreatResult, rows: Sequence[Row], anchor: str
 ) -> context.Threat:
     """Everything that the report says of one threat."""
+    n = result.data.n
     right = samples(model.clean_accuracy or 0.0, n)
     steps = cascade(threat.attacks, right)
-    name = words.threat(threat.norm, threat.eps)
+    name = words.threat(threat.norm, threat.eps, result.settings)
     fell = n and not threat.minimal
     chart = cascade_chart(steps, right, n, f"What stood after each attack, {name}") if fell else None
-    table = per_class(rows, confidence)
+    # Where the smallest changes were looked for, every class has fallen: which is weakest, shares do not say.
+    table = None if threat.minimal else per_class(rows, confidence(result))
+    best = Counter(row.broken_by for row in rows if row.outcome == "broken")
+    found = threat.smallest
     return context.Threat(
         anchor=anchor,
         name=name,
-        exact=f"{threat.eps:.10g}",
+        exact="" if threat.minimal else f"{threat.eps:.10g}",
         main=threat.eps == max(t.eps for t in model.threats if t.norm == threat.norm),
         value=robust_text(threat),
         samples=robust_samples(threat, n),
-        forecast=smallest_text(threat.smallest, threat.norm) if threat.smallest else forecast_text(threat),
+        minimal=threat.minimal,
+        forecast=smallest_text(found, threat.norm, result.settings) if found else forecast_text(threat),
+        change=change_text(threat.change, threat.norm),
         cascade=chart,
-        attacks=tuple(_attack(step) for step in steps if not step.run.needless),
+        attacks=tuple(_attack(step, best) for step in steps if not step.run.needless),
         not_run=not_run(steps),
         corruptions=_corruptions(threat),
         mistakes=_mistakes(rows, model.classes),
@@ -59,8 +68,9 @@ def threat_context(
     )
 
 
-def _attack(step: Step) -> context.AttackLine:
-    run = step.run
+def _attack(step: Step, best: Counter[str]) -> context.AttackLine:
+    run, smallest = step.run, best[step.run.name]
+    of = f" ({words.percent(smallest / best.total())})" if smallest else ""
     share = f" ({words.percent(step.share_broken)})" if step.share_broken is not None else ""
     facts = (("attack", run.attack), ("access", run.access), ("paper", run.paper))
     return context.AttackLine(
@@ -69,6 +79,7 @@ def _attack(step: Step) -> context.AttackLine:
         reason=run.reason,
         attacked=words.count(run.attacked),
         broken=f"{words.count(run.broken)}{share}",
+        best=f"{words.count(smallest)}{of}",
         standing=words.count(step.after),
         passes=f"{words.count(run.forwards)} + {words.count(run.backwards)}" if step.passes else "none",
         per_break=words.count(round(step.passes_per_break)) if step.passes_per_break else "",

@@ -1,7 +1,9 @@
 """Robust accuracy over the budget, from the budgets that were attacked and from the sizes of what was found.
 
-Each counted example of size d shows that its sample falls at every budget of d or more. The share of samples that
-nothing of size r or less was found for is therefore an upper bound on robust accuracy at r. It is loose below the
+Where the smallest changes were looked for, their sizes are the curve, measured at every budget.
+
+Elsewhere, each counted example of size d shows that its sample falls at every budget of d or more. The share of samples
+that nothing of size r or less was found for is therefore an upper bound on robust accuracy at r. It is loose below the
 budgets that were attacked: attacks use the whole budget that they are given, and do not look for the smallest change.
 """
 
@@ -13,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from auditor.result.record import ModelResult
+from auditor.result.record import ModelResult, SmallestResult
 from auditor.result.samples_csv import Row
 from auditor.result.statistics import Interval, wilson
 
@@ -38,7 +40,9 @@ class Curve:
     norm: str
     points: tuple[Point, ...]
     bound: tuple[tuple[float, float], ...]
-    """`(radius, share)`: from this radius on, at most this share is robust. Descending; empty where nothing fell."""
+    """`(radius, share)`: from this radius on, at most this share is robust. Descending; empty where nothing fell, and
+    where the smallest changes were looked for, which are the better bound."""
+    smallest: SmallestResult | None = None
 
 
 def curves(
@@ -47,7 +51,7 @@ def curves(
     """A curve for each norm, in the order of the record; `rows` by norm and eps; `n` samples in all."""
     if model.clean_accuracy is None or n == 0:
         return ()
-    norms = dict.fromkeys(threat.norm for threat in model.threats if not threat.minimal)
+    norms = dict.fromkeys(threat.norm for threat in model.threats)
     return tuple(_curve(model, norm, rows, n, confidence) for norm in norms)
 
 
@@ -62,6 +66,9 @@ def _curve(
         share = threat.robust_upper_bound
         bounds = threat.robust_interval or wilson(round(share * n), n, confidence)
         points.append(Point(threat.eps, share, bounds, threat.not_evaluated))
+    found = next((t.smallest for t in model.threats if t.norm == norm and t.smallest is not None), None)
+    if found is not None:
+        return Curve(norm, tuple(points), (), found)
     sizes = smallest_sizes([row for t in threats for row in rows.get((norm, t.eps), ())])
     right = round(model.clean_accuracy * n)
     return Curve(norm, tuple(points), bound(sizes, right, n, points[-1].eps, whole=norm == "l0"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from auditor.formats import words
-from auditor.result.record import ModelResult, Result, SmallestResult, ThreatResult
+from auditor.result.record import ChangeResult, ModelResult, Result, SmallestResult, ThreatResult
 
 UPPER_BOUND = (
     "Robust accuracy is an upper bound: it counts what these attacks could not break, "
@@ -19,12 +20,27 @@ def confidence(result: Result) -> float:
     return float(value) if isinstance(value, int | float) and 0.0 < value < 1.0 else 0.95
 
 
-def goal_text(result: Result) -> str:
-    """What counts as success, where that is not just any wrong class; else nothing."""
-    goal = str(result.settings.get("goal", "untargeted"))
-    if goal in ("untargeted", "dodge"):
-        return ""
-    return f"Goal: {goal}. A sample falls only where the model names the class that is wanted."
+def conditions(result: Result) -> Iterator[str]:
+    """What else decides what the numbers mean, where it is not the usual: goal, mask, averaging; a sentence each."""
+    settings = result.settings
+    goal = str(settings.get("goal", "untargeted"))
+    kind, _, wanted = goal.partition(":")
+    if kind in ("targeted", "impersonate"):
+        chosen = {"least-likely": "the class that the model finds least likely"}.get(wanted, _class(wanted, result))
+        yield f"Goal: {goal}. A sample falls only where the model names the class that is wanted: {chosen}."
+    if mask := settings.get("mask"):
+        yield f"Only the pixels that {mask} marks white may change."
+    if (answers := settings.get("eot", 1)) != 1:
+        yield f"The model answers at random: every question was averaged over {answers} answers."
+
+
+def _class(wanted: str, result: Result) -> str:
+    """`class 3 (bird)`, or the name by which it was asked for."""
+    if not wanted.isdigit():
+        return wanted
+    names = next((model.classes for model in result.models if model.classes), result.data.classes)
+    name = words.class_name(int(wanted), names)
+    return f"class {wanted}" if name == wanted else f"class {wanted} ({name})"
 
 
 def left_out(result: Result) -> Iterator[str]:
@@ -62,16 +78,26 @@ def robust_text(threat: ThreatResult) -> str:
     return f"{words.NOT_EVALUATED} (at most {words.percent(threat.robust_upper_bound)})"
 
 
-def smallest_text(found: SmallestResult, norm: str) -> str:
+def smallest_text(found: SmallestResult, norm: str, settings: Mapping[str, Any] | None = None) -> str:
     """`Half of the samples that are right fall at linf 0.12 (0.11 to 0.14).`, or that fewer fell."""
     if found.median is None:
         return f"Examples were found for {words.count(found.found, 'sample')}, fewer than half of those that are right."
     low, high = (words.budget(norm, end) if end is not None else "?" for end in found.median_interval)
-    text = f"Half of the samples that are right fall at {words.threat(norm, found.median)} ({low} to {high})"
+    text = f"Half of the samples that are right fall at {words.threat(norm, found.median, settings)} ({low} to {high})"
     if found.half is None:
         return f"{text}."
     half = words.budget(norm, found.half)
     return f"{text}; at {half} at most half of all samples stand."
+
+
+def change_text(change: ChangeResult | None, norm: str) -> str:
+    """`median 0.5 then, 0.4 now, 0.8 times as large; 70 smaller and 9 larger of 98 (p = 1e-12: worse)`, or nothing."""
+    if change is None:
+        return ""
+    then, now = ("not found" if size is None else words.budget(norm, size) for size in (change.before, change.after))
+    ratio = "" if change.ratio is None else f", {change.ratio:.3g} times as large"
+    moved = f"{words.count(change.smaller)} smaller and {words.count(change.larger)} larger of {words.count(change.n)}"
+    return f"median {then} then, {now} now{ratio}; {moved} (p = {change.p:.3g}: {change.word})"
 
 
 def robust_samples(threat: ThreatResult, n: int) -> str:
@@ -100,13 +126,13 @@ def interval_text(threat: ThreatResult) -> str:
     return "–".join("?" if end is None else words.budget(threat.norm, end) for end in threat.smallest.median_interval)
 
 
-def forecasts(model: ModelResult) -> Iterator[str]:
+def forecasts(model: ModelResult, settings: Mapping[str, Any] | None = None) -> Iterator[str]:
     """What is expected of each threat, or what its smallest changes say, a sentence each."""
     for threat in model.threats:
         if threat.smallest is not None:
-            yield smallest_text(threat.smallest, threat.norm)
+            yield smallest_text(threat.smallest, threat.norm, settings)
         elif text := forecast_text(threat):
-            yield f"{words.threat(threat.norm, threat.eps)}: {text}"
+            yield f"{words.threat(threat.norm, threat.eps, settings)}: {text}"
         if text := corruption_text(threat):
             yield text
 

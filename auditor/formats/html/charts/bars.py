@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from auditor.formats import words
 from auditor.result.record import ModelResult
@@ -39,14 +40,14 @@ class BarChart:
     height: Annotated[int, "Height in pixels."]
 
 
-def bar_chart(model: ModelResult) -> BarChart | None:
+def bar_chart(model: ModelResult, settings: Mapping[str, Any] | None = None) -> BarChart | None:
     """The chart of one model; None where it was not audited."""
     if model.clean_accuracy is None:
         return None
     bars = [_bar(0, "clean", "clean", model.clean_accuracy, model.clean_interval)]
     for threat in (each for each in model.threats if not each.minimal):
         kind: Kind = "open" if threat.robust_accuracy is None else "robust"
-        label = words.threat(threat.norm, threat.eps)
+        label = words.threat(threat.norm, threat.eps, settings)
         share, proven = threat.robust_upper_bound, threat.certified_accuracy
         bars.append(_bar(len(bars), label, kind, share, threat.robust_interval, proven))
     spoken = "; ".join(f"{bar.label} {bar.value}" for bar in bars)

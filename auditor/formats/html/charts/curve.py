@@ -1,19 +1,23 @@
-"""The robustness curve: accuracy over the budget, for one model or for several."""
+"""The robustness curve: accuracy over the budget, for one model or for several.
+
+Where the smallest changes were looked for, the curve is stepped and measured everywhere; see `steps`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from auditor.formats import words
+from auditor.formats.html.charts import steps
+from auditor.formats.html.charts.scale import WIDTH, anchor, spaced, y_of
 from auditor.formats.views.curve import Curve, Point
 
-HEIGHT = 240
-WIDTH = 1000
-"""The drawing area's own width; it is stretched to the page's."""
-_ROOM = 14.0
-"""Labels stand at least so far apart, in percent of the width: on a phone that is about 45 pixels."""
+Rows = tuple[tuple[str, str, str], ...]
+
+_WIDE = 34.0
+"""Room for labels that name their budget, as they do where the ticks do not; else see `scale.ROOM`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +32,6 @@ class Mark:
     anchor: Annotated[str, "How the label is anchored: `start`, `middle` or `end`."]
     label_y: Annotated[float, "Where the label stands, in pixels."]
     open: Annotated[bool, "Whether some samples were not evaluated."]
-    row: Annotated[tuple[str, str, str], "Budget, accuracy and interval, for the table."]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +41,11 @@ class Series:
     name: Annotated[str, "The model."]
     number: Annotated[int, "From 0; decides shape, dash and colour."]
     marks: Annotated[tuple[Mark, ...], "Clean accuracy first, then each budget in ascending order."]
-    line: Annotated[str, "Path through the marks."]
+    line: Annotated[str, "Path through the marks; stepped where the smallest changes were looked for."]
     band: Annotated[str, "Path around the intervals; empty where several models share the chart."]
     bound: Annotated[str, "Path of what the sizes of the examples found allow; empty where it is not drawn."]
+    crossings: Annotated[tuple[steps.Crossing, ...], "Where half fall, in a stepped curve that stands alone."]
+    rows: Annotated[Rows, "Budget, accuracy and interval, for the table."]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,75 +61,92 @@ class Tick:
 class CurveChart:
     """One norm."""
 
-    norm: Annotated[str, "The norm."]
+    axis: Annotated[str, "What the axis says."]
     title: Annotated[str, "What the chart shows, in a line."]
     description: Annotated[str, "The same as sentences with the numbers."]
     series: Annotated[tuple[Series, ...], "One or several models."]
     ticks: Annotated[tuple[Tick, ...], "Budgets on the axis."]
     budgets: Annotated[int, "How many budgets were attacked."]
+    stepped: Annotated[bool, "Whether the smallest changes were looked for: the curve is measured at every budget."]
+    beyond: Annotated[str, "What lies to the right of the chart, in a sentence; may be empty."]
 
 
-def curve_chart(named: Sequence[tuple[str, Curve]], title: str) -> CurveChart:
+def curve_chart(
+    named: Sequence[tuple[str, Curve]], title: str, settings: Mapping[str, Any] | None = None
+) -> CurveChart:
     """The chart of curves of one norm; the band and the bound are drawn where there is one curve only."""
-    largest = max(point.eps for _, curve in named for point in curve.points) or 1.0
-    alone = len(named) == 1
-    series = tuple(_series(name, number, curve, largest, alone=alone) for number, (name, curve) in enumerate(named))
-    budgets = sorted({point.eps for _, curve in named for point in curve.points})
-    norm = named[0][1].norm
-    spoken = " ".join(f"{s.name}: {', '.join(f'{b} {share}' for b, share, _ in _rows(s))}." for s in series)
+    drawn = [curve for _, curve in named]
+    largest = max(max(curve.points[-1].eps, steps.reach(curve)) for curve in drawn) or 1.0
+    alone, norm = len(named) == 1, drawn[0].norm
+    stepped = any(curve.smallest is not None for curve in drawn)
+    budgets = sorted({point.eps for curve in drawn for point in curve.points})
+    ticks = steps.round_budgets(norm, largest) if stepped else budgets
+    series = tuple(
+        _series(name, number, curve, largest, ticks, alone=alone) for number, (name, curve) in enumerate(named)
+    )
+    spoken = " ".join(f"{s.name}: {', '.join(f'{b} {share}' for b, share, _ in s.rows)}." for s in series)
     return CurveChart(
-        norm=norm,
+        axis=words.axis(norm, settings),
         title=title,
         description=f"{title}. {spoken}",
         series=series,
-        ticks=_ticks(norm, budgets, largest),
+        ticks=_ticks(norm, ticks, largest),
         budgets=len(budgets) - 1,
+        stepped=stepped,
+        beyond=" ".join(filter(None, (steps.beyond(name if not alone else "", c, largest) for name, c in named))),
     )
 
 
-def _rows(series: Series) -> Iterable[tuple[str, str, str]]:
-    return (mark.row for mark in series.marks)
-
-
-def _series(name: str, number: int, curve: Curve, largest: float, *, alone: bool) -> Series:
-    labelled = _spaced([100 * point.eps / largest for point in curve.points]) if alone else set()
+def _series(name: str, number: int, curve: Curve, largest: float, ticks: Sequence[float], *, alone: bool) -> Series:
+    stepped = curve.smallest is not None
+    places = [100 * point.eps / largest for point in curve.points]
+    labelled = (spaced(places, _WIDE) if stepped else spaced(places)) if alone else set()
     marks = [_mark(curve, point, largest, position in labelled) for position, point in enumerate(curve.points)]
-    line = "M" + " L".join(f"{10 * m.x:.1f} {m.y:.1f}" for m in marks)
+    band = steps.band(curve, largest) if stepped else _band(marks)
     return Series(
         name=name,
         number=number,
         marks=tuple(marks),
-        line=line,
-        band=_band(marks) if alone else "",
+        line=steps.line(curve, largest) if stepped else "M" + " L".join(f"{10 * m.x:.1f} {m.y:.1f}" for m in marks),
+        band=band if alone else "",
         bound=_bound(curve, largest) if alone else "",
+        crossings=steps.crossings(curve, largest) if alone else (),
+        rows=_rows(curve, ticks),
     )
+
+
+def _rows(curve: Curve, ticks: Sequence[float]) -> Rows:
+    """The points, and where the curve is measured everywhere, the budgets at its ticks."""
+    points = {point.eps: point for point in curve.points}
+    points = {eps: Point(eps, *steps.at(curve, eps)) for eps in ticks if eps and curve.smallest} | points
+    return tuple(
+        (_budget(curve, eps), _share(points[eps]), words.interval(points[eps].interval)) for eps in sorted(points)
+    )
+
+
+def _budget(curve: Curve, eps: float) -> str:
+    return "clean" if eps == 0.0 else words.budget(curve.norm, eps)
+
+
+def _share(point: Point) -> str:
+    return f"{'≤ ' if point.not_evaluated else ''}{words.percent(point.share)}"
 
 
 def _mark(curve: Curve, point: Point, largest: float, labelled: bool) -> Mark:
-    x, y = 100 * point.eps / largest, _y(point.share)
-    text = words.percent(point.share)
-    shown = f"≤ {text}" if point.not_evaluated else text
-    budget = "clean" if point.eps == 0.0 else words.budget(curve.norm, point.eps)
-    top, bottom = _y(point.interval[1]), _y(point.interval[0])
+    x, wide = 100 * point.eps / largest, curve.smallest is not None
+    top, bottom = y_of(point.interval[1]), y_of(point.interval[0])
+    name = words.threat(curve.norm, point.eps) if point.eps else "clean"
+    text = f"{name}: {_share(point)}" if wide else _share(point)
     return Mark(
         x=x,
-        y=y,
+        y=y_of(point.share),
         top=top,
         bottom=bottom,
-        label=shown if labelled else "",
-        anchor=_anchor(x),
+        label=text if labelled else "",
+        anchor=anchor(x, 16.0 if wide else 4.0),
         label_y=top - 8,
         open=bool(point.not_evaluated),
-        row=(budget, shown, words.interval(point.interval)),
     )
-
-
-def _y(share: float) -> float:
-    return HEIGHT * (1.0 - share)
-
-
-def _anchor(x: float) -> str:
-    return "start" if x < 4 else "end" if x > 96 else "middle"
 
 
 def _band(marks: Sequence[Mark]) -> str:
@@ -136,26 +158,15 @@ def _band(marks: Sequence[Mark]) -> str:
 def _bound(curve: Curve, largest: float) -> str:
     if not curve.bound:
         return ""
-    path = [f"M0 {_y(curve.points[0].share):.1f}"]
-    path += [f"H{WIDTH * radius / largest:.1f} V{_y(share):.1f}" for radius, share in curve.bound]
+    path = [f"M0 {y_of(curve.points[0].share):.1f}"]
+    path += [f"H{WIDTH * radius / largest:.1f} V{y_of(share):.1f}" for radius, share in curve.bound]
     return " ".join([*path, f"H{WIDTH}"])
 
 
 def _ticks(norm: str, budgets: Sequence[float], largest: float) -> tuple[Tick, ...]:
     places = [100 * eps / largest for eps in budgets]
-    labelled = _spaced(places)
+    labelled = spaced(places)
     return tuple(
-        Tick(x=x, label=words.budget(norm, eps) if i in labelled and eps else "0" * (i == 0), anchor=_anchor(x))
+        Tick(x=x, label=words.budget(norm, eps) if i in labelled and eps else "0" * (i == 0), anchor=anchor(x))
         for i, (x, eps) in enumerate(zip(places, budgets, strict=True))
     )
-
-
-def _spaced(places: Sequence[float]) -> set[int]:
-    """Which of the ascending `places` can carry a label: the first, the last, and from the right what has room."""
-    kept = {0, len(places) - 1}
-    last = places[-1]
-    for position in range(len(places) - 2, 0, -1):
-        if last - places[position] >= _ROOM and places[position] - places[0] >= _ROOM:
-            kept.add(position)
-            last = places[position]
-    return kept
