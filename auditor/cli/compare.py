@@ -39,6 +39,7 @@ def compare(
     if comparison.pairs:
         console.print(_accuracies(comparison.pairs))
     if comparison.sizes:
+        console.print("\nSmallest changes; smaller: samples that now fall to less, larger: that now need more.")
         console.print(_sizes(comparison.sizes))
     worse = any(pair.worse for pair in comparison.pairs) or any(pair.worse for pair in comparison.sizes)
     raise typer.Exit(1 if worse else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -26,12 +27,13 @@ class Markdown(Format):
 
     def render(self, run: Run, templates: tuple[str, ...] = ()) -> str:
         """Verdict, gates, accuracies, attacks, findings, and how to repeat the run."""
-        return "\n".join(_lines(run.result)) + "\n"
+        return "\n".join(_lines(run)) + "\n"
 
 
-def _lines(result: Result) -> Iterator[str]:
+def _lines(run: Run) -> Iterator[str]:
     from auditor.formats.views.numbers import UPPER_BOUND, conditions, left_out
 
+    result = run.result
     yield from (f"# auditor: {words.headline(result.verdict, bool(result.gates))}", "", _text(result.summary), "")
     for line in (*conditions(result), *left_out(result)):
         yield from (_text(line), "")
@@ -42,7 +44,7 @@ def _lines(result: Result) -> Iterator[str]:
     if any(model.threats for model in result.models):
         yield from (UPPER_BOUND, "", "## Attacks", "")
     for model in result.models:
-        yield from _attacks(model, result)
+        yield from _attacks(model, run)
     findings = [(model.name, finding) for model in result.models for finding in model.findings]
     if findings:
         yield from ("## Findings", "")
@@ -84,27 +86,29 @@ def _expected(model: ModelResult, result: Result) -> Iterator[str]:
             yield f"{words.threat(threat.norm, threat.eps)} since the baseline: {change}."
 
 
-def _attacks(model: ModelResult, result: Result) -> Iterator[str]:
-    from auditor.formats.views.cascade import cascade, not_run
+def _attacks(model: ModelResult, run: Run) -> Iterator[str]:
+    from auditor.formats.views.cascade import cascade, counted, not_run
     from auditor.formats.views.numbers import samples
 
     for threat in model.threats:
-        steps = cascade(threat.attacks, samples(model.clean_accuracy or 0.0, result.data.n))
+        steps = cascade(threat.attacks, samples(model.clean_accuracy or 0.0, run.result.data.n))
         # Where the smallest changes are looked for, nobody falls, so no attack leaves fewer standing.
-        heads = ("attacked", "improved") if threat.minimal else ("attacked", "broke", "left standing")
-        rows = [_attack(step, len(heads)) for step in steps if not step.run.needless]
-        name = words.threat(threat.norm, threat.eps, result.settings)
+        heads = ("improved", "smallest of all") if threat.minimal else ("broke", "left standing")
+        best = counted(run.rows_of(model.name, threat.norm, threat.eps)) if threat.minimal else None
+        rows = [_attack(step, best) for step in steps if not step.run.needless]
+        name = words.threat(threat.norm, threat.eps, run.result.settings)
         yield from (f"### {_text(model.name)}, {_text(name)}", "")
-        yield from _table(("attack", "status", *heads, "passes", "time"), rows)
+        yield from _table(("attack", "status", "attacked", *heads, "passes", "time"), rows)
         if idle := not_run(steps):
             yield from (_text(idle), "")
 
 
-def _attack(step: Step, counted: int) -> tuple[str, ...]:
+def _attack(step: Step, best: Counter[str] | None) -> tuple[str, ...]:
     run = step.run
     status = run.status if run.status == "ran" else f"{run.status}: {run.reason}"
-    counts = [words.count(value) for value in (run.attacked, run.broken, step.after)[:counted]]
-    return (run.name, status, *counts, words.count(step.passes), words.seconds(run.seconds))
+    left = step.after if best is None else best[run.name]
+    counts = (words.count(value) for value in (run.attacked, run.broken, left, step.passes))
+    return (run.name, status, *counts, words.seconds(run.seconds))
 
 
 def _gate(gate: GateResult, result: Result) -> tuple[str, ...]:

@@ -110,7 +110,8 @@ def _attacks(model: ModelResult, result: Result) -> Table:
     for title in ("attacked", "broke", "passes", "time"):
         table.add_column(title, justify="right")
     for threat in model.threats:
-        table.add_row(Text(words.threat(threat.norm, threat.eps, result.settings), style="dim"))
+        name = words.threat(threat.norm, threat.eps, result.settings)
+        table.add_row(Text(f"{name} (broke: found smaller)" if threat.minimal else name, style="dim"))
         for step in cascade(threat.attacks, samples(model.clean_accuracy or 0.0, result.data.n)):
             if not step.run.needless:
                 table.add_row(*_cells(step))

@@ -6,11 +6,12 @@ import math
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auditor.errors import UsageError
 from auditor.result.record import ChangeResult
 from auditor.result.statistics import mcnemar
+from auditor.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,10 @@ _ALPHA = 0.05
 _ALIKE = 1e-6
 """Sizes that differ by less, relatively, differ by rounding."""
 # Settings that change what a robust accuracy means; gates, paths and machine settings do not.
-_MEANING = ("suite", "attacks", "seed", "mean", "std", "input_range", "layout", "channel_order", "input_size")
+_MEANING = (
+    *("suite", "attacks", "seed", "mean", "std", "input_range", "layout", "channel_order", "input_size"),
+    *("goal", "mask", "rotation", "translation", "corruptions", "eot"),
+)
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,16 @@ def compare_runs(before: Run, after: Run) -> Comparison:
             f"({before.result.data.n} and {after.result.data.n}); only runs on the same samples compare pair by pair."
         )
     old, new = before.result.settings, after.result.settings
-    different = [key for key in _MEANING if old.get(key) != new.get(key)]
+    different = [key for key in _MEANING if old.get(key, _default(key)) != new.get(key, _default(key))]
     notes = (f"the runs differ in {', '.join(different)}, so the model is not all that changed",) if different else ()
     every = list(_pairs(before, after))
     pairs = tuple(pair for pair in every if isinstance(pair, Pair))
     return Comparison(pairs, notes, tuple(pair for pair in every if isinstance(pair, SizePair)))
+
+
+def _default(key: str) -> Any:
+    """What runs did before there was such a setting."""
+    return Settings.model_fields[key].get_default()
 
 
 def _pairs(before: Run, after: Run) -> Iterator[Pair | SizePair]:

@@ -27,10 +27,36 @@ def test_only_all_is_a_hundred_percent_and_only_none_is_zero(share: float, text:
         ("l2", 0.5, "0.5"),
         ("l0", 24.0, "24"),
         ("l0", 150528.0, "150528"),
+        ("patch", 0.05, "5%"),
+        ("patch", 49 / 1024, "4.79%"),
+        ("flow", 1.0, "1 px"),
+        ("flow", 0.5754, "0.575 px"),
+        ("spatial", 0.5, "0.5"),
     ],
 )
 def test_a_budget_is_written_as_the_user_would(norm: str, eps: float, text: str) -> None:
     assert words.budget(norm, eps) == text
+
+
+def test_a_spatial_budget_is_a_share_of_the_limits_that_the_run_had() -> None:
+    limits = {"rotation": 30.0, "translation": 3.0}
+    assert words.threat("spatial", 1.0, limits) == "spatial 1 (30°, 3 px)"
+    assert words.threat("spatial", 0.5, limits) == "spatial 0.5 (15°, 1.5 px)"
+    assert words.threat("spatial", 0.5) == words.threat("spatial", 0.5, {"seed": 1}) == "spatial 0.5"
+    assert words.threat("linf", 0.1, limits) == "linf 0.1"
+
+
+@pytest.mark.parametrize(
+    ("norm", "text"),
+    [
+        ("l2", "l2 budget"),
+        ("flow", "flow budget (pixels)"),
+        ("patch", "patch budget (share of the picture)"),
+        ("spatial", "spatial budget (share of 30°, 3 px)"),
+    ],
+)
+def test_an_axis_says_its_unit(norm: str, text: str) -> None:
+    assert words.axis(norm, {"rotation": 30.0, "translation": 3.0}) == text
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ def done(norm: str, points: np.ndarray, settings: Mapping[str, Any]) -> str:
         return moved(turn, right, down, settings)
     if norm == "flow" and points.ndim == 3 and len(points) == 2:
         return flowed(points)
+    if norm == "corruption" and points.shape == (3,):
+        return corrupted(int(points[0]), int(points[1]))
     return ""
 
 
@@ -39,3 +41,13 @@ def flowed(points: np.ndarray) -> str:
 
     ways = np.hypot(points[0], points[1])
     return f"pixels come from {float(ways.mean()):.2f} px away on average, {float(ways.max()):.2f} px at most"
+
+
+def corrupted(number: int, severity: int) -> str:
+    """`fog, severity 3`; nothing for a number that names no corruption."""
+    from auditor.corruptions.space import name_of
+
+    try:
+        return f"{name_of(number).replace('_', ' ')}, severity {severity}" if number > 0 else ""
+    except IndexError:
+        return ""

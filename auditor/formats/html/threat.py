@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from auditor.formats import words
 from auditor.formats.html import context
 from auditor.formats.html.charts.cascade import attack_title, cascade_chart
-from auditor.formats.views.cascade import Step, cascade, not_run
+from auditor.formats.views.cascade import Step, cascade, counted, not_run
 from auditor.formats.views.classes import ClassLine, ClassTable, per_class
 from auditor.formats.views.mistakes import OTHER, mistakes
 from auditor.formats.views.numbers import (
@@ -47,7 +47,7 @@ def threat_context(
     chart = cascade_chart(steps, right, n, f"What stood after each attack, {name}") if fell else None
     # Where the smallest changes were looked for, every class has fallen: which is weakest, shares do not say.
     table = None if threat.minimal else per_class(rows, confidence(result))
-    best = Counter(row.broken_by for row in rows if row.outcome == "broken")
+    best = counted(rows)
     found = threat.smallest
     return context.Threat(
         anchor=anchor,

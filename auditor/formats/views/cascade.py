@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from auditor.result.record import AttackRun
+from auditor.result.samples_csv import Row
 
 
 @dataclass(frozen=True)
@@ -50,3 +52,11 @@ def not_run(steps: Iterable[Step]) -> str:
             reasons.setdefault(step.run.reason, []).append(step.run.name)
     told = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in reasons.items())
     return f"Not run: {told}." if told else ""
+
+
+def counted(rows: Iterable[Row]) -> Counter[str]:
+    """For how many samples of one threat each attack's example is what counts in the end.
+
+    Where the smallest changes were looked for, that is the smallest of all.
+    """
+    return Counter(row.broken_by for row in rows if row.outcome == "broken")

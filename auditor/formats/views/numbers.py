@@ -129,9 +129,8 @@ def interval_text(threat: ThreatResult) -> str:
 def forecasts(model: ModelResult, settings: Mapping[str, Any] | None = None) -> Iterator[str]:
     """What is expected of each threat, or what its smallest changes say, a sentence each."""
     for threat in model.threats:
-        if threat.smallest is not None:
-            yield smallest_text(threat.smallest, threat.norm, settings)
-        elif text := forecast_text(threat):
+        found = threat.smallest
+        if text := smallest_text(found, threat.norm, settings) if found else forecast_text(threat):
             yield f"{words.threat(threat.norm, threat.eps, settings)}: {text}"
         if text := corruption_text(threat):
             yield text

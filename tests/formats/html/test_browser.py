@@ -11,6 +11,7 @@ import pytest
 
 from auditor.formats.html import Html
 from auditor.result.run import Run
+from tests.formats.beyond import write_beyond
 from tests.formats.finished import MODELS, write_run
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -38,6 +39,29 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def short_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One model: axe needs seconds for every thousand elements."""
     return written(write_run(tmp_path_factory.mktemp("browser") / "run", MODELS[1:]))
+
+
+@pytest.fixture(scope="module")
+def beyond_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Smallest changes, rendered threats, a patch, a pattern, a goal; two models."""
+    return written(write_beyond(tmp_path_factory.mktemp("browser") / "run"))
+
+
+@pytest.fixture(scope="module")
+def short_beyond_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(write_beyond(tmp_path_factory.mktemp("browser") / "run", ("soft",)))
+
+
+@pytest.fixture(params=["report", "beyond_report"])
+def any_report(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.getfixturevalue(request.param)
+    return path
+
+
+@pytest.fixture(params=["short_report", "short_beyond_report"])
+def any_short_report(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.getfixturevalue(request.param)
+    return path
 
 
 def written(run: Path) -> Path:
@@ -86,21 +110,44 @@ def test_it_renders_in_silence_and_asks_nobody(view: Any, report: Path) -> None:
 @pytest.mark.parametrize(
     ("width", "medium"), [(360, "screen"), (768, "screen"), (1280, "screen"), (A4, "print")], ids=str
 )
-def test_nothing_stands_out_to_the_side(browser: Any, report: Path, width: int, medium: str) -> None:
+def test_nothing_stands_out_to_the_side(browser: Any, any_report: Path, width: int, medium: str) -> None:
     page = browser.new_page(viewport={"width": width, "height": 740})
     page.emulate_media(media=medium)
-    opened(page, report)
+    opened(page, any_report)
     unfold(page)
     root = "document.documentElement"
     assert page.evaluate(f"{root}.scrollWidth") <= page.evaluate(f"{root}.clientWidth")
     page.close()
 
 
+def test_no_table_of_attacks_scrolls_on_a_screen(browser: Any, any_report: Path) -> None:
+    page = browser.new_page(viewport={"width": 1100, "height": 740})
+    opened(page, any_report)
+    unfold(page)
+    wider = "all => all.map(each => each.parentElement).filter(each => each.scrollWidth > each.clientWidth).length"
+    assert page.locator("table.attacks").count() > 1
+    assert page.locator("table.attacks").evaluate_all(wider) == 0
+    page.close()
+
+
+def test_the_outline_lies_on_the_patch(browser: Any, beyond_report: Path) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened(page, beyond_report)
+    outline = page.locator(".shown svg rect").last
+    image = outline.locator("xpath=ancestor::span").locator("img")
+    box, whole = (each.evaluate("each => each.getBoundingClientRect().toJSON()") for each in (outline, image))
+    scale = whole["width"] / 16
+    assert box["left"] - whole["left"] == pytest.approx(7 * scale, abs=1.5)
+    assert box["top"] - whole["top"] == pytest.approx(5 * scale, abs=1.5)
+    assert box["width"] == pytest.approx(3 * scale, abs=2.5)
+    page.close()
+
+
 @pytest.mark.parametrize("name", ["light", "phone"])
-def test_no_text_of_a_chart_covers_another(browser: Any, report: Path, name: str) -> None:
+def test_no_text_of_a_chart_covers_another(browser: Any, any_report: Path, name: str) -> None:
     context = browser.new_context(**VIEWS[name])
     page = context.new_page()
-    opened(page, report)
+    opened(page, any_report)
     overlaps = page.evaluate(
         """() => [...document.querySelectorAll('svg.chart')].flatMap(chart => {
             const box = each => [each.textContent, each.getBoundingClientRect()];
@@ -119,11 +166,11 @@ def test_no_text_of_a_chart_covers_another(browser: Any, report: Path, name: str
     ("name", "rules"),
     [("phone", ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]), ("dark", ["wcag2aa"])],
 )
-def test_axe_finds_no_barrier(browser: Any, short_report: Path, name: str, rules: list[str]) -> None:
+def test_axe_finds_no_barrier(browser: Any, any_short_report: Path, name: str, rules: list[str]) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     context = browser.new_context(**VIEWS[name])
     page = context.new_page()
-    opened(page, short_report)
+    opened(page, any_short_report)
     unfold(page)
     results = axe.Axe().run(page, options={"runOnly": rules, "resultTypes": ["violations"]})
     assert "color-contrast" in {rule["id"] for rule in results.response["passes"]}

@@ -88,10 +88,10 @@ def test_a_cascade_leaves_out_what_was_skipped() -> None:
 
 
 def test_a_cascade_says_where_an_attack_looked_at_the_closest_samples_only() -> None:
-    known = {"parameters": {}, "status": "ran", "reason": "", "seconds": 1.0, "forwards": 5, "backwards": 0}
+    known = {"parameters": {}, "status": "ran", "seconds": 1.0, "forwards": 5, "backwards": 0}
     runs = [
-        AttackRun(name="a", attacked=8, broken=2, **known),
-        AttackRun(name="b", attacked=3, broken=1, **known),
+        AttackRun(name="a", attacked=8, broken=2, reason="", **known),
+        AttackRun(name="b", attacked=3, broken=1, reason="attacked the 3 of 6 samples that came closest", **known),
     ]
-    chart = cascade_chart(cascade(runs, 8), 8, 10, "title")
+    chart = cascade_chart(cascade(runs, 9), 9, 10, "title")
     assert [fall.result for fall in chart.falls[1:]] == ["broke 2 of 8", "broke 1 of the 3 closest"]

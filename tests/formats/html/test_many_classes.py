@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from auditor.formats.html import context
 from auditor.formats.html.threat import threat_context
-from auditor.result.record import ModelResult, ThreatResult
+from auditor.result.record import Data, ModelResult, Result, ThreatResult
 from auditor.result.samples_csv import Row
 from tests.formats.rows import row
 
@@ -13,7 +13,7 @@ def test_a_thousand_classes_fold_and_none_is_silently_dropped() -> None:
     threat = ThreatResult(
         norm="linf", eps=0.1, robust_accuracy=1 / 3, robust_interval=(0.3, 0.4), robust_upper_bound=1 / 3
     )
-    shown = threat_context(_model(threat, names), threat, rows, 3000, 0.95, "anchor")
+    shown = _shown(threat, rows, names)
     assert shown.classes is not None
     assert len(shown.classes.shown) + len(shown.classes.folded) == 200
     assert shown.classes.left_out == "800 classes"
@@ -47,9 +47,22 @@ def test_equal_classes_have_no_weakest() -> None:
 def _classes(rows: list[Row]) -> context.Classes:
     share = sum(r.outcome == "robust" for r in rows) / len(rows)
     threat = ThreatResult(norm="linf", eps=0.1, robust_accuracy=share, robust_interval=None, robust_upper_bound=share)
-    shown = threat_context(_model(threat), threat, rows, len(rows), 0.95, "anchor")
+    shown = _shown(threat, rows)
     assert shown.classes is not None
     return shown.classes
+
+
+def _shown(threat: ThreatResult, rows: list[Row], names: tuple[str, ...] | None = None) -> context.Threat:
+    model = _model(threat, names)
+    result = Result(
+        verdict="pass",
+        exit_code=0,
+        data=Data(source="", n=len(rows), sha256=""),
+        settings={},
+        environment={},
+        models=(model,),
+    )
+    return threat_context(result, model, threat, rows, "anchor")
 
 
 def _model(threat: ThreatResult, classes: tuple[str, ...] | None = None) -> ModelResult:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from auditor.formats.html.pictures import data_uri, is_picture
+from auditor.formats.html.drawing import data_uri, is_picture
 
 
 def opened(uri: str) -> Image.Image:
