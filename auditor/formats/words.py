@@ -57,7 +57,7 @@ def budget(norm: str, eps: float) -> str:
         return f"{levels}/{_LEVELS}"
     match norm:
         case "l0":
-            return f"{eps:.0f}"
+            return f"{eps:.1f}".removesuffix(".0")
         case "patch":
             return f"{100 * eps:.3g}%"
         case "flow":

@@ -27,6 +27,7 @@ def test_only_all_is_a_hundred_percent_and_only_none_is_zero(share: float, text:
         ("l2", 0.5, "0.5"),
         ("l0", 24.0, "24"),
         ("l0", 150528.0, "150528"),
+        ("l0", 4.5, "4.5"),
         ("patch", 0.05, "5%"),
         ("patch", 49 / 1024, "4.79%"),
         ("flow", 1.0, "1 px"),

@@ -84,7 +84,7 @@ def _images(row: Row, example: Shard, result: Result, before: str, after: str) -
         images = shown(original, before), shown(patch, "The patch alone"), shown(adversarial, after, box)
         return images, f"a patch of {width} × {height} pixels"
     change, factor = difference(original, adversarial)
-    magnified = f"change magnified {factor:.3g}×"
+    magnified = f"change {'magnified' if factor > 1.0 else 'shown at'} {factor:.3g}×"
     middle = shown(change, f"What was changed: {magnified}")
     return (shown(original, before), middle, shown(adversarial, after)), magnified
 

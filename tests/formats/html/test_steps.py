@@ -62,7 +62,7 @@ def test_a_few_samples_that_need_far_more_do_not_squeeze_the_chart() -> None:
     made = curve([1.0, 1.0, 1.0, 100.0])
     chart = curve_chart([("m", made)], "title")
     assert steps.reach(made) == 4.0
-    assert chart.beyond == "The chart ends at 4, where 25.0% stand; the largest change that was needed is 100."
+    assert chart.notes == ("The chart ends at 4, where 25.0% stand; the largest change that was needed is 100.",)
     assert chart.ticks[-1].x <= 100.0
 
 
@@ -72,6 +72,12 @@ def test_budgets_that_were_attacked_are_points_in_the_same_chart() -> None:
     assert [(mark.x, mark.label) for mark in series.marks] == [(0.0, "clean: 100.0%"), (50.0, "l2 0.5: 40.0%")]
     assert ("0.5", "40.0%", "30.0–50.0%") in series.rows
     assert chart.stepped
+
+
+def test_a_budget_at_which_more_fell_than_the_curve_says_is_pointed_out() -> None:
+    points = (Point(0.5, 0.4, (0.3, 0.5)), Point(1.0, 0.0, (0.0, 0.1)))
+    (note,) = curve_chart([("m", curve(FOUR, points=points))], "title").notes
+    assert note == "At 0.5 the mark lies below the curve: attacks that spend that budget found more."
 
 
 def test_several_models_are_laid_over_each_other_without_bands() -> None:

@@ -68,7 +68,7 @@ class CurveChart:
     ticks: Annotated[tuple[Tick, ...], "Budgets on the axis."]
     budgets: Annotated[int, "How many budgets were attacked."]
     stepped: Annotated[bool, "Whether the smallest changes were looked for: the curve is measured at every budget."]
-    beyond: Annotated[str, "What lies to the right of the chart, in a sentence; may be empty."]
+    notes: Annotated[tuple[str, ...], "What lies to the right of a stepped curve or below it, a sentence each."]
 
 
 def curve_chart(
@@ -93,7 +93,7 @@ def curve_chart(
         ticks=_ticks(norm, ticks, largest),
         budgets=len(budgets) - 1,
         stepped=stepped,
-        beyond=" ".join(filter(None, (steps.beyond(name if not alone else "", c, largest) for name, c in named))),
+        notes=tuple(note for name, curve in named for note in steps.notes("" if alone else name, curve, largest)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from auditor.result.statistics import Interval
 _REACH = 4.0
 """A chart ends at so many times the budget at which half fall: a few samples that need far more do not squeeze it."""
 _TICKS = 6
+_ALIKE = 1e-9
 _TOP, _LINE = -26, 16
 """Where the lower of two labels above the plot stands, and how far the other stands above it, in pixels."""
 
@@ -41,17 +43,19 @@ def reach(curve: Curve) -> float:
     return min(found.curve[-1][0], _REACH * max(halves)) if halves else found.curve[-1][0]
 
 
-def beyond(name: str, curve: Curve, largest: float) -> str:
-    """What lies to the right of the chart; empty where nothing does."""
-    found = curve.smallest
-    if found is None or not found.curve or found.curve[-1][0] <= largest:
-        return ""
-    here, (last, share, *_) = at(curve, largest)[0], found.curve[-1]
-    of = f" of {name}" if name else ""
-    ends = f"at {words.budget(curve.norm, largest)}, where {words.percent(here)} stand"
-    return f"The chart{of} ends {ends}; the largest change that was needed is {words.budget(curve.norm, last)}" + (
-        f", with {words.percent(share)} left." if share else "."
-    )
+def notes(name: str, curve: Curve, largest: float) -> Iterator[str]:
+    """What a reader of the curve of a model, named where there are several, has to know: what lies beyond and below."""
+    found, of = curve.smallest, f" of {name}" if name else ""
+    if found is None or not found.curve:
+        return
+    last, share = found.curve[-1][:2]
+    if last > largest:
+        ends = f"at {words.budget(curve.norm, largest)}, where {words.percent(at(curve, largest)[0])} stand"
+        most = words.budget(curve.norm, last) + (f", with {words.percent(share)} left" if share else "")
+        yield f"The chart{of} ends {ends}; the largest change that was needed is {most}."
+    if below := [point.eps for point in curve.points if point.share < at(curve, point.eps)[0] - _ALIKE]:
+        budgets = ", ".join(words.budget(curve.norm, eps) for eps in below)
+        yield f"At {budgets} the mark{of} lies below the curve: attacks that spend that budget found more."
 
 
 def at(curve: Curve, eps: float) -> tuple[float, Interval]:
