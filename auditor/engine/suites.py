@@ -76,6 +76,7 @@ OWN: dict[Norm, dict[str, Recipe]] = {
             ("sparse-rs", {"queries": 500}, ALL),
             ("sigma-zero", {"steps": 400}, ALL),
             ("sparse-rs", {"queries": 3000}, ALL),
+            ("pointwise", {}, ALL),
         ),
         "thorough": (
             ("sigma-zero", {"steps": 100}, ALL),
@@ -83,6 +84,7 @@ OWN: dict[Norm, dict[str, Recipe]] = {
             ("jsma", {}, ALL),
             ("sigma-zero", {"steps": 2000}, ALL),
             ("sparse-rs", {"queries": 20000}, ALL),
+            ("pointwise", {"queries": 5000}, ALL),
         ),
     },
     Norm.SPATIAL: {

@@ -26,6 +26,8 @@ _TITLES = {
     "minimal": "The smallest change, with gradients",
     "scores": "From scores alone",
     "labels": "From labels alone",
+    "sparse": "Within a budget of entries",
+    "spatial": "Rotations and shifts",
     "transfer": "Attacks made for transfer",
     "corruptions": "Corruptions",
     "bridges": "Attacks of other libraries, through auditor",
