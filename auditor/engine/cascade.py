@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from auditor.engine.batches import Batches, Tally, parameters
 from auditor.engine.focus import Focus, unpaid
 from auditor.engine.outlook import outlook
-from auditor.engine.referee import fools_in_8bit
-from auditor.engine.standing import Standing
 from auditor.engine.suites import BORDER
 from auditor.events import AttackFinished, Event, Progress, StageStarted
-from auditor.norms import tolerance
-from auditor.result.evidence import Shard
-from auditor.result.record import INHERITED, NOTHING_LEFT, OVERSPENT, STOPPED, AttackRun
+from auditor.result.record import NOTHING_LEFT, OVERSPENT, STOPPED, AttackRun
 
 if TYPE_CHECKING:
     from auditor.engine.plan import Step
-    from auditor.target.base import Target
-    from auditor.types import Threat
 
 
 @dataclass
@@ -130,38 +123,3 @@ class Cascade:
             self._last_event = time.monotonic()
             name = self.batches.ring.target.name
             self.listen(Progress(model=name, done=min(done, total), total=total, broken=tally.broken))
-
-
-def inherit(smaller: Standing, standing: Standing, threat: Threat) -> AttackRun:
-    """A smaller example counts for every larger budget: take it over at no cost."""
-    todo = set(standing.standing().tolist())
-    most = threat.eps + tolerance(threat.norm, threat.eps)
-    known = (found for index, (_, found) in smaller.broken_by.items() if index in todo)
-    taken = [replace(found, passes=0) for found in known if found.distance <= most]
-    standing.note(INHERITED, taken)
-    return AttackRun(
-        name=INHERITED,
-        parameters={},
-        status="ran",
-        reason="smaller examples of the same norm, found before",
-        attacked=len(todo),
-        broken=len(taken),
-        seconds=0.0,
-        forwards=0,
-        backwards=0,
-    )
-
-
-def round_again(standing: Standing, shards: Iterable[Shard], target: Target, threat: Threat) -> None:
-    """Ask again of inherited examples that died by rounding: a larger budget has room for 8-bit images that live."""
-    fragile = {index for index, (_, found) in standing.broken_by.items() if not found.survives_rounding}
-    for shard in shards:
-        mine = np.flatnonzero(np.isin(shard.index, list(fragile)))
-        if not len(mine):
-            continue
-        x, points = (torch.from_numpy(values[mine]).to(target.device) for values in (shard.original, shard.judged))
-        fools = fools_in_8bit(target, x, points, standing.clean.aims(shard.index[mine], x.device), threat).cpu().numpy()
-        for index in shard.index[mine[fools]].tolist():
-            by, found = standing.broken_by[index]
-            standing.broken_by[index] = (by, replace(found, survives_rounding=True))
-            fragile.discard(index)

@@ -16,13 +16,14 @@ from auditor.check import Check, Finding, Severity, Stage
 from auditor.engine import preflight
 from auditor.engine.attempt import Ring
 from auditor.engine.batches import Batches
-from auditor.engine.cascade import Cascade, inherit, round_again
+from auditor.engine.cascade import Cascade
 from auditor.engine.clean import clean_pass
 from auditor.engine.corruptions import corruption_facts, corruption_table
+from auditor.engine.done import Done
 from auditor.engine.findings import not_audited, nothing_ran, unanswered
+from auditor.engine.inheritance import inherit, round_again
 from auditor.engine.memory import Memory
 from auditor.engine.nearest import Nearest
-from auditor.engine.outlook import outlook
 from auditor.engine.plan import Part, make_plan
 from auditor.engine.scene import Scene
 from auditor.engine.standing import Clean, Standing
@@ -30,9 +31,8 @@ from auditor.engine.threats import read_mask, threats_of
 from auditor.errors import DataError, ModelError, UsageError
 from auditor.events import Event, StageStarted
 from auditor.result.evidence import read_evidence, slug
-from auditor.result.record import INHERITED, AttackRun, ModelResult, ThreatResult
+from auditor.result.record import AttackRun, ModelResult, ThreatResult
 from auditor.result.record import Finding as FindingRecord
-from auditor.result.smallest import smallest
 from auditor.result.statistics import wilson
 from auditor.target.search import choose_search, describe, restore
 from auditor.types import Access, Norm, Threat
@@ -61,7 +61,7 @@ class ModelAudit:
     listen: Callable[[Event], None]
     deadline: float
     _asked: list[Threat] = field(default_factory=list)
-    _done: list[tuple[Threat, Standing]] = field(default_factory=list)
+    _done: list[Done] = field(default_factory=list)
     _seconds: dict[str, float] = field(default_factory=dict)
 
     def execute(self) -> ModelResult:
@@ -137,8 +137,6 @@ class ModelAudit:
         """Budgets of one norm in ascending order, so that what falls early is not attacked again."""
         # The smallest changes first: those within a budget need not be looked for again.
         wanted = sorted(self._asked, key=lambda t: (list(Norm).index(t.norm), not t.minimal, t.eps))
-        results = []
-        smaller: dict[Norm, Standing] = {}
         for number, threat in enumerate(wanted):
             left = len(wanted) - number
             now = time.monotonic()
@@ -150,21 +148,24 @@ class ModelAudit:
                 draws=self.settings.eot,
                 deadline=self.deadline if left == 1 else now + max(0.0, self.deadline - now) / left,
             )
-            standing = Standing(clean, minimal=threat.minimal)
-            runs = [inherit(smaller[threat.norm], standing, threat)] if threat.norm in smaller else []
+            standing, earlier = Standing(clean, minimal=threat.minimal), self._of(threat.norm)
+            runs = [inherit([other.standing for other in earlier], standing, threat)] if earlier else []
             if runs and self.samples.eight_bit:
-                earlier = read_evidence(self.store.run, self.target.name, threat.norm, threat.eps)
-                round_again(standing, earlier, self.target, threat)
-            plan = self._plan(threat)
-            runs += self._follow(plan, ring, standing, batch_size, identity)
-            smaller[threat.norm] = standing
-            self._done.append((threat, standing))
+                shards = read_evidence(self.store.run, self.target.name, threat.norm, threat.eps)
+                round_again(standing, shards, self.target, threat)
+            runs += self._follow(self._plan(threat), ring, standing, batch_size, identity)
             table = corruption_table(
                 ring, self.samples, self.store, batch_size, identity, self.settings.confidence, self.listen
             )
             facts = corruption_facts(table, float(clean.correct.mean()))
-            results.append(self._threat_result(threat, standing, tuple(runs)).model_copy(update=facts))
-        return tuple(results)
+            self._done.append(Done(threat, standing, runs, facts))
+        for done in self._done:
+            if done.threat.minimal and (others := [other for other in self._of(done.threat.norm) if other is not done]):
+                done.runs.append(inherit([other.standing for other in others], done.standing, done.threat))
+        return tuple(done.result(self.settings, eight_bit=self.samples.eight_bit) for done in self._done)
+
+    def _of(self, norm: Norm) -> list[Done]:
+        return [done for done in self._done if done.threat.norm is norm]
 
     def _follow(
         self, plan: tuple[Step, ...], ring: Ring, standing: Standing, batch_size: int, identity: tuple[Any, ...]
@@ -203,39 +204,6 @@ class ModelAudit:
     def _memory_file(self, threat: Threat) -> Path:
         return self.store.run / "state" / f"closest-{slug(self.target.name)}-{slug(str(threat))}"
 
-    def _threat_result(self, threat: Threat, standing: Standing, runs: tuple[AttackRun, ...]) -> ThreatResult:
-        n, confidence = len(standing.clean.labels), self.settings.confidence
-        rounded = self.samples.eight_bit and not threat.minimal
-        attacked = any(run.name != INHERITED and (run.status == "ran" or run.attacked) for run in runs)
-        if not attacked:
-            standing.cut.update(standing.standing().tolist())
-        outcomes = [standing.outcome(i) for i in range(n)]
-        robust, unknown = outcomes.count("robust"), outcomes.count("not_evaluated")
-        fragile = sum(not found.survives_rounding for _, found in standing.broken_by.values())
-        return ThreatResult(
-            norm=threat.norm,
-            eps=threat.eps,
-            goal=self.settings.goal,
-            robust_accuracy=None if unknown else robust / n,
-            robust_interval=None if unknown else wilson(robust, n, confidence),
-            robust_upper_bound=(robust + unknown) / n,
-            not_evaluated=unknown,
-            robust_accuracy_8bit=(robust + fragile) / n if rounded and not unknown else None,
-            attacks=runs,
-            smallest=smallest(_sizes(standing), n - int(standing.clean.correct.sum()), confidence)
-            if threat.minimal
-            else None,
-            # Corruptions are tried one by one, once each: more passes would find nothing more.
-            forecast=None
-            if threat.minimal or threat.norm is Norm.CORRUPTION
-            else outlook(
-                standing,
-                confidence,
-                self.settings.tolerance or None,
-                stopped_early=any(run.stopped for run in runs),
-            ),
-        )
-
     def _result(
         self, findings: Sequence[Finding], clean: Clean | None = None, threats: tuple[ThreatResult, ...] = ()
     ) -> ModelResult:
@@ -265,8 +233,8 @@ class ModelAudit:
     def rows(self) -> Iterator[Row]:
         """The model's rows of `samples.csv`, a threat after the other."""
         names = self.samples.names(range(len(self.samples)))
-        for threat, standing in self._done:
-            yield from standing.rows(self.target.name, threat.norm, threat.eps, names)
+        for done in self._done:
+            yield from done.standing.rows(self.target.name, done.threat.norm, done.threat.eps, names)
 
     def _batch_size(self) -> int:
         """A batch that keeps a core busy and fits small memories; halved by the engine where memory runs out."""
@@ -291,12 +259,6 @@ class _Timed:
 
     def __exit__(self, *error: object) -> None:
         self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + time.perf_counter() - self._from
-
-
-def _sizes(standing: Standing) -> list[float]:
-    """Of the smallest example of each sample that is classified correctly; infinite where none is known."""
-    right = standing.clean.correct.nonzero()[0].tolist()
-    return [standing.broken_by[i][1].distance if i in standing.broken_by else math.inf for i in right]
 
 
 def _spread(n: int, count: int) -> list[int]:

@@ -117,7 +117,7 @@ def test_several_inputs_are_listed_with_the_flags_and_tried_once_they_are_given(
     assert "samples go to b, beside a = 0.5" in words(tried)
 
 
-def test_a_model_of_labels_alone_is_told_how_to_answer_with_scores(auditor: Auditor, tmp_path: Path) -> None:
+def test_a_model_of_labels_alone_is_told_what_scores_would_be_good_for(auditor: Auditor, tmp_path: Path) -> None:
     linear(tmp_path / "m.onnx")
     proto = onnx.load(tmp_path / "m.onnx")
     proto.graph.node.append(helper.make_node("ArgMax", ["y"], ["label"], axis=1))
@@ -125,8 +125,9 @@ def test_a_model_of_labels_alone_is_told_how_to_answer_with_scores(auditor: Audi
     proto.graph.output.append(helper.make_tensor_value_info("label", INT64, (None, 1)))
     onnx.save(proto, tmp_path / "m.onnx")
     outcome = auditor("doctor", "m.onnx")
-    assert outcome.code == 4
-    assert "export it with its scores or probabilities" in words(outcome)
+    assert outcome.code == 0
+    assert "labels of 3 classes" in words(outcome)
+    assert "Export the model with its scores" in words(outcome)
 
 
 def test_whole_numbers_need_a_range_and_are_tried_with_it(auditor: Auditor, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from auditor import Access, Attack, Norm, Rng, Threat, View, parameter
 from auditor.engine.attempt import Ring
-from auditor.engine.cascade import inherit
+from auditor.engine.inheritance import inherit
 from auditor.engine.plan import make_plan
 from auditor.engine.standing import Standing
 from auditor.events import Event, ExamplesFound, Progress
@@ -235,7 +235,7 @@ def test_a_smaller_budgets_success_counts_for_a_larger_one_at_no_cost(scene: Sce
     scene.run(Step1(size=0.06))
     larger = Standing(scene.standing.clean)
     network.calls.clear()
-    run = inherit(scene.standing, larger, Threat(norm=Norm.LINF, eps=0.2))
+    run = inherit([scene.standing], larger, Threat(norm=Norm.LINF, eps=0.2))
     assert (run.name, run.attacked, run.broken, run.forwards) == (INHERITED, 6, 3, 0)
     assert network.calls == []
     assert larger.standing().tolist() == [0, 4, 5]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from auditor import Access, Attack, Norm, Threat, parameter
-from auditor.engine.cascade import inherit
+from auditor.engine.inheritance import inherit
 from auditor.engine.nearest import Nearest
 from auditor.engine.standing import Standing
 from tests.engine.scenes import Scene
@@ -90,7 +90,7 @@ def test_attacks_that_need_a_budget_are_skipped_and_say_so(scene: Scene) -> None
 def test_examples_count_for_every_budget_that_holds_them(scene: Scene) -> None:
     scene.run(Shift(size=0.25))
     within = Standing(scene.standing.clean)
-    run = inherit(scene.standing, within, Threat(norm=Norm.LINF, eps=0.1))
+    run = inherit([scene.standing], within, Threat(norm=Norm.LINF, eps=0.1))
     assert run.broken == 2
     assert within.standing().tolist() == [1, 2, 4]
 
@@ -106,3 +106,25 @@ def test_a_resumed_run_asks_nothing_again_and_knows_the_same(scene: Scene, netwo
     again.run(Shift(size=0.25), Shift(size=0.1))
     assert network.calls == []
     assert sizes(again) == before
+
+
+def test_a_budget_takes_over_from_every_threat_of_its_norm(scene: Scene) -> None:
+    scene.run(Shift(size=0.25))
+    other = Standing(scene.standing.clean)
+    found = scene.standing.broken_by[1][1]
+    other.note("elsewhere", [replace(found, index=4, distance=0.09), replace(found, index=0, distance=0.01)])
+    within = Standing(scene.standing.clean)
+    run = inherit([scene.standing, other], within, Threat(norm=Norm.LINF, eps=0.1))
+    assert run.broken == 3
+    assert {i: round(item.distance, 2) for i, (_, item) in within.broken_by.items()} == {0: 0.01, 3: 0.02, 4: 0.09}
+
+
+def test_what_a_budget_found_counts_for_the_smallest_changes_where_it_is_smaller(scene: Scene) -> None:
+    scene.run(Shift(size=0.25))
+    found = scene.standing.broken_by[1][1]
+    within = Standing(scene.standing.clean)
+    within.note("elsewhere", [replace(found, index=4, distance=0.4), replace(found, index=1, distance=0.3)])
+    run = inherit([within], scene.standing, AUTO)
+    assert run.broken == 1
+    assert scene.standing.broken_by[4][0] == run.name
+    assert scene.standing.broken_by[1][1].distance == pytest.approx(0.2, rel=0.01)
