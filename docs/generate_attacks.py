@@ -72,7 +72,7 @@ def page() -> str:
 
 
 def _line(attack: type[Attack], measured: dict[str, dict[str, Any]]) -> str:
-    said = measured.get(attack.name) or measured.get(attack.name.removesuffix("fgsm")) or {}
+    said = measured.get(attack.name, {})
     norms = ", ".join(norm for norm in Norm if norm in attack.norms)
     numbers = [_ratio(said.get("size")), _points(said.get("success")), _ratio(said.get("time"))]
     return f"| [{attack.name}](#{attack.name}) | {norms} | {attack.access} | {' | '.join(numbers)} |"

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, TypeAlias
 
+from auditor_attacks import auditor_attacks
 from benchmarks.onnx_matrix.tables import table
 
 Record: TypeAlias = dict[str, Any]
@@ -42,6 +43,9 @@ def read(folder: Path) -> list[Record]:
         latest[json.dumps([record.get(key) for key in _KEY], sort_keys=True)] = record
     return list(latest.values())
 
+
+# What transfer attacks are called in the tables, where their pieces are combined.
+_ALIASES = {"mifgsm": "mi", "nifgsm": "ni", "difgsm": "di", "tifgsm": "ti", "sifgsm": "si-ni", "vmifgsm": "vmi"}
 
 _KEY = ("family", "norm", "network", "eps", "tool", "attack", "parameters", "corruption", "severity", "side")
 
@@ -139,6 +143,7 @@ def _corruptions(records: list[Record]) -> Iterator[str]:
 
 def _summaries(records: list[Record]) -> Iterator[tuple[str, dict[str, Any]]]:
     """For each of our attacks: how it compares with peers' attacks of the same name in the same cells."""
+    known = sorted((attack.name for attack in auditor_attacks()), key=len, reverse=True)
     cells: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
     for record in records:
         if "attack" in record and "seconds" in record and "success" in record and record["family"] != "bridges":
@@ -149,13 +154,14 @@ def _summaries(records: list[Record]) -> Iterator[tuple[str, dict[str, Any]]]:
     tools: dict[str, list[str]] = defaultdict(list)
     for (_, _, _, eps, attack), group in cells.items():
         mine, theirs = ([r for r in group if (r["tool"] == OURS) is own] for own in (True, False))
-        if not mine or not theirs:
+        attack = next((name for name in known if f"{attack}-".startswith(f"{_ALIASES.get(name, name)}-")), "")
+        if not mine or not theirs or not attack:
             continue
         tools[attack] += [r["tool"] for r in theirs]
         times[attack].append(min(r["seconds"] for r in mine) / min(r["seconds"] for r in theirs))
         if eps == "None":
-            known = [[r["median"] for r in part if r["median"] is not None] for part in (mine, theirs)]
-            sizes[attack] += [min(known[0]) / min(known[1])] if all(known) else []
+            medians = [[r["median"] for r in part if r["median"] is not None] for part in (mine, theirs)]
+            sizes[attack] += [min(medians[0]) / min(medians[1])] if all(medians) else []
         else:
             shares[attack].append(max(r["success"] for r in mine) - max(r["success"] for r in theirs))
     for attack in sorted(tools):

@@ -11,11 +11,18 @@ from auditor.attack import Attack
 from auditor.engine.suites import SMALLEST
 from auditor.types import Norm
 from auditor_attacks import auditor_attacks
+from auditor_attacks.cw import CW
+from auditor_attacks.cw_l0 import CWL0
+from auditor_attacks.cw_linf import CWLinf
 from auditor_attacks.ddn import DDN
 from auditor_attacks.deepfool import DeepFool
+from auditor_attacks.ead import EAD
 from auditor_attacks.fab import FAB
 from auditor_attacks.fmn import FMN
+from auditor_attacks.jsma import JSMA
+from auditor_attacks.lbfgs import LBFGS
 from auditor_attacks.pdpgd import PDPGD
+from auditor_attacks.sigma_zero import SigmaZero
 from auditor_attacks.superdeepfool import SuperDeepFool
 from benchmarks.attacks._minimal_peers import PEERS
 from benchmarks.attacks.common import Cell, ours, problem
@@ -31,6 +38,13 @@ OURS: tuple[Attack, ...] = (
     SuperDeepFool(),
     FAB(steps=100, classes=9),
     FAB(steps=100, classes=9, aim="targets"),
+    CW(),
+    CWLinf(),
+    CWL0(),
+    EAD(),
+    LBFGS(),
+    SigmaZero(steps=1000),
+    JSMA(),
 )
 _BY_NAME = {attack.name: attack for attack in auditor_attacks()}
 
