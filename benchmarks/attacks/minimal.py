@@ -11,6 +11,7 @@ from auditor.attack import Attack
 from auditor.engine.suites import SMALLEST
 from auditor.types import Norm
 from auditor_attacks import auditor_attacks
+from auditor_attacks.alma import ALMA
 from auditor_attacks.cw import CW
 from auditor_attacks.cw_l0 import CWL0
 from auditor_attacks.cw_linf import CWLinf
@@ -31,6 +32,7 @@ NETWORKS = ("mnist-plain", "mnist-pgd", "mnist-trades", "color-plain", "color-pg
 NORMS = (Norm.L2, Norm.LINF, Norm.L1, Norm.L0)
 # With the steps that the peers get.
 OURS: tuple[Attack, ...] = (
+    ALMA(steps=1000),
     DDN(steps=1000),
     FMN(steps=1000),
     PDPGD(steps=500),

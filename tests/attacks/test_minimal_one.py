@@ -17,6 +17,7 @@ from auditor.norms import distance
 from auditor_attacks import auditor_attacks
 from auditor_attacks._planes import onto_plane, past_plane
 from auditor_attacks._proximal import nearer
+from auditor_attacks.alma import ALMA
 from auditor_attacks.ddn import DDN
 from auditor_attacks.deepfool import DeepFool
 from auditor_attacks.fab import FAB
@@ -28,6 +29,7 @@ from tests.oracles import Linear, target_of
 NORMS = (Norm.LINF, Norm.L2, Norm.L1)
 SHAPES = ((1, 8, 8), (3, 5, 7), (20,))
 EXACT = (
+    ALMA(steps=300, step_size=0.1),
     DDN(steps=150),
     FMN(steps=150),
     DeepFool(steps=4, overshoot=0.005),
@@ -57,7 +59,7 @@ def test_the_distance_to_a_linear_border_is_found_within_one_percent_and_never_u
     attack: Attack, norm: Norm, shape: tuple[int, ...], num_classes: int, n: int
 ) -> None:
     # Searches that follow the likeliest class see two in question, those that compare classes all of them.
-    rivals = 2 if isinstance(attack, DDN | FMN) else None
+    rivals = 2 if isinstance(attack, ALMA | DDN | FMN) else None
     model = Linear.draw(shape, num_classes, n, norm, rivals=rivals)
     found = smallest(attack, model.network, model.x, model.y, norm).best_distance
     assert (found >= model.eps * (1.0 - 1e-4)).all()

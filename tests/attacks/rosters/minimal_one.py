@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from auditor_attacks.alma import ALMA
 from auditor_attacks.ddn import DDN
 from auditor_attacks.deepfool import DeepFool
 from auditor_attacks.fab import FAB
@@ -10,6 +11,7 @@ from auditor_attacks.pdpgd import PDPGD
 from auditor_attacks.superdeepfool import SuperDeepFool
 
 ATTACKS = (
+    ALMA(steps=30),
     DDN(steps=20),
     PDPGD(steps=20),
     FMN(steps=20),
