@@ -139,19 +139,24 @@ SMALLEST: dict[str, dict[Norm, Recipe]] = {
         Norm.L1: (("pdpgd", {"steps": 150, **_STEEP}, ALL), ("fab", {"steps": 20, **_HOME}, ALL)),
         Norm.L0: (("sigma-zero", {"steps": 150}, ALL),),
     },
-    # A search that learns the weight of the size, a cheap one for models that are easy, and one that refines.
+    # Searches that learn the weight of the size, one towards each likely class, a cheap one for models that are easy,
+    # and one that refines.
     "standard": {
         Norm.CORRUPTION: OWN[Norm.CORRUPTION]["standard"],
         Norm.SPATIAL: (("spatial", {}, ALL),),
         Norm.L2: (
             ("ddn", {"steps": 80}, ALL),
+            ("alma", {"steps": 500}, ALL),
             ("pdpgd", {"steps": 300}, ALL),
+            ("fab", {"steps": 40, "aim": "targets", "classes": 4}, ALL),
             ("fab", {"steps": 50, **_HOME}, ALL),
         ),
         Norm.LINF: (("pdpgd", {"steps": 300}, ALL), ("fab", {"steps": 50}, ALL)),
         Norm.L1: (
-            ("pdpgd", {"steps": 400}, ALL),
-            ("pdpgd", {"steps": 400, **_STEEP}, ALL),
+            ("pdpgd", {"steps": 800}, ALL),
+            ("pdpgd", {"steps": 600, **_STEEP}, ALL),
+            ("alma", {"steps": 400}, ALL),
+            ("fab", {"steps": 40, "aim": "targets", "classes": 4}, ALL),
             ("fab", {"steps": 50, **_HOME}, ALL),
         ),
         Norm.L0: (("sigma-zero", {"steps": 1000}, ALL),),
@@ -161,6 +166,7 @@ SMALLEST: dict[str, dict[Norm, Recipe]] = {
         Norm.SPATIAL: (("spatial", {}, ALL),),
         Norm.L2: (
             ("ddn", {"steps": 300}, ALL),
+            ("alma", {"steps": 1000}, ALL),
             ("pdpgd", {"steps": 1000}, ALL),
             ("pdpgd", {"steps": 500, **_STEEP}, ALL),
             ("fab", {"steps": 100, "aim": "targets", "classes": 9}, ALL),
@@ -174,6 +180,7 @@ SMALLEST: dict[str, dict[Norm, Recipe]] = {
         Norm.L1: (
             ("pdpgd", {"steps": 1000}, ALL),
             ("pdpgd", {"steps": 1000, **_STEEP}, ALL),
+            ("alma", {"steps": 1000}, ALL),
             ("fab", {"steps": 100, "aim": "targets", "classes": 9}, ALL),
             ("fab", {"steps": 100, **_HOME}, ALL),
         ),
