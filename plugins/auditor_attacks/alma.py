@@ -40,7 +40,7 @@ class ALMA(Attack):
     entries are zero, it goes along the penalty's alone, normed per entry, and a proximal step shrinks the change.
 
     Finds: the smallest l2 examples of hardened models that a single search of some hundred steps does.
-    Blind to: masked gradients; in l1 it lies behind `pdpgd`, whose weight follows the size of the change too.
+    Blind to: masked gradients, and changes far smaller than `step_size`, which it overshoots; in l1 `pdpgd` goes lower.
     Cost: `steps` forward and backward passes.
     Use it when: the smallest l2 change is wanted, or another opinion beside `pdpgd`.
     """
