@@ -27,7 +27,8 @@ def scan(
         typer.Option(help="Labelled samples: folder of class folders, .npz, .csv, .parquet, torchvision:NAME:FOLDER."),
     ] = None,
     norm: Annotated[
-        list[str] | None, typer.Option(help="linf, l2, l1, l0, spatial, flow, corruption; repeatable. [default: linf]")
+        list[str] | None,
+        typer.Option(help="linf, l2, l1, l0, spatial, flow, patch, corruption; repeatable. [default: linf]"),
     ] = None,
     eps: Annotated[
         list[str] | None,

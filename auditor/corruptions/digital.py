@@ -57,8 +57,13 @@ def elastic_transform(x: Images, rng: Rng, distance: float, sigma: float, corner
 
 
 def _sheared(x: Images, moves: Tensor) -> Images:
-    """The affine image under which three points about the centre move so far, `(N, 3, 2)` pixels across and down."""
+    """The affine image under which three points about the centre move so far, `(N, 3, 2)` pixels across and down.
+
+    In pictures of fewer than three pixels the points are one, and nothing is sheared.
+    """
     height, width = x.shape[2:]
+    if min(height, width) < 3:
+        return x
     middle, side = (float(width // 2), float(height // 2)), float(min(height, width) // 3)
     points = torch.tensor([(side, side), (side, -side), (-side, -side)], dtype=torch.float64, device=x.device)
     points = torch.cat([points + torch.tensor(middle, device=x.device), torch.ones_like(points[:, :1])], 1)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from auditor.check import Finding, Severity
 from auditor.errors import AuditorError
 from auditor.formats import words
 from auditor.result.record import INHERITED, ModelResult, ThreatResult
 from auditor.result.record import Finding as FindingRecord
+
+if TYPE_CHECKING:
+    from auditor.engine.standing import Clean
 
 NOT_AUDITED = "AUD001"
 NOTHING_RAN = "AUD003"
@@ -40,6 +44,18 @@ def nothing_ran(threats: Sequence[ThreatResult]) -> Iterator[Finding]:
                 detail=reasons,
                 remedy="Name an attack that fits with --attack, or install one.",
             )
+
+
+def all_wanted(clean: Clean) -> Iterator[Finding]:
+    """A targeted goal that no sample is left for."""
+    if clean.correct.any() and not clean.attackable.any():
+        yield Finding(
+            code=NOTHING_RAN,
+            severity=Severity.INCONCLUSIVE,
+            title="Every sample is of the class that is wanted",
+            detail="Nothing can be turned into what it is, so no attack ran and the samples stand untried.",
+            remedy="Name another class with --goal, or audit samples of other classes.",
+        )
 
 
 def unanswered(threats: Sequence[ThreatResult]) -> Iterator[Finding]:

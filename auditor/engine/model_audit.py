@@ -20,14 +20,14 @@ from auditor.engine.cascade import Cascade
 from auditor.engine.clean import clean_pass
 from auditor.engine.corruptions import corruption_facts, corruption_table
 from auditor.engine.done import Done
-from auditor.engine.findings import not_audited, nothing_ran, unanswered
+from auditor.engine.findings import all_wanted, not_audited, nothing_ran, unanswered
 from auditor.engine.inheritance import inherit, round_again
 from auditor.engine.memory import Memory
 from auditor.engine.nearest import Nearest
 from auditor.engine.plan import Part, make_plan
 from auditor.engine.scene import Scene
 from auditor.engine.standing import Clean, Standing
-from auditor.engine.threats import read_mask, threats_of
+from auditor.engine.threats import check_sizes, read_mask, threats_of
 from auditor.errors import DataError, ModelError, UsageError
 from auditor.events import Event, StageStarted
 from auditor.result.evidence import read_evidence, slug
@@ -83,9 +83,9 @@ class ModelAudit:
         if any(f.severity is Severity.BLOCK for f in findings):
             return self._result(findings)
         margin = preflight.safety_margin(scene)
-        self.target.through = self.settings.bpda
         batch_size = self.store.remember("batch size", self.settings.batch_size or self._batch_size())
         names = self.target.classes or self.samples.classes
+        check_sizes(self.settings, self.samples.shape)
         mask = read_mask(self.settings.mask, self.samples.shape)
         self._asked = threats_of(self.settings, self.target.num_classes, names, mask)
         with self._timed("search"):
@@ -100,10 +100,12 @@ class ModelAudit:
         record = self._result(findings, clean, threats)
         after = Scene(target=self.target, samples=self.samples, x=x, y=y, settings=self.settings, result=record)
         findings += preflight.inspect(self.checks, after, Stage.AUDIT)
-        return self._result([*findings, *nothing_ran(threats), *unanswered(threats)], clean, threats)
+        findings += [*all_wanted(clean), *nothing_ran(threats), *unanswered(threats)]
+        return self._result(findings, clean, threats)
 
     def _preflight(self, scene: Scene) -> list[Finding]:
         self.listen(StageStarted(model=self.target.name, title="preflight", total=0))
+        self.target.through = self.settings.bpda
         with self._timed("preflight"):
             findings = preflight.inspect(self.checks, scene, Stage.PREFLIGHT)
             preflight.apply(findings, self.target)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from auditor.errors import DataError, UsageError
+from auditor.norms import MEASURED
 from auditor.types import Goal, Norm, Threat
 
 if TYPE_CHECKING:
@@ -27,8 +28,11 @@ def threats_of(
     """The threats that were asked for, in the order of the settings.
 
     Raises:
-        UsageError: the goal names a class that the model does not have.
+        UsageError: the goal names a class that the model does not have, or a mask is to bound what is no norm ball.
     """
+    unmasked = [setting.norm for setting in settings.threats if setting.norm not in MEASURED]
+    if mask is not None and unmasked:
+        raise UsageError(f"--mask bounds changes in {', '.join(MEASURED)}; it does not go with --norm {unmasked[0]}.")
     goal, target = _goal(settings.goal, num_classes, classes)
     return [_threat(setting, settings, goal, target, mask) for setting in settings.threats]
 
@@ -77,8 +81,24 @@ def _class(wanted: str, num_classes: int, classes: Sequence[str] | None) -> int:
     raise UsageError(f"--goal names the class {wanted!r}, and the model has no such class ({known}).{hint}")
 
 
+def check_sizes(settings: Settings, shape: Sequence[int]) -> None:
+    """Hold budgets that are shares of a picture against its size.
+
+    Raises:
+        UsageError: a patch is smaller than a pixel.
+    """
+    for setting in settings.threats:
+        if setting.norm is Norm.PATCH and len(shape) == 3 and setting.eps * shape[1] * shape[2] < 1.0:
+            raise UsageError(
+                f"--eps {setting.eps:g} of a picture of {shape[1]}x{shape[2]} pixels is less than one: "
+                f"a patch takes at least {1.0 / (shape[1] * shape[2]):.2g}."
+            )
+
+
 def read_mask(path: str | None, shape: Sequence[int]) -> Tensor | None:
     """Which pixels may change, `(1, H, W)` bool, from a picture of the samples' size: white may, black may not.
+
+    What is half as bright as white, or brighter, counts as white.
 
     Raises:
         DataError: the picture cannot be read, has another size, or marks nothing.

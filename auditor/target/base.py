@@ -196,6 +196,15 @@ class Target:
         finally:
             self.search = search
 
+    @contextmanager
+    def plainly(self) -> Iterator[None]:
+        """Gradients are those of the function itself, and do not pass what has none."""
+        through, self.through = self.through, False
+        try:
+            yield
+        finally:
+            self.through = through
+
     def drop_twin(self, finding: Finding | None = None) -> None:
         """Follow no gradients from here on; `finding` says why."""
         self.twin, self.search, self.gradients = None, None, "none"

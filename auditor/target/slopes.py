@@ -168,7 +168,8 @@ def _uphill(target: Target, z: Tensor, weights: Tensor, gradient: Tensor, direct
 def _gradient(target: Target, z: Tensor, weights: Tensor) -> Tensor:
     """The twin's gradient of the weighted sum of its logits, zero where nothing connects the two."""
     z = z.clone().requires_grad_()
-    logits = target.differentiable(z)
+    with target.plainly():
+        logits = target.differentiable(z)
     if not logits.requires_grad:
         return torch.zeros_like(z)
     (gradient,) = torch.autograd.grad(_weighted(logits, weights).sum(), z, allow_unused=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from auditor.check import Finding, Severity
@@ -27,7 +27,8 @@ class Budget(TrustCheck):
         percentage point of comparability (auto-attack #54).
     Measured: each budget against half the way between the two most distant samples in its norm, and against 1/255.
     Threshold: above 1/2 in linf, half the square root of the number of values in l2, half the number of values in l1
-        and l0; below 1/255, or within 0.1/255 of a multiple of it, for information (proposed).
+        and l0, half of the picture for a patch, half of its shorter side for a flow; below 1/255, or within 0.1/255 of
+        a multiple of it, for information (proposed).
     Do: write budgets as fractions of 255.
     """
 
@@ -39,7 +40,7 @@ class Budget(TrustCheck):
         for threat in scene.settings.threats:
             if math.isinf(threat.eps):  # The smallest change is looked for: nothing is allowed beforehand.
                 continue
-            half = _half_way(threat.norm, values)
+            half = _half_way(threat.norm, values, scene.x.shape)
             if half is not None and threat.eps > half:
                 yield self._too_large(threat, half)
             elif scene.samples.eight_bit:
@@ -71,7 +72,7 @@ class Budget(TrustCheck):
             )
 
 
-def _half_way(norm: Norm, values: int) -> float | None:
+def _half_way(norm: Norm, values: int, shape: Sequence[int]) -> float | None:
     match norm:
         case Norm.LINF:
             return 0.5
@@ -79,4 +80,8 @@ def _half_way(norm: Norm, values: int) -> float | None:
             return 0.5 * math.sqrt(values)
         case Norm.L1 | Norm.L0:
             return 0.5 * values
+        case Norm.PATCH:
+            return 0.5
+        case Norm.FLOW:
+            return 0.5 * min(shape[-2:])
     return None

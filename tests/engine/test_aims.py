@@ -11,11 +11,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor import Goal, Norm, Threat
+from auditor import Goal, Norm, Severity, Threat
 from auditor.engine.aims import Aims, towards
 from auditor.engine.clean import clean_pass
-from auditor.engine.standing import Standing
-from auditor.engine.threats import read_mask, threats_of
+from auditor.engine.findings import all_wanted
+from auditor.engine.standing import Clean, Standing
+from auditor.engine.threats import check_sizes, read_mask, threats_of
 from auditor.errors import DataError, UsageError
 from auditor.settings import Settings, ThreatSetting
 from auditor_attacks.apgd import APGD
@@ -123,3 +124,26 @@ def test_a_mask_marks_what_is_white(tmp_path: Path) -> None:
     (tmp_path / "mask.png").write_text("no picture")
     with pytest.raises(DataError, match="cannot be read"):
         read_mask(str(tmp_path / "mask.png"), (1, 3, 4))
+
+
+def test_a_mask_goes_with_changes_of_pixels_only() -> None:
+    mask = torch.ones(1, 4, 4, dtype=torch.bool)
+    asked = settings("untargeted").model_copy(update={"threats": (ThreatSetting(norm=Norm.PATCH, eps=0.1),)})
+    with pytest.raises(UsageError, match="does not go with --norm patch"):
+        threats_of(asked, 2, None, mask)
+
+
+def test_a_patch_takes_at_least_a_pixel() -> None:
+    asked = settings("untargeted").model_copy(update={"threats": (ThreatSetting(norm=Norm.PATCH, eps=0.001),)})
+    with pytest.raises(UsageError, match="less than one"):
+        check_sizes(asked, (1, 8, 8))
+    check_sizes(asked, (1, 40, 40))
+
+
+def test_where_every_sample_is_of_the_wanted_class_nobody_is_called_robust_without_a_word() -> None:
+    labels = np.array([3, 3])
+    clean = Clean(labels, labels, np.ones(2), -np.ones(2), np.array([3, 3]))
+    (finding,) = all_wanted(clean)
+    assert finding.severity is Severity.INCONCLUSIVE
+    assert not list(all_wanted(Clean(labels, labels, np.ones(2), -np.ones(2), np.array([3, 1]))))
+    assert not list(all_wanted(Clean(labels, labels, np.ones(2), -np.ones(2))))
