@@ -40,6 +40,7 @@ class Attack(ABC):
     norms: ClassVar[frozenset[Norm]]
     access: ClassVar[Access]
     stage: ClassVar[str] = "stable"
+    """`preview` while it is not proven: it runs where it is named, and what it alone breaks never gates."""
     minimal: ClassVar[bool] = False
     """True where it looks for the smallest change that succeeds, and can do so without a budget."""
     images_only: ClassVar[bool] = False

@@ -55,12 +55,14 @@ def _clean_gate(model: ModelResult, threshold: float, n: int, confidence: float)
 
 
 def _robust_gate(model: ModelResult, threat: ThreatResult, threshold: float, n: int, confidence: float) -> GateResult:
-    interval = clopper_pearson(round(threat.robust_upper_bound * n), n, confidence)
+    # What preview attacks alone broke counts as standing here: they are shown, and never gate.
+    preview = sum(run.broken for run in threat.attacks if run.stage != "stable")
+    interval = clopper_pearson(round(threat.robust_upper_bound * n) + preview, n, confidence)
     outcome = _side(interval, threshold)
     doubts = doubts_of(model) + (("some samples were not evaluated",) if threat.not_evaluated else ())
     gate = GateResult(
         rule="min_robust_accuracy",
-        value=threat.robust_accuracy,
+        value=None if threat.robust_accuracy is None else threat.robust_accuracy + preview / n,
         threshold=threshold,
         outcome="inconclusive" if outcome == "pass" and doubts else outcome,
         interval=interval,

@@ -8,7 +8,7 @@ import pytest
 
 from auditor.gate import EXIT_CODES, drop_gates, gates_of, judge
 from auditor.result.comparison import Comparison, Pair
-from auditor.result.record import Finding, ModelResult, ThreatResult
+from auditor.result.record import AttackRun, Finding, ModelResult, ThreatResult
 from auditor.result.statistics import clopper_pearson
 from auditor.settings import Settings, ThreatSetting
 from auditor.types import Norm
@@ -136,3 +136,19 @@ def test_runs_of_different_settings_cannot_pass_a_drop() -> None:
 def test_a_threat_that_the_baseline_lacks_is_inconclusive() -> None:
     models = [model(0.5)]
     assert judge(models, drop_gates(Comparison((), ()), models, 0.05, 0.95))[0] == "inconclusive"
+
+
+def test_what_preview_attacks_alone_broke_never_gates() -> None:
+    def run(name: str, broken: int, stage: str) -> AttackRun:
+        counts = {"attacked": 1000, "broken": broken, "seconds": 0.0, "forwards": 0, "backwards": 0}
+        return AttackRun(name=name, parameters={}, status="ran", reason="", stage=stage, **counts)
+
+    def outcome(stage: str) -> tuple[str, float | None]:
+        audited = model(0.3)
+        threat = audited.threats[0].model_copy(update={"attacks": (run("pgd", 480, "stable"), run("new", 200, stage))})
+        models = [audited.model_copy(update={"threats": (threat,)})]
+        (gate,) = gates_of(settings(min_robust_accuracy=0.4), models, 1000)
+        return gate.outcome, gate.value
+
+    assert outcome("stable") == ("fail", 0.3)
+    assert outcome("preview") == ("pass", 0.5)

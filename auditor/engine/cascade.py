@@ -51,6 +51,7 @@ class Cascade:
                 parameters=parameters(step),
                 access=str(step.attack.access),
                 paper=step.attack.paper,
+                stage=step.attack.stage,
                 **asdict(tally),
             )
             ring = self.batches.ring

@@ -56,17 +56,7 @@ def clean_pass(
         key = batch_key(*identity, "clean", *_named(goal), indices[0], indices[-1])
         known = store.get(key)
         if known is None:
-            logits = _answered(target, samples, indices)
-            confidence, prediction = logits.softmax(1).max(1)
-            y = samples.labels[indices].to(logits.device)
-            chosen = wanted(goal, logits)
-            margin = margins(logits, y) if chosen is None else margins(towards(logits, chosen), torch.zeros_like(y))
-            known = {
-                "wanted": [] if chosen is None else chosen.tolist(),
-                "prediction": prediction.tolist(),
-                "confidence": confidence.tolist(),
-                "margin": margin.nan_to_num(0.0).tolist(),
-            }
+            known = _measured(target, samples, indices, goal)
             store.put(key, known)
         predictions += known["prediction"]
         confidences += known["confidence"]
@@ -77,6 +67,21 @@ def clean_pass(
     store.flush()
     classes = np.array(aimed, dtype=np.int64) if goal and goal.goal is Goal.TARGETED else None
     return Clean(labels, np.array(predictions, dtype=np.int64), np.array(confidences), np.array(gaps), classes)
+
+
+def _measured(target: Target, samples: Samples, indices: list[int], goal: Threat | None) -> dict[str, list[Any]]:
+    """What is remembered of these samples' answers."""
+    logits = _answered(target, samples, indices)
+    confidence, prediction = logits.softmax(1).max(1)
+    y = samples.labels[indices].to(logits.device)
+    chosen = wanted(goal, logits)
+    margin = margins(logits, y) if chosen is None else margins(towards(logits, chosen), torch.zeros_like(y))
+    return {
+        "wanted": [] if chosen is None else chosen.tolist(),
+        "prediction": prediction.tolist(),
+        "confidence": confidence.tolist(),
+        "margin": margin.nan_to_num(0.0).tolist(),
+    }
 
 
 def _named(goal: Threat | None) -> tuple[Any, ...]:

@@ -94,6 +94,8 @@ class AttackRun(_Record):
     attack: str = ""
     access: str = ""
     paper: str = ""
+    stage: str = "stable"
+    """`preview` attacks are shown and never gate."""
     refuted: int = 0
     """Candidates that the attack believed in and the referee did not confirm."""
     unanswered: int = 0
