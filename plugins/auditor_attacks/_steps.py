@@ -105,6 +105,11 @@ def unit_l2(gradient: Tensor) -> Tensor:
     return flat.view_as(gradient)
 
 
+def unit_mean(gradient: Tensor) -> Tensor:
+    """Scaled to a mean size of 1, so that steps with large gradients do not drown the others."""
+    return gradient / per_sample(gradient.flatten(1).abs().mean(1).clamp_min(1e-30), gradient)
+
+
 def largest(gradient: Tensor, count: Tensor, most: int) -> Tensor:
     """Signs of the `count` largest entries per sample, `(N,)` in `[1, most]`, at l1 length 1; ties go in together."""
     flat = gradient.flatten(1)

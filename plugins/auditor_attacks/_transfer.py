@@ -19,7 +19,7 @@ from auditor.parameters import parameter
 from auditor.types import Access, Norm
 from auditor_attacks import _losses
 from auditor_attacks._shown import Resized, smoothed
-from auditor_attacks._steps import Ball, signs, unit_l2
+from auditor_attacks._steps import Ball, signs, unit_l2, unit_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -123,7 +123,5 @@ class TransferAttack(Attack):
 
 
 def _unit(direction: Tensor, norm: Norm) -> Tensor:
-    """Scaled so that steps with large gradients do not drown the others: to a mean entry of 1, in l2 to length 1."""
-    if norm is Norm.L2:
-        return unit_l2(direction)
-    return direction / per_sample(direction.flatten(1).abs().mean(1).clamp_min(1e-30), direction)
+    """To a mean entry of 1, in l2 to length 1, so that steps with large gradients do not drown the others."""
+    return unit_l2(direction) if norm is Norm.L2 else unit_mean(direction)

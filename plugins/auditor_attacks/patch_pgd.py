@@ -16,6 +16,7 @@ from auditor.parameters import parameter
 from auditor.spaces import patch_side, square_at
 from auditor.types import Access, Norm
 from auditor_attacks import _losses
+from auditor_attacks._steps import unit_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,7 +64,7 @@ class PatchPGD(Attack):
             points = torch.where(where, rng.uniform(*x.shape[1:]), x)
             velocity = torch.zeros_like(x)
             for step in range(self.steps):
-                velocity = 0.9 * velocity + _unit(target.gradient(points, y, loss).gradient * where)
+                velocity = 0.9 * velocity + unit_mean(target.gradient(points, y, loss).gradient * where)
                 length = self.step_size * (1.0 - step / self.steps)
                 points = torch.where(where, (points + length * velocity.sign()).clamp(0.0, 1.0), x)
             target.logits(points)
@@ -87,7 +88,3 @@ def _near(gains: Tensor, top: Tensor, left: Tensor, reach: int) -> Tensor:
     rows = (torch.arange(gains.shape[1], device=top.device) - top[:, None]).abs() < reach
     columns = (torch.arange(gains.shape[2], device=top.device) - left[:, None]).abs() < reach
     return rows[:, :, None] & columns[:, None, :]
-
-
-def _unit(gradient: Tensor) -> Tensor:
-    return gradient / gradient.flatten(1).abs().mean(1).clamp_min(1e-30).view(-1, 1, 1, 1)

@@ -10,11 +10,10 @@ import torch
 
 from auditor.attack import Passes
 from auditor.lanes import LaneAttack, Lanes
-from auditor.norms import per_sample
 from auditor.parameters import parameter
 from auditor.types import Access, Norm
 from auditor_attacks import _losses
-from auditor_attacks._steps import Ball, largest, signs, unit_l2
+from auditor_attacks._steps import Ball, largest, signs, unit_l2, unit_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,14 +75,9 @@ class PGD(LaneAttack):
         ball = Ball(lanes.x, threat.norm, threat.eps, (lanes.low, lanes.high))
         gradient = answer.gradient
         if self.momentum:
-            gradient = lanes.velocity.mul_(self.momentum).add_(_unit_mean(gradient)).clone()
+            gradient = lanes.velocity.mul_(self.momentum).add_(unit_mean(gradient)).clone()
         step = _step(gradient, ball.norm, threat.eps * (self.step_size or 2.5 / self.steps))
         lanes.point = ball.project(step.add_(lanes.point))
-
-
-def _unit_mean(gradient: Tensor) -> Tensor:
-    """Scaled to a mean size of 1, so that steps with large gradients do not drown the others."""
-    return gradient / per_sample(gradient.flatten(1).abs().mean(1).clamp_min(1e-30), gradient)
 
 
 def _step(gradient: Tensor, norm: Norm, length: float) -> Tensor:

@@ -11,6 +11,7 @@ from auditor.attack import Attack, Passes
 from auditor.parameters import parameter
 from auditor.types import Access, Norm
 from auditor_attacks import _losses
+from auditor_attacks._steps import unit_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,11 +56,13 @@ class Sharif(Attack):
         palette = self._palette(x)
         points, velocity = x, torch.zeros_like(x)
         for step in range(self.steps):
-            ascent = _unit(target.gradient(points, y, loss).gradient)
+            ascent = unit_mean(target.gradient(points, y, loss).gradient)
             if self.smoothness:
-                ascent = ascent - self.smoothness * _unit(_slope(points, total_variation))
+                ascent = ascent - self.smoothness * unit_mean(_slope(points, total_variation))
             if self.printability:
-                ascent = ascent - self.printability * _unit(_slope(points, lambda image: unprintable(image, palette)))
+                ascent = ascent - self.printability * unit_mean(
+                    _slope(points, lambda image: unprintable(image, palette))
+                )
             velocity = self.momentum * velocity + ascent
             length = self.step_size * (1.0 - step / self.steps)
             points = threat.project(points + length * velocity.sign(), x)
@@ -92,7 +95,3 @@ def _slope(points: Images, of: object) -> Tensor:
         leaf = points.detach().requires_grad_(True)
         (slope,) = torch.autograd.grad(of(leaf).sum(), leaf)  # type: ignore[operator]
     return slope.detach()
-
-
-def _unit(gradient: Tensor) -> Tensor:
-    return gradient / gradient.flatten(1).abs().mean(1).clamp_min(1e-30).view(-1, 1, 1, 1)
