@@ -66,13 +66,16 @@ def moved_weights(make_model, count: int) -> onnx.ModelProto:
 
 
 def test_four_times_the_weights_take_about_four_times_the_time(make_model) -> None:
-    seconds = []
-    for count in (500, 2000):
-        model = moved_weights(make_model, count)
-        start = time.process_time()
-        float_form(model)
-        seconds.append(time.process_time() - start)
-    assert seconds[1] < 9 * seconds[0]
+    def seconds(count: int) -> float:
+        """The quickest of three, so that a pause of the machine or of the collector says nothing."""
+        model, took = moved_weights(make_model, count), []
+        for _ in range(3):
+            start = time.process_time()
+            float_form(model)
+            took.append(time.process_time() - start)
+        return min(took)
+
+    assert seconds(2000) < 9 * seconds(500)
 
 
 def test_ten_thousand_wishes_for_one_name_are_met_at_once() -> None:
