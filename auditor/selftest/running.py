@@ -1,0 +1,91 @@
+"""Running a case: an ordinary scan, and what it said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from auditor.selftest.case import Case
+
+if TYPE_CHECKING:
+    from auditor.plugins import Plugins
+    from auditor.result.record import ModelResult
+
+_DEMO = "demo:"
+_REFUSED = "AUD001"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a scan said of a case.
+
+    Attributes:
+        raised: the findings' codes, each with its worst severity.
+        reported: robust accuracy under the last budget; None where none was stated.
+        passes: of single samples that the attacks made, forth and back.
+        detail: code and sentences of the findings.
+    """
+
+    case: str
+    verdict: str
+    raised: dict[str, str] = field(default_factory=dict)
+    clean: float | None = None
+    reported: float | None = None
+    passes: int = 0
+    seconds: float = 0.0
+    detail: tuple[str, ...] = ()
+
+
+def run_case(case: Case, folder: Path, *, suite: str = "standard", model: str = "", **settings: Any) -> Outcome:
+    """Scan the case with its run directory in `folder`; `model` and `settings` replace what the case says."""
+    import time
+
+    from auditor.configuration import build_settings
+    from auditor.engine.audit import Audit
+    from auditor.errors import AuditorError
+    from auditor.selftest.data import RECIPES, write
+
+    folder.mkdir(parents=True, exist_ok=True)
+    data = str(write(case.data, folder)) if case.data in RECIPES else case.data
+    with as_file(files("auditor.demo")) as demo:
+        named = model or case.model
+        path = str(demo / named.removeprefix(_DEMO)) if named.startswith(_DEMO) else named
+        flags = {**case.flags(data, suite=suite), "models": [path], **settings}
+        started = time.process_time()
+        try:
+            result = Audit(build_settings(flags, {}), plugins(), folder / case.name).execute()
+        except AuditorError as error:
+            return Outcome(case=case.name, verdict="error", raised={_REFUSED: "block"}, detail=(str(error),))
+        seconds = time.process_time() - started
+    return _outcome(case, result.verdict, result.models[0], seconds)
+
+
+def plugins() -> Plugins:
+    """What is installed, and the attacks that some cases are about."""
+    from auditor.plugins import Plugin, load_plugins
+    from auditor.selftest import attacks
+
+    found = load_plugins()
+    found.register(attacks, Plugin("selftest", "auditor", "", ()))
+    return found
+
+
+def _outcome(case: Case, verdict: str, model: ModelResult, seconds: float) -> Outcome:
+    order = ("info", "warn", "inconclusive", "block")
+    raised: dict[str, str] = {}
+    for finding in model.findings:
+        raised[finding.code] = max(raised.get(finding.code, "info"), finding.severity, key=order.index)
+    threats = sorted(model.threats, key=lambda threat: threat.eps)
+    runs = [run for threat in threats for run in threat.attacks]
+    return Outcome(
+        case=case.name,
+        verdict=verdict,
+        raised=dict(sorted(raised.items())),
+        clean=model.clean_accuracy,
+        reported=threats[-1].robust_accuracy if threats else None,
+        passes=sum(run.forwards + run.backwards for run in runs),
+        seconds=seconds,
+        detail=tuple(f"{f.code} {f.severity}: {f.title}. {f.detail}" for f in model.findings),
+    )
