@@ -53,9 +53,11 @@ CODES: dict[str, tuple[str, str]] = {
 
         Seen: samples that stood in one run and not in the other; samples whose smallest change grew or shrank.
         Means: with a small p-value, more than chance changed. The change may lie in the settings too, if they differ.
-        Measured: samples lost and gained; exact McNemar test. Of smallest changes the ratio of the medians, and the
-            exact sign test on which run's is smaller.
-        Threshold: p < 0.05 warns (Carlini et al., arXiv:1902.06705, ask for paired comparisons); `--max-drop` gates.
+        Measured: samples lost and gained, over the samples that both runs hold; exact McNemar test; Tango's interval
+            of the drop. Of smallest changes the ratio of the medians, and the exact sign test on which run's is
+            smaller. p-values are corrected for how many comparisons there are (Holm).
+        Threshold: p < 0.05 and a drop of more than one point warn (Carlini et al., arXiv:1902.06705, ask for paired
+            comparisons); `--max-drop` gates.
         Do: `auditor compare` shows both runs; look at the samples that flipped.""",
     ),
     "AUD120": (

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from auditor.gate import EXIT_CODES, drop_gates, gates_of, judge
-from auditor.result.comparison import Comparison, Pair
-from auditor.result.record import AttackRun, Finding, ModelResult, ThreatResult
+from auditor.gate import EXIT_CODES, gates_of, judge
+from auditor.result.comparison import drop_of
+from auditor.result.paired import drop_bounds
+from auditor.result.record import AttackRun, DropResult, Finding, GateResult, ModelResult, ThreatResult
 from auditor.result.statistics import clopper_pearson
 from auditor.settings import Settings, ThreatSetting
 from auditor.types import Norm
@@ -112,30 +113,109 @@ def test_every_verdict_has_its_exit_code() -> None:
     assert EXIT_CODES == {"pass": 0, "fail": 1, "inconclusive": 3, "error": 4}
 
 
-def drop(lost: int, gained: int, unknown: int = 0, notes: tuple[str, ...] = (), n: int = 1000) -> tuple[str, int, str]:
-    pair = Pair("m", "linf", 0.1, n, 0.5, 0.5 - (lost - gained) / n, lost, gained, unknown)
-    models = [model(0.5)]
-    return judge(models, drop_gates(Comparison((pair,), notes), models, 0.05, 0.95))
+def since(lost: int, gained: int, unknown: int = 0, doubts: tuple[str, ...] = (), n: int = 1000) -> DropResult:
+    flags = [(True, False)] * lost + [(False, True)] * gained
+    flags += [(True, True)] * (n - unknown - lost - gained)
+    return drop_of(flags, unknown=unknown).model_copy(update={"doubts": doubts})
+
+
+def dropped(drop: DropResult | None) -> ModelResult:
+    audited = model(0.5)
+    return audited.model_copy(update={"threats": (audited.threats[0].model_copy(update={"drop": drop}),)})
+
+
+def drop_gate(drop: DropResult | None) -> GateResult:
+    (gate,) = gates_of(settings(max_drop=0.05), [dropped(drop)], 1000)
+    return gate
 
 
 def test_a_drop_within_what_is_allowed_passes_and_a_larger_one_fails() -> None:
-    assert drop(5, 3)[0] == "pass"
-    assert drop(150, 3)[0] == "fail"
-    assert drop(50, 3)[0] == "inconclusive"
+    assert drop_gate(since(5, 3)).outcome == "pass"
+    assert drop_gate(since(150, 3)).outcome == "fail"
+    assert drop_gate(since(50, 3)).outcome == "inconclusive"
+
+
+def test_a_drop_is_decided_on_the_interval_of_the_difference() -> None:
+    for lost in range(0, 120, 3):
+        low, high = drop_bounds(lost, 10, 1000, 0.95)
+        gate = drop_gate(since(lost, 10))
+        assert gate.interval == pytest.approx((low, high))
+        assert gate.outcome == ("pass" if high <= 0.05 else "fail" if low > 0.05 else "inconclusive")
+
+
+def test_an_open_drop_says_how_many_samples_would_decide_and_they_do() -> None:
+    gate = drop_gate(since(45, 15))
+    assert gate.outcome == "inconclusive"
+    assert gate.samples_needed is not None
+    assert f"about {gate.samples_needed:,} samples would decide" in gate.detail
+    more = gate.samples_needed / 1000
+    assert drop_gate(since(round(45 * more), round(15 * more), n=gate.samples_needed)).outcome == "pass"
+    fewer = (1 + more) / 2
+    assert drop_gate(since(round(45 * fewer), round(15 * fewer), n=round(1000 * fewer))).outcome == "inconclusive"
+
+
+def test_no_number_of_samples_decides_a_drop_of_what_is_allowed() -> None:
+    assert "no number of samples would decide" in drop_gate(since(60, 10)).detail
 
 
 def test_samples_that_were_not_evaluated_keep_a_drop_open() -> None:
-    assert drop(5, 3, unknown=200)[0] == "inconclusive"
-    assert drop(400, 3, unknown=20)[0] == "fail"
+    assert drop_gate(since(5, 3, unknown=200)).outcome == "inconclusive"
+    assert drop_gate(since(400, 3, unknown=20)).outcome == "fail"
 
 
-def test_runs_of_different_settings_cannot_pass_a_drop() -> None:
-    assert drop(5, 3, notes=("the runs differ in suite",))[0] == "inconclusive"
+def test_runs_of_different_settings_cannot_pass_a_drop_but_can_fail_it() -> None:
+    doubted = drop_gate(since(5, 3, doubts=("the runs differ in suite",)))
+    assert doubted.outcome == "inconclusive"
+    assert "the runs differ in suite" in doubted.detail
+    assert drop_gate(since(150, 3, doubts=("the runs differ in suite",))).outcome == "fail"
 
 
 def test_a_threat_that_the_baseline_lacks_is_inconclusive() -> None:
-    models = [model(0.5)]
-    assert judge(models, drop_gates(Comparison((), ()), models, 0.05, 0.95))[0] == "inconclusive"
+    assert drop_gate(None).outcome == "inconclusive"
+    assert judge([dropped(None)], (drop_gate(None),))[:2] == ("inconclusive", 3)
+
+
+def threats(*shares: float) -> ModelResult:
+    audited = model(0.5)
+    made = [
+        audited.threats[0].model_copy(update={"eps": 0.1 * i, "robust_accuracy": share, "robust_upper_bound": share})
+        for i, share in enumerate(shares, 1)
+    ]
+    return audited.model_copy(update={"threats": tuple(made)})
+
+
+def test_what_one_gate_decides_several_may_leave_open() -> None:
+    low = next(k for k in range(1001) if clopper_pearson(k, 1000)[0] >= 0.4)
+    (alone,) = gates_of(settings(min_robust_accuracy=0.4), [threats(low / 1000)], 1000)
+    assert (alone.outcome, alone.corrected_for) == ("pass", 1)
+    assert "corrected" not in alone.detail
+    several = gates_of(settings(min_robust_accuracy=0.4), [threats(low / 1000, low / 1000)], 1000)
+    assert [gate.outcome for gate in several] == ["inconclusive", "inconclusive"]
+    assert all(
+        gate.corrected_for == 2 and "the 95% interval, corrected for 2 gates, is" in gate.detail for gate in several
+    )
+
+
+def test_a_gate_that_holds_by_far_leaves_its_error_to_the_others() -> None:
+    low = next(k for k in range(1001) if clopper_pearson(k, 1000)[0] >= 0.4)
+    both = gates_of(settings(min_robust_accuracy=0.4), [threats(0.9, low / 1000)], 1000)
+    assert [gate.outcome for gate in both] == ["pass", "pass"]
+
+
+def test_gates_of_several_models_and_rules_are_one_family() -> None:
+    rules = settings(min_robust_accuracy=0.4, min_clean_accuracy=0.5, max_drop=0.05)
+    models = [dropped(since(1, 1)), dropped(since(1, 1)).model_copy(update={"name": "other"})]
+    gates = gates_of(rules, models, 1000)
+    assert [gate.corrected_for for gate in gates] == [6] * 6
+    assert judge(models, gates)[0] == "pass"
+
+
+@pytest.mark.parametrize("shares", [(0.42, 0.38), (0.44, 0.9, 0.43), (0.4, 0.2, 0.36, 0.44), (0.431, 0.437)])
+def test_what_is_printed_of_a_corrected_gate_is_what_was_decided(shares: tuple[float, ...]) -> None:
+    for gate in gates_of(settings(min_robust_accuracy=0.4), [threats(*shares)], 1000):
+        assert gate.interval is not None
+        low, high = gate.interval
+        assert gate.outcome == ("pass" if low >= 0.4 else "fail" if high < 0.4 else "inconclusive")
 
 
 def test_what_preview_attacks_alone_broke_never_gates() -> None:

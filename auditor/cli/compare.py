@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from auditor.result.comparison import Pair, SizePair
 
+CONFIDENCE = 0.95
+"""Of the intervals that are printed; the runs may have been made at different ones."""
+
 
 def compare(
     before: Annotated[Path, typer.Argument(help="The earlier run.")],
@@ -20,9 +23,10 @@ def compare(
 ) -> None:
     """Say what changed between two runs, per sample, and whether it is more than noise.
 
-    Where both looked for the smallest changes, these are compared sample by sample.
+    Only samples that both runs hold are compared; what else differs between the runs is said first. Where both looked
+    for the smallest changes, these are compared sample by sample.
 
-    Exit code: 0 no threat got worse, 1 one did beyond chance, 2 the runs cannot be compared.
+    Exit code: 0 no threat got worse, 1 one did: beyond chance and by more than a point; 2 the runs cannot be compared.
     """
     from rich.console import Console
 
@@ -30,37 +34,40 @@ def compare(
     from auditor.result.comparison import compare_runs
     from auditor.result.run import Run
 
-    comparison = compare_runs(Run(before), Run(after))
+    comparison = compare_runs(Run(before), Run(after), CONFIDENCE)
     if not comparison.pairs and not comparison.sizes:
         raise UsageError("The runs share no model and threat, so there is nothing to compare.")
     console = Console()
-    for note in comparison.notes:
+    for note in (*comparison.doubts, *comparison.notes):
         console.print(f"Note: {note}", soft_wrap=True, highlight=False, markup=False)
     if comparison.pairs:
-        console.print(_accuracies(comparison.pairs))
+        console.print(_accuracies(comparison.pairs, CONFIDENCE))
     if comparison.sizes:
         console.print("\nSmallest changes; smaller: samples that now fall to less, larger: that now need more.")
         console.print(_sizes(comparison.sizes))
-    worse = any(pair.worse for pair in comparison.pairs) or any(pair.worse for pair in comparison.sizes)
-    raise typer.Exit(1 if worse else 0)
+    raise typer.Exit(1 if comparison.worse else 0)
 
 
-def _accuracies(pairs: tuple[Pair, ...]) -> Table:
+def _accuracies(pairs: tuple[Pair, ...], confidence: float) -> Table:
     from rich.table import Table
 
-    from auditor.formats.words import threat
+    from auditor.formats.words import percent, threat
 
-    table = Table("model", "threat", "before", "after", "lost", "gained", "p", "", box=None, pad_edge=False)
+    heads = ("model", "threat", "before", "after", "lost", "gained", "of", f"drop ({confidence:.0%})", "p", "")
+    table = Table(*heads, box=None, pad_edge=False, padding=(0, 1))
     for pair in pairs:
+        drop = pair.drop
         table.add_row(
             pair.model,
             threat(pair.norm, pair.eps) if pair.norm else "clean",
-            f"{pair.before:.1%}",
-            f"{pair.after:.1%}",
-            str(pair.lost),
-            str(pair.gained),
-            f"{pair.p:.3g}",
-            pair.word,
+            percent(drop.before),
+            percent(drop.after),
+            str(drop.lost),
+            str(drop.gained),
+            str(drop.n),
+            " to ".join(f"{100 * end:.1f}" for end in drop.interval),
+            f"{drop.p:.2g}",
+            drop.word,
         )
     return table
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 import time
@@ -13,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from auditor.engine.compared import compared, shares_none
 from auditor.engine.environment import choose_device, environment, versions
 from auditor.engine.findings import blocked
 from auditor.engine.model_audit import ModelAudit
@@ -21,13 +21,11 @@ from auditor.engine.plan import chosen_attacks
 from auditor.engine.store import MANIFEST, Store
 from auditor.errors import AuditorError, DataError, ModelError, RunError, UsageError
 from auditor.events import Event, ScanFinished, ScanStarted
-from auditor.formats.views.numbers import change_text
-from auditor.formats.words import threat
-from auditor.gate import drop_gates, gates_of, judge
-from auditor.result.comparison import Comparison, compare_runs
+from auditor.gate import gates_of, judge
+from auditor.result.comparison import compare_runs
 from auditor.result.corruptions import normalised
 from auditor.result.evidence import atomic_write, slug
-from auditor.result.record import Data, Finding, ModelResult, Result
+from auditor.result.record import Data, ModelResult, Result
 from auditor.result.record import Skipped as SkippedRecord
 from auditor.result.run import Run
 from auditor.result.samples_csv import Row, write_rows
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
     from auditor.settings import Settings
     from auditor.target.base import Target
 
-COMPARED = "AUD306"
 # Settings that may change between an interruption and its resumption: they decide no sample's outcome.
 _FREE = frozenset(
     {
@@ -172,7 +169,7 @@ class Audit:
         return self.plugins.load_samples(source, replace(own, size=wanted))
 
     def _claim(self, samples: Samples) -> Store:
-        if self.baseline is not None and self.baseline.result.data.sha256 != samples.sha256:
+        if self.baseline is not None and shares_none(self.baseline, samples):
             raise UsageError(
                 f"The baseline {self.settings.baseline} audited other samples, so nothing can be compared with it."
             )
@@ -214,13 +211,11 @@ class Audit:
     def _decided(self, result: Result) -> Result:
         """The record with its comparison with the baseline, its gates and its verdict."""
         models, s = result.models, self.settings
-        gates = gates_of(s, models, result.data.n)
         if self.baseline is not None and all(model.clean_accuracy is not None for model in models):
             after = Run(self.run, result)
-            comparison = compare_runs(self.baseline, after)
-            models = tuple(normalised(_compared(model, comparison), self.baseline, after) for model in models)
-            if s.max_drop is not None:
-                gates += drop_gates(comparison, models, s.max_drop, s.confidence)
+            comparison = compare_runs(self.baseline, after, s.confidence)
+            models = tuple(normalised(compared(model, comparison), self.baseline, after) for model in models)
+        gates = gates_of(s, models, result.data.n)
         verdict, exit_code, summary = judge(models, gates)
         decided = {"models": models, "gates": gates, "verdict": verdict, "exit_code": exit_code, "summary": summary}
         return result.model_copy(update=decided)
@@ -236,28 +231,6 @@ def _data_record(source: str, samples: Samples) -> Data:
         skipped=tuple(SkippedRecord(name=s.name, reason=s.reason) for s in samples.skipped),
         eight_bit=samples.eight_bit,
     )
-
-
-def _compared(model: ModelResult, comparison: Comparison) -> ModelResult:
-    """The model's record with a finding that says how it changed since the baseline."""
-    pairs = [pair for pair in comparison.pairs if pair.model == model.name]
-    said = [
-        f"{threat(pair.norm, pair.eps) if pair.norm else 'clean'}: {pair.before:.1%} then, {pair.after:.1%} now, "
-        f"{pair.lost} lost and {pair.gained} gained, p = {pair.p:.3g} ({pair.word})"
-        for pair in pairs
-    ]
-    changes = {pair.norm: pair.change for pair in comparison.sizes if pair.model == model.name}
-    threats = tuple(t.model_copy(update={"change": changes.get(t.norm)}) if t.minimal else t for t in model.threats)
-    said += [f"{threat(norm, math.inf)}: {change_text(change, norm)}" for norm, change in changes.items()]
-    worse = any(pair.worse for pair in pairs) or any(change.word == "worse" for change in changes.values())
-    finding = Finding(
-        code=COMPARED,
-        severity="warn" if worse else "info",
-        title="Compared with the baseline",
-        detail="; ".join([*said, *comparison.notes]) or "The baseline holds no such model.",
-        remedy="`auditor compare` shows both runs.",
-    )
-    return model.model_copy(update={"findings": (*model.findings, finding), "threats": threats})
 
 
 def _unique(name: str, taken: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,12 @@ from auditor.events import Event, Progress, StageStarted
 from auditor.types import Goal
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from auditor.engine.store import Store
     from auditor.samples.base import Samples
     from auditor.target.base import Target
-    from auditor.types import Labels, Logits, Threat
+    from auditor.types import Images, Labels, Logits, Threat
 
 
 def clean_pass(
@@ -50,6 +53,7 @@ def clean_pass(
     confidences: list[float] = []
     gaps: list[float] = []
     aimed: list[int] = []
+    digests: list[str] = []
     wrong = 0
     for start in range(0, len(samples), batch_size):
         indices = list(range(start, min(start + batch_size, len(samples))))
@@ -62,18 +66,28 @@ def clean_pass(
         confidences += known["confidence"]
         gaps += known["margin"]
         aimed += known["wanted"]
+        digests += known["digest"]
         wrong += int((np.array(known["prediction"]) != labels[indices[0] : indices[-1] + 1]).sum())
         listen(Progress(model=target.name, done=len(predictions), total=len(samples), broken=wrong))
     store.flush()
     classes = np.array(aimed, dtype=np.int64) if goal and goal.goal is Goal.TARGETED else None
-    return Clean(labels, np.array(predictions, dtype=np.int64), np.array(confidences), np.array(gaps), classes)
+    return Clean(
+        labels,
+        np.array(predictions, dtype=np.int64),
+        np.array(confidences),
+        np.array(gaps),
+        classes,
+        tuple(digests),
+    )
 
 
 def _measured(target: Target, samples: Samples, indices: list[int], goal: Threat | None) -> dict[str, list[Any]]:
     """What is remembered of these samples' answers."""
-    logits = _answered(target, samples, indices)
+    x = samples.fetch(indices)
+    logits = _answered(target, samples, indices, x)
     confidence, prediction = logits.softmax(1).max(1)
-    y = samples.labels[indices].to(logits.device)
+    labels = samples.labels[indices]
+    y = labels.to(logits.device)
     chosen = wanted(goal, logits)
     margin = margins(logits, y) if chosen is None else margins(towards(logits, chosen), torch.zeros_like(y))
     return {
@@ -81,6 +95,7 @@ def _measured(target: Target, samples: Samples, indices: list[int], goal: Threat
         "prediction": prediction.tolist(),
         "confidence": confidence.tolist(),
         "margin": margin.nan_to_num(0.0).tolist(),
+        "digest": [digest(sample, label) for sample, label in zip(x, labels.tolist(), strict=True)],
     }
 
 
@@ -96,9 +111,14 @@ def wanted(goal: Threat | None, logits: Logits) -> Labels | None:
     return least if goal.target is None else torch.full_like(least, goal.target)
 
 
-def _answered(target: Target, samples: Samples, indices: list[int]) -> Logits:
+def digest(x: Tensor, label: int) -> str:
+    """Of one sample's pixels, `(C, H, W)` on the CPU, and its label."""
+    return hashlib.sha256(x.contiguous().numpy().tobytes() + label.to_bytes(8, "little")).hexdigest()[:24]
+
+
+def _answered(target: Target, samples: Samples, indices: list[int], x: Images) -> Logits:
     """Logits of these samples. A class that is ruled out may have minus infinity; an answer needs a finite maximum."""
-    logits = target.answer(samples.fetch(indices))
+    logits = target.answer(x)
     useless = logits.isnan().any(1) | logits.amax(1).isinf()
     if bool(useless.any()):
         first = samples.names([indices[int(useless.nonzero()[0, 0])]])[0]

@@ -24,6 +24,8 @@ class Clean:
     reached."""
     wanted: np.ndarray | None = None
     """The classes wanted under a targeted goal."""
+    digests: tuple[str, ...] = ()
+    """Of each sample's pixels and label; empty where nobody asked."""
 
     @property
     def correct(self) -> np.ndarray:
@@ -113,4 +115,5 @@ class Standing:
                 clean_confidence=float(self.clean.confidence[i]),
                 name=names[i],
                 passes=found.passes if found else self.spent.get(i),
+                digest=self.clean.digests[i] if self.clean.digests else "",
             )

@@ -97,14 +97,13 @@ def verify_run(
 
 
 def _judged_again(run: Run, settings: Settings) -> list[Verification]:
-    """Gates and verdict that the stored numbers give, against those that are stored; drops need the baseline."""
+    """Gates and verdict that the stored numbers give, against those that are stored; what was lost since the baseline
+    is taken from the record."""
     result = run.result
     gates = gates_of(settings, result.models, result.data.n)
-    stored = [gate for gate in result.gates if gate.rule != "max_drop"]
-    drops = [gate for gate in result.gates if gate.rule == "max_drop"]
-    verdict, exit_code, _ = judge_gates(result.models, [*gates, *drops])
+    verdict, exit_code, _ = judge_gates(result.models, gates)
     same = [(g.rule, g.model, g.norm, g.eps, g.value, g.outcome) for g in gates] == [
-        (g.rule, g.model, g.norm, g.eps, g.value, g.outcome) for g in stored
+        (g.rule, g.model, g.norm, g.eps, g.value, g.outcome) for g in result.gates
     ]
     if same and (verdict, exit_code) == (result.verdict, result.exit_code):
         return []

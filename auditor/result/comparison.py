@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from auditor.errors import UsageError
-from auditor.result.record import ChangeResult
+from auditor.result.paired import holm, tango
+from auditor.result.record import ChangeResult, DropResult
+from auditor.result.shared import shared_rows
 from auditor.result.statistics import mcnemar
 from auditor.settings import Settings
 
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from auditor.result.samples_csv import Row
 
 _ALPHA = 0.05
+_POINT = 0.01
+"""A drop of at most this is no regression, however certain it is."""
 _ALIKE = 1e-6
 """Sizes that differ by less, relatively, differ by rounding."""
 # Settings that change what a robust accuracy means; gates, paths and machine settings do not.
 _MEANING = (
     *("suite", "attacks", "seed", "mean", "std", "input_range", "layout", "channel_order", "input_size"),
-    *("goal", "mask", "rotation", "translation", "corruptions", "eot"),
+    *("goal", "mask", "rotation", "translation", "corruptions", "eot", "bpda", "max_passes", "tolerance"),
 )
 
 
@@ -37,27 +40,7 @@ class Pair:
     model: str
     norm: str
     eps: float
-    n: int
-    before: float
-    after: float
-    lost: int
-    gained: int
-    unknown: int = 0
-    """Samples that were not evaluated in one of the runs; they count neither as lost nor as gained."""
-
-    @property
-    def p(self) -> float:
-        """Exact McNemar: how likely so lopsided a change is, if nothing changed."""
-        return mcnemar(self.lost, self.gained)
-
-    @property
-    def worse(self) -> bool:
-        return self.lost > self.gained and self.p < _ALPHA
-
-    @property
-    def word(self) -> str:
-        """`worse`, `better`, `same`, or `no more than chance`."""
-        return _word(self.lost, self.gained, self.p)
+    drop: DropResult
 
 
 @dataclass(frozen=True)
@@ -68,37 +51,51 @@ class SizePair:
     norm: str
     change: ChangeResult
 
-    @property
-    def worse(self) -> bool:
-        return self.change.word == "worse"
+
+AnyPair: TypeAlias = Pair | SizePair
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All pairs, and what a reader has to know about comparing these runs at all."""
+    """All pairs, and what a reader has to know about comparing these runs at all.
+
+    `doubts` name what else differs, so that the model is not all that changed; `notes` say what else to know.
+    """
 
     pairs: tuple[Pair, ...]
-    notes: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
     sizes: tuple[SizePair, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def worse(self) -> bool:
+        """Whether anything got worse beyond chance, and by more than a point."""
+        words = [pair.drop.word for pair in self.pairs] + [pair.change.word for pair in self.sizes]
+        return "worse" in words
 
 
-def compare_runs(before: Run, after: Run) -> Comparison:
-    """Compare model by model: by name, or the only ones with each other.
+def compare_runs(before: Run, after: Run, confidence: float = 0.95) -> Comparison:
+    """Compare model by model (by name, or the only ones with each other) on the samples that both runs hold.
 
     Raises:
-        UsageError: the runs audited different samples.
+        UsageError: the runs share no sample.
     """
-    if before.result.data.sha256 != after.result.data.sha256:
-        raise UsageError(
-            f"{before.path} and {after.path} audited different samples "
-            f"({before.result.data.n} and {after.result.data.n}); only runs on the same samples compare pair by pair."
-        )
+    pairs = _corrected(list(_pairs(before, after, confidence)))
+    doubts = tuple(_doubts(before, after))
+    shares = (replace(p, drop=p.drop.model_copy(update={"doubts": doubts})) for p in pairs if isinstance(p, Pair))
+    sizes = tuple(pair for pair in pairs if isinstance(pair, SizePair))
+    return Comparison(tuple(shares), doubts, sizes, tuple(_notes(before, after, len(pairs))))
+
+
+def _doubts(before: Run, after: Run) -> Iterator[str]:
     old, new = before.result.settings, after.result.settings
-    different = [key for key in _MEANING if old.get(key, _default(key)) != new.get(key, _default(key))]
-    notes = (f"the runs differ in {', '.join(different)}, so the model is not all that changed",) if different else ()
-    every = list(_pairs(before, after))
-    pairs = tuple(pair for pair in every if isinstance(pair, Pair))
-    return Comparison(pairs, notes, tuple(pair for pair in every if isinstance(pair, SizePair)))
+    if different := [key for key in _MEANING if old.get(key, _default(key)) != new.get(key, _default(key))]:
+        yield f"the runs differ in {', '.join(different)}, so the model is not all that changed"
+    if before.result.data.classes != after.result.data.classes:
+        yield "the data of the two runs name their classes differently, so labels may not mean the same"
+    for earlier, later in matched(before, after):
+        if earlier.num_classes != later.num_classes:
+            yield f"{later.name} answers with {later.num_classes} classes, and with {earlier.num_classes} before"
 
 
 def _default(key: str) -> Any:
@@ -106,25 +103,56 @@ def _default(key: str) -> Any:
     return Settings.model_fields[key].get_default()
 
 
-def _pairs(before: Run, after: Run) -> Iterator[Pair | SizePair]:
+def _notes(before: Run, after: Run, comparisons: int) -> Iterator[str]:
+    old, new = before.result, after.result
+    if old.data.sha256 != new.data.sha256:
+        shared = len(shared_rows(before, after).pairs)
+        yield (
+            f"the runs audited different samples ({old.data.n} and {new.data.n}); only the {shared} that both hold "
+            f"are compared"
+        )
+    versions = [result.environment.get("auditor", "unknown") for result in (old, new)]
+    if versions[0] != versions[1]:
+        yield f"the runs were made by different versions of auditor ({versions[0]} and {versions[1]})"
+    unknown = sum(row.outcome == "not_evaluated" for run in (before, after) for row in run.rows)
+    if unknown:
+        yield f"{unknown} outcomes are not known, since the samples were not evaluated; they are not compared"
+    if comparisons > 1:
+        yield f"p-values are corrected for {comparisons} comparisons (Holm)"
+
+
+def _pairs(before: Run, after: Run, confidence: float) -> Iterator[AnyPair]:
+    shared = shared_rows(before, after)
     for old, new in matched(before, after):
         clean_seen = False
         for threat in new.threats:
-            ours = {row.index: row for row in after.rows_of(new.name, threat.norm, threat.eps)}
-            theirs = {row.index: row for row in before.rows_of(old.name, threat.norm, threat.eps)}
-            shared = sorted(ours.keys() & theirs.keys())
-            if not shared:
+            rows = shared.of(old.name, new.name, threat.norm, threat.eps)
+            if not rows:
                 continue
             if not clean_seen:
                 clean_seen = True
-                flags = [(theirs[i].clean_correct, ours[i].clean_correct) for i in shared]
-                yield _pair(new.name, "", 0.0, flags)
+                flags = [(then.clean_correct, now.clean_correct) for then, now in rows]
+                yield Pair(new.name, "", 0.0, drop_of(flags, confidence))
             if threat.minimal:
-                yield SizePair(new.name, threat.norm, change_of([(theirs[i], ours[i]) for i in shared]))
+                yield SizePair(new.name, threat.norm, change_of(rows))
                 continue
-            known = [i for i in shared if "not_evaluated" not in (theirs[i].outcome, ours[i].outcome)]
-            flags = [(theirs[i].outcome == "robust", ours[i].outcome == "robust") for i in known]
-            yield _pair(new.name, threat.norm, threat.eps, flags, len(shared) - len(known))
+            known = [pair for pair in rows if all(row.outcome != "not_evaluated" for row in pair)]
+            flags = [(then.outcome == "robust", now.outcome == "robust") for then, now in known]
+            yield Pair(new.name, threat.norm, threat.eps, drop_of(flags, confidence, len(rows) - len(known)))
+
+
+def _corrected(pairs: list[AnyPair]) -> list[AnyPair]:
+    """Their p-values, and what these say, corrected for how many there are."""
+    adjusted = holm([(pair.drop if isinstance(pair, Pair) else pair.change).p for pair in pairs])
+    return [_with(pair, p) for pair, p in zip(pairs, adjusted, strict=True)]
+
+
+def _with(pair: AnyPair, p: float) -> AnyPair:
+    if isinstance(pair, SizePair):
+        size = pair.change
+        return replace(pair, change=size.model_copy(update={"p": p, "word": _word(size.smaller, size.larger, p)}))
+    drop = pair.drop
+    return replace(pair, drop=drop.model_copy(update={"p": p, "word": _said(drop.lost, drop.gained, drop.n, p)}))
 
 
 def matched(before: Run, after: Run) -> list[tuple[ModelResult, ModelResult]]:
@@ -136,18 +164,22 @@ def matched(before: Run, after: Run) -> list[tuple[ModelResult, ModelResult]]:
     return [(names[model.name], model) for model in new if model.name in names]
 
 
-def _pair(model: str, norm: str, eps: float, flags: list[tuple[bool, bool]], unknown: int = 0) -> Pair:
-    n = len(flags) + unknown
-    return Pair(
-        model=model,
-        norm=norm,
-        eps=eps,
+def drop_of(flags: Sequence[tuple[bool, bool]], confidence: float = 0.95, unknown: int = 0) -> DropResult:
+    """How the share of samples that stand differs, from whether each stood before and stands now."""
+    n = len(flags)
+    lost = sum(old and not new for old, new in flags)
+    gained = sum(new and not old for old, new in flags)
+    p = mcnemar(lost, gained)
+    return DropResult(
         n=n,
-        before=sum(old for old, _ in flags) / n,
-        after=sum(new for _, new in flags) / n,
-        lost=sum(old and not new for old, new in flags),
-        gained=sum(new and not old for old, new in flags),
+        before=sum(old for old, _ in flags) / max(n, 1),
+        after=sum(new for _, new in flags) / max(n, 1),
+        lost=lost,
+        gained=gained,
         unknown=unknown,
+        interval=tango(lost, gained, n, confidence),
+        p=p,
+        word=_said(lost, gained, n, p),
     )
 
 
@@ -184,6 +216,11 @@ def _size(row: Row) -> float:
 def _median(sizes: Sequence[float]) -> float | None:
     value = statistics.median(sizes)
     return value if math.isfinite(value) else None
+
+
+def _said(lost: int, gained: int, n: int, p: float) -> str:
+    word = _word(lost, gained, p)
+    return "slightly worse" if word == "worse" and lost - gained <= _POINT * n else word
 
 
 def _word(worse: int, better: int, p: float) -> str:

@@ -74,6 +74,8 @@ class GateResult(_Record):
     norm: str = ""
     eps: Budget | None = None
     samples_needed: int | None = None
+    corrected_for: int = 1
+    """How many gates the interval is corrected for (Holm 1979), this one among them."""
 
 
 class AttackRun(_Record):
@@ -174,9 +176,51 @@ class ChangeResult(_Record):
     unknown: int = 0
     """Samples that were not evaluated in one of the runs; they are not among the `n`."""
     p: float
-    """Of the exact sign test: how likely so lopsided a count is, if nothing changed."""
+    """Of the exact sign test: how likely so lopsided a count is, if nothing changed; corrected (Holm) for how many
+    comparisons were made."""
     word: str
     """`worse`, `better`, `same`, or `no more than chance`."""
+
+
+class DropResult(_Record):
+    """How accuracy differs from the baseline's, over the `n` samples that both runs hold and evaluated."""
+
+    n: int
+    before: float
+    after: float
+    lost: int
+    """Samples that stood in the baseline and do not now."""
+    gained: int
+    unknown: int = 0
+    """Samples that were not evaluated in one of the runs; they are not among the `n`."""
+    interval: Interval
+    """Of `before - after`: Tango's score interval for paired shares, at the run's confidence."""
+    p: float
+    """Of the exact McNemar test, corrected (Holm) for how many comparisons were made."""
+    word: str
+    """`worse`, `slightly worse` (by at most a point), `better`, `same`, or `no more than chance`."""
+    doubts: tuple[str, ...] = ()
+    """What else differs between the runs, so that the model is not all that changed."""
+
+
+class SequentialResult(_Record):
+    """How far a scan went that stops as soon as its gates are certain: over the first `audited` samples in the order
+    that the seed gives."""
+
+    audited: int
+    of: int
+    """All samples; those that were not audited are not evaluated."""
+    robust: int
+    """Of those audited."""
+    not_evaluated: int = 0
+    """Of those audited: what an attack did not see to its end."""
+    interval: Interval
+    """Of the share that is robust, not evaluated ones included; it holds whenever one stops (arXiv:2010.09686)."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether samples were left, since the outcome was certain or time had run out."""
+        return self.audited < self.of
 
 
 class ThreatResult(_Record):
@@ -214,11 +258,20 @@ class ThreatResult(_Record):
     other corruptions."""
     change: ChangeResult | None = None
     """Since the baseline, where the smallest changes were looked for in both runs."""
+    drop: DropResult | None = None
+    """Since the baseline, where both runs attacked within this budget."""
+    sequential: SequentialResult | None = None
+    """None where all samples were audited at once."""
 
     @property
     def minimal(self) -> bool:
         """Whether the smallest changes were looked for, and not any within a budget."""
         return math.isinf(self.eps)
+
+    @property
+    def unknown(self) -> int:
+        """Samples that were to be audited, and were not to the end; not those that a sequential scan left alone."""
+        return self.not_evaluated if self.sequential is None else self.sequential.not_evaluated
 
     @property
     def said(self) -> str:

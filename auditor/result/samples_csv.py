@@ -32,6 +32,8 @@ class Row:
     name: str = ""
     passes: int | None = None
     """Passes spent until it fell, or in total where it stands."""
+    digest: str = ""
+    """Of the sample's pixels and label: the same sample in another run has the same."""
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
@@ -93,6 +95,7 @@ def _row(record: dict[str, str], path: Path, number: int) -> Row:
             clean_confidence=optional("clean_confidence", float),
             name=record.get("name", ""),
             passes=optional("passes", int),  # type: ignore[arg-type]
+            digest=record.get("digest") or "",
         )
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"{path}, line {number}, does not hold what samples.csv should: {error}.") from error

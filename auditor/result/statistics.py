@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from statistics import NormalDist
 
 Interval = tuple[float, float]
@@ -46,16 +47,19 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def beta_quantile(p: float, a: float, b: float) -> float:
-    """The `x` with `beta_cdf(x, a, b) = p`, by bisection to the last digit of a float."""
-    low, high = 0.0, 1.0
+    """The `x` with `beta_cdf(x, a, b) = p`, by Newton's method, and by bisection where that leads out."""
+    low, high, x = 0.0, 1.0, a / (a + b)
+    log_scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
     while True:
-        middle = (low + high) / 2.0
-        if middle in (low, high):
-            return middle
-        if beta_cdf(middle, a, b) < p:
-            low = middle
-        else:
-            high = middle
+        beyond = beta_cdf(x, a, b) - p
+        low, high = (x, high) if beyond < 0.0 else (low, x)
+        slope = math.exp(log_scale + (a - 1.0) * math.log(x) + (b - 1.0) * math.log1p(-x))
+        better = x - beyond / slope if slope > 0.0 else low
+        if not low < better < high:
+            better = (low + high) / 2.0
+        if abs(better - x) <= 1e-15 * x or better in (low, high):
+            return better
+        x = better
 
 
 def beta_cdf(x: float, a: float, b: float) -> float:
@@ -89,25 +93,20 @@ def _away_from_zero(value: float, tiny: float) -> float:
     return value if abs(value) > tiny else tiny
 
 
-def samples_to_decide(share: float, threshold: float, confidence: float = 0.95, most: int = 10_000_000) -> int | None:
-    """How many samples would let the exact interval leave `threshold`, if the share stays as measured.
+def samples_to_decide(decided: Callable[[int], bool], least: int = 1, most: int = 10_000_000) -> int | None:
+    """The smallest number of samples, at least `least`, that decides, if the shares stay as measured.
 
-    None where no reasonable number would: the share equals the threshold.
+    `decided(n)` says whether `n` samples would. None where no number up to about `most` does.
     """
-    low, high = 1, 1
-    while not _decided(share, high, threshold, confidence):
+    low, high = least, least
+    while not decided(high):
         low, high = high, high * 2
         if high > most:
             return None
     while low < high:
         middle = (low + high) // 2
-        if _decided(share, middle, threshold, confidence):
+        if decided(middle):
             high = middle
         else:
             low = middle + 1
     return high
-
-
-def _decided(share: float, n: int, threshold: float, confidence: float) -> bool:
-    interval = clopper_pearson(round(share * n), n, confidence)
-    return interval[0] >= threshold or interval[1] < threshold

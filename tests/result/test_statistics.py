@@ -65,12 +65,16 @@ def test_mcnemar_is_the_two_sided_binomial_test(a: int, b: int) -> None:
     assert mcnemar(a, b) == pytest.approx(expected, abs=1e-12)
 
 
-def test_the_samples_to_decide_do_decide_and_one_fewer_order_does_not() -> None:
-    n = samples_to_decide(0.45, 0.40)
+def test_the_samples_to_decide_are_the_fewest_that_do() -> None:
+    def decided(n: int) -> bool:
+        return clopper_pearson(round(0.45 * n), n)[0] >= 0.40
+
+    n = samples_to_decide(decided)
     assert n is not None
-    assert clopper_pearson(round(0.45 * n), n)[0] >= 0.40
-    assert clopper_pearson(round(0.45 * (n // 2)), n // 2)[0] < 0.40
+    assert decided(n)
+    assert not decided(n - 1)
+    assert samples_to_decide(decided, n + 50) == n + 50
 
 
-def test_no_number_of_samples_decides_a_share_at_its_threshold() -> None:
-    assert samples_to_decide(0.4, 0.4, most=100_000) is None
+def test_where_no_number_of_samples_decides_there_is_none() -> None:
+    assert samples_to_decide(lambda n: False, most=100_000) is None

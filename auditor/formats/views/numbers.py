@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from auditor.formats import words
-from auditor.result.record import ChangeResult, ModelResult, Result, SmallestResult, ThreatResult
+from auditor.result.record import ChangeResult, DropResult, ModelResult, Result, SmallestResult, ThreatResult
 
 UPPER_BOUND = (
     "Robust accuracy is an upper bound: it counts what these attacks could not break, "
@@ -98,6 +98,21 @@ def change_text(change: ChangeResult | None, norm: str) -> str:
     ratio = "" if change.ratio is None else f", {change.ratio:.3g} times as large"
     moved = f"{words.count(change.smaller)} smaller and {words.count(change.larger)} larger of {words.count(change.n)}"
     return f"median {then} then, {now} now{ratio}; {moved} (p = {change.p:.3g}: {change.word})"
+
+
+def drop_text(drop: DropResult | None) -> str:
+    """`88.0% then, 81.0% now, 7.0 points less (5.1 to 9.0): 75 lost and 5 gained of 1,000 (p = 1e-17: worse)`."""
+    if drop is None:
+        return ""
+    unknown = f"; {words.count(drop.unknown, 'sample')} not evaluated in one of the runs" if drop.unknown else ""
+    if not drop.n:
+        return f"nothing to compare{unknown}"
+    fell = drop.before - drop.after
+    low, high = drop.interval if fell >= 0.0 else (-drop.interval[1], -drop.interval[0])
+    change = f"{words.points(abs(fell))} {'less' if fell >= 0.0 else 'more'} ({100 * low:.1f} to {100 * high:.1f})"
+    counts = f"{words.count(drop.lost)} lost and {words.count(drop.gained)} gained of {words.count(drop.n)}"
+    shares = f"{words.percent(drop.before)} then, {words.percent(drop.after)} now"
+    return f"{shares}, {change}: {counts} (p = {drop.p:.3g}: {drop.word}){unknown}"
 
 
 def robust_samples(threat: ThreatResult, n: int) -> str:
