@@ -336,9 +336,25 @@ def test_a_baseline_on_other_samples_is_refused_before_anything_runs(
     auditor: Callable, plain: Path, digits: Path
 ) -> None:
     auditor("scan", plain, "--data", digits, "--out", "before", *FAST)
-    gate = ("--baseline", "before", "--max-drop", "0.1", "--seed", 5)
-    outcome = auditor("scan", plain, "--data", digits, "--out", "after", *FAST, *gate)
+    known = np.load(digits)
+    np.savez("other.npz", x=1.0 - known["x"] / 255.0, y=known["y"])
+    gate = ("--baseline", "before", "--max-drop", "0.1")
+    outcome = auditor("scan", plain, "--data", "other.npz", "--out", "after", *FAST, *gate)
     assert (outcome.code, "other samples" in outcome.err) == (2, True)
+
+
+def test_a_baseline_that_shares_samples_is_compared_on_those(auditor: Callable, plain: Path, digits: Path) -> None:
+    auditor("scan", plain, "--data", digits, "--out", "before", *FAST)
+    gate = ("--baseline", "before", "--max-drop", "0.9", "--samples", 60)
+    outcome = auditor("scan", plain, "--data", digits, "--out", "after", *(FAST + gate))
+    assert outcome.code == 0
+    (model,) = record(Path("after"))["models"]
+    drop = model["threats"][0]["drop"]
+    shared = {row["digest"] for row in rows(Path("before"))} & {row["digest"] for row in rows(Path("after"))}
+    assert 0 < drop["n"] == len(shared) < 60
+    (finding,) = (f for f in model["findings"] if f["code"] == "AUD306")
+    assert f"only the {len(shared)} that both hold are compared" in finding["detail"]
+    assert auditor("verify", "after").code == 0
 
 
 def test_a_baseline_without_a_gate_is_told_as_a_finding(auditor: Callable, plain: Path, digits: Path) -> None:
