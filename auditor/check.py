@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from auditor.types import Norm
 
 if TYPE_CHECKING:
     from auditor.engine.scene import Scene
@@ -22,9 +24,11 @@ class Severity(StrEnum):
 
 
 class Stage(StrEnum):
-    """When a check looks: before any attack, or when the attacks are done."""
+    """When a check looks: before any attack; at each threat, when its suite has run and more attacks can still be
+    asked for; or when all attacks are done."""
 
     PREFLIGHT = "preflight"
+    INQUIRY = "inquiry"
     AUDIT = "audit"
 
 
@@ -37,6 +41,18 @@ class Finding:
     title: str
     detail: str
     remedy: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    """The numbers that raised it, by name; under `"plot"` what `plot` makes."""
+
+
+def plot(
+    x: Sequence[float], y: Sequence[float], x_title: str, y_title: str, *, threshold: float | None = None
+) -> dict[str, Any]:
+    """A line for a finding's evidence; a `threshold` is drawn across it. Shares are from 0 to 1."""
+    return {"x": list(x), "y": list(y), "x_title": x_title, "y_title": y_title, "threshold": threshold}
+
+
+BALLS = frozenset({Norm.LINF, Norm.L2, Norm.L1, Norm.L0})
 
 
 class Check(ABC):
@@ -49,11 +65,16 @@ class Check(ABC):
     code: ClassVar[str]
     title: ClassVar[str]
     stage: ClassVar[Stage]
+    norms: ClassVar[frozenset[Norm]] = BALLS
+    """Under which threats an inquiry is made; never where the smallest changes are looked for."""
+    once: ClassVar[bool] = False
+    """Whether one inquiry is enough for a norm: at its largest budget."""
 
     @abstractmethod
     def inspect(self, scene: Scene) -> Iterable[Finding]:
         """Look, and yield what was found; nothing where all is well.
 
         Preflight checks see `scene.target`, `scene.x`, `scene.y` (at most a few hundred samples in `[0, 1]`) and
-        `scene.settings`; checks of stage `audit` also see `scene.result`, the record of the model so far.
+        `scene.settings`; checks of stage `audit` also see `scene.result`, the record of the model so far, and those
+        of stage `inquiry` see `scene.inquiry`: what a threat's attacks did, and a way to run more of them.
         """

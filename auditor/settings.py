@@ -60,6 +60,7 @@ class Settings(BaseModel):
     time_limit: float | None = Field(default=None, gt=0.0)
     max_passes: int | None = Field(default=None, ge=1)
     tolerance: float = Field(default=0.002, ge=0.0, le=1.0)
+    escalation: bool = True
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     input_range: tuple[float, float] | None = None

@@ -28,6 +28,7 @@ A check judges whether an audit can be trusted. What it finds is a finding with 
 """
 STAGES = {
     Stage.PREFLIGHT: "## Before any attack",
+    Stage.INQUIRY: "## Of a threat's attacks, with further attacks where something is doubted",
     Stage.AUDIT: "## After the attacks",
 }
 

@@ -77,6 +77,10 @@ def scan(
         str | None,
         typer.Option(help="Stop a suite when twice its passes would break at most this share more. [default: 0.2%]"),
     ] = None,
+    escalation: Annotated[
+        bool | None,
+        typer.Option("--escalation/--no-escalation", help="Settle doubts by further attacks. [default: on]"),
+    ] = None,
     mean: options.Mean = None,
     std: options.Std = None,
     input_range: options.InputRange = None,

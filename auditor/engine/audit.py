@@ -17,7 +17,7 @@ from auditor.engine.environment import choose_device, environment, versions
 from auditor.engine.findings import blocked
 from auditor.engine.model_audit import ModelAudit
 from auditor.engine.options import model_options
-from auditor.engine.plan import chosen_attacks
+from auditor.engine.plan import chosen_attacks, configured
 from auditor.engine.store import MANIFEST, Store
 from auditor.errors import AuditorError, DataError, ModelError, RunError, UsageError
 from auditor.events import Event, ScanFinished, ScanStarted
@@ -78,6 +78,7 @@ class Audit:
         started, clock = datetime.now(UTC), time.monotonic()
         device = choose_device(self.settings.device)
         attacks = partial(chosen_attacks, self.settings, self.plugins.attacks(), find=self.plugins.find_attack)
+        make = partial(configured, self.plugins.attacks(), find=self.plugins.find_attack)
         for setting in self.settings.threats:
             attacks(Threat(norm=setting.norm, eps=setting.eps))  # Before anything is read: can these be had?
         checks = tuple(self.plugins.checks().values())
@@ -101,7 +102,7 @@ class Audit:
                 target.name = _unique(target.name, [m.name for m in models])
                 left = len(self.settings.models) - number
                 share = deadline if left == 1 else time.monotonic() + max(0.0, deadline - time.monotonic()) / left
-                audit = ModelAudit(self.settings, attacks, checks, target, samples, store, self.listen, share)
+                audit = ModelAudit(self.settings, attacks, make, checks, target, samples, store, self.listen, share)
                 models.append(audit.execute())
                 self._rows.append(audit.rows)
         finally:

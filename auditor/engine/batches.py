@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from auditor.engine.stream import Stream, Work
 from auditor.events import ExamplesFound
 from auditor.lanes import LaneAttack
 from auditor.result.evidence import Shard
+from auditor.result.record import AttackRun
 from auditor.universal import UniversalAttack
 
 if TYPE_CHECKING:
@@ -254,3 +255,17 @@ def parameters(step: Step) -> dict[str, Any]:
     from auditor.parameters import parameters_of
 
     return {item.name: getattr(step.attack, item.name) for item in parameters_of(type(step.attack))}
+
+
+def recorded(step: Step, tally: Tally, because: str = "") -> AttackRun:
+    """What a step did, as the record holds it; `because` is the code of the check that asked for it."""
+    return AttackRun(
+        name=step.name,
+        attack=step.attack.name,
+        parameters=parameters(step),
+        access=str(step.attack.access),
+        paper=step.attack.paper,
+        stage=step.attack.stage,
+        because=because,
+        **asdict(tally),
+    )

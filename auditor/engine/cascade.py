@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditor.engine.batches import Batches, Tally, parameters
+from auditor.engine.batches import Batches, Tally, recorded
 from auditor.engine.focus import Focus, unpaid
 from auditor.engine.outlook import outlook
 from auditor.engine.suites import BORDER
 from auditor.events import AttackFinished, Event, Progress, StageStarted
-from auditor.result.record import NOTHING_LEFT, OVERSPENT, STOPPED, AttackRun
+from auditor.result.record import NOTHING_LEFT, OVERSPENT, STOPPED
 
 if TYPE_CHECKING:
     from auditor.engine.plan import Step
+    from auditor.result.record import AttackRun
 
 
 @dataclass
@@ -45,15 +45,7 @@ class Cascade:
         runs: list[AttackRun] = []
         for step in plan:
             tally = self._step(step, plan, runs)
-            run = AttackRun(
-                name=step.name,
-                attack=step.attack.name,
-                parameters=parameters(step),
-                access=str(step.attack.access),
-                paper=step.attack.paper,
-                stage=step.attack.stage,
-                **asdict(tally),
-            )
+            run = recorded(step, tally)
             ring = self.batches.ring
             self.listen(AttackFinished(model=ring.target.name, threat=ring.threat, attack=run))
             runs.append(run)
@@ -95,7 +87,7 @@ class Cascade:
         total = len(todo) * step.forwards
         self.listen(StageStarted(model=ring.target.name, title=f"{step.name}, {ring.threat}", total=total))
         # At the border the last digits decide.
-        with ring.target.exactly() if step.among == BORDER else nullcontext():
+        with ring.target.under(exact=step.among == BORDER):
             self.batches.run(step, todo, tally, lambda passes: self._progress(passes, total, tally))
         self._progress(total, total, tally, now=True)
         if tally.status == "ran":

@@ -13,6 +13,7 @@ from auditor.result.statistics import wilson
 from auditor.types import Norm
 
 if TYPE_CHECKING:
+    from auditor.check import Finding
     from auditor.engine.standing import Standing
     from auditor.result.record import AttackRun
     from auditor.settings import Settings
@@ -27,6 +28,8 @@ class Done:
     standing: Standing
     runs: list[AttackRun]
     facts: dict[str, Any] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    """What the checks say of its attacks."""
 
     def result(self, settings: Settings, *, eight_bit: bool) -> ThreatResult:
         """The record. Where no attack ran at all, nobody is called robust."""

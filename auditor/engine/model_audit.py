@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,10 @@ from auditor.engine.cascade import Cascade
 from auditor.engine.clean import clean_pass
 from auditor.engine.corruptions import corruption_facts, corruption_table
 from auditor.engine.done import Done
+from auditor.engine.examination import examine
 from auditor.engine.findings import all_wanted, not_audited, nothing_ran, unanswered
 from auditor.engine.inheritance import inherit, round_again
+from auditor.engine.inquiry import Inquiry
 from auditor.engine.memory import Memory
 from auditor.engine.nearest import Nearest
 from auditor.engine.plan import Part, make_plan
@@ -31,13 +32,14 @@ from auditor.engine.threats import check_sizes, read_mask, threats_of
 from auditor.errors import DataError, ModelError, UsageError
 from auditor.events import Event, StageStarted
 from auditor.result.evidence import read_evidence, slug
-from auditor.result.record import AttackRun, ModelResult, ThreatResult
 from auditor.result.record import Finding as FindingRecord
+from auditor.result.record import ModelResult, ThreatResult
 from auditor.result.statistics import wilson
 from auditor.target.search import choose_search, describe, restore
 from auditor.types import Access, Norm, Threat
 
 if TYPE_CHECKING:
+    from auditor.attack import Attack
     from auditor.engine.plan import Step
     from auditor.engine.store import Store
     from auditor.result.samples_csv import Row
@@ -47,13 +49,13 @@ if TYPE_CHECKING:
     from auditor.types import Images
 
 
-
 @dataclass
 class ModelAudit:
     """Everything that happens to one target; `rows` afterwards yields its part of `samples.csv`."""
 
     settings: Settings
     attacks: Callable[[Threat], tuple[Part, ...]]
+    make: Callable[[str, Mapping[str, Any]], Attack]
     checks: tuple[type[Check], ...]
     target: Target
     samples: Samples
@@ -96,10 +98,10 @@ class ModelAudit:
                 self.target, self.samples, self.store, batch_size, self.listen, identity, self._asked[0]
             )
         with self._timed("attack"):
-            threats = self._threats(clean, batch_size, margin, identity)
+            threats = self._threats(clean, batch_size, margin, identity, scene)
         record = self._result(findings, clean, threats)
-        after = Scene(target=self.target, samples=self.samples, x=x, y=y, settings=self.settings, result=record)
-        findings += preflight.inspect(self.checks, after, Stage.AUDIT)
+        findings += [finding for done in self._done for finding in done.findings]
+        findings += preflight.inspect(self.checks, replace(scene, result=record), Stage.AUDIT)
         findings += [*all_wanted(clean), *nothing_ran(threats), *unanswered(threats)]
         return self._result(findings, clean, threats)
 
@@ -134,7 +136,7 @@ class ModelAudit:
         return make_plan(self.attacks(threat), self.target, threat, len(self.samples.shape))
 
     def _threats(
-        self, clean: Clean, batch_size: int, margin: float, identity: tuple[Any, ...]
+        self, clean: Clean, batch_size: int, margin: float, identity: tuple[Any, ...], scene: Scene
     ) -> tuple[ThreatResult, ...]:
         """Budgets of one norm in ascending order, so that what falls early is not attacked again."""
         # The smallest changes first: those within a budget need not be looked for again.
@@ -155,12 +157,14 @@ class ModelAudit:
             if runs and self.samples.eight_bit:
                 shards = read_evidence(self.store.run, self.target.name, threat.norm, threat.eps)
                 round_again(standing, shards, self.target, threat)
-            runs += self._follow(self._plan(threat), ring, standing, batch_size, identity)
+            done = Done(threat, standing, runs)
+            largest = not any(later.norm is threat.norm for later in wanted[number + 1 :])
+            self._follow(done, ring, batch_size, identity, scene, largest=largest)
             table = corruption_table(
                 ring, self.samples, self.store, batch_size, identity, self.settings.confidence, self.listen
             )
-            facts = corruption_facts(table, float(clean.correct.mean()))
-            self._done.append(Done(threat, standing, runs, facts))
+            done.facts |= corruption_facts(table, float(clean.correct.mean()))
+            self._done.append(done)
         for done in self._done:
             if done.threat.minimal and (others := [other for other in self._of(done.threat.norm) if other is not done]):
                 done.runs.append(inherit([other.standing for other in others], done.standing, done.threat))
@@ -170,11 +174,11 @@ class ModelAudit:
         return [done for done in self._done if done.threat.norm is norm]
 
     def _follow(
-        self, plan: tuple[Step, ...], ring: Ring, standing: Standing, batch_size: int, identity: tuple[Any, ...]
-    ) -> tuple[AttackRun, ...]:
-        """The plan against one threat, within what the settings allow."""
-        settings = self.settings
-        threat, place = ring.threat, self._memory_file(ring.threat)
+        self, done: Done, ring: Ring, batch_size: int, identity: tuple[Any, ...], scene: Scene, *, largest: bool
+    ) -> None:
+        """The plan against one threat, within what the settings allow; then the checks ask whether it worked."""
+        settings, standing, threat = self.settings, done.standing, done.threat
+        place = self._memory_file(threat)
         n = len(self.samples)
         memory = Nearest(place, n) if threat.minimal else Memory(place, standing.clean.margin)
         batches = Batches(
@@ -188,20 +192,22 @@ class ModelAudit:
             standing=standing,
             identity=identity,
         )
+        budget = settings.max_passes * n if settings.max_passes else math.inf
         cascade = Cascade(
             batches,
             self.listen,
-            budget=settings.max_passes * n if settings.max_passes else math.inf,
+            budget=budget,
             # Attacks that were asked for by name are run; and nothing tells how much smaller a change may be.
             tolerance=0.0 if settings.attacks or threat.minimal else settings.tolerance,
             confidence=settings.confidence,
         )
-        with self.target.exactly() if threat.minimal else nullcontext():
-            runs = cascade.run(plan)
+        with self.target.under(exact=threat.minimal):
+            done.runs += cascade.run(self._plan(threat))
+            inquiry = Inquiry(batches, done.runs, self.make, self.listen, budget, settings.escalation)
+            done.findings, done.facts["checks"] = examine(self.checks, scene, inquiry, largest=largest)
         # A run that was cut goes on from there when it is resumed.
-        if not any(run.status in ("timed out", "failed") for run in runs):
+        if not any(run.status in ("timed out", "failed") for run in done.runs):
             memory.forget()
-        return runs
 
     def _memory_file(self, threat: Threat) -> Path:
         return self.store.run / "state" / f"closest-{slug(self.target.name)}-{slug(str(threat))}"

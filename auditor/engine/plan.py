@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auditor.engine.suites import ALL, recipe
 from auditor.errors import AuditorError, PluginError, UsageError
@@ -67,27 +67,38 @@ def chosen_attacks(
     """
     suite = recipe(settings.suite, threat)
     wanted = [(a.name, a.parameters, ALL) for a in settings.attacks] or list(suite)
-    attacks = []
-    for name, parameters, among in wanted:
-        cls = available.get(name) or find(name)
-        if cls is None:
-            first, _, rest = name.partition(":")
-            if first in available:
-                raise UsageError(f"--attack {name!r}: {rest!r} is no key=value.")
-            near = difflib.get_close_matches(name, available, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise UsageError(
-                f"No installed attack is called {name!r}.{hint} `auditor plugins --all` lists what is there; "
-                f"attacks come in distributions with an entry point in the group 'auditor'."
-            )
-        try:
-            attack = cls(**coerced(cls, parameters))
-            attacks.append(Part(attack, among))
-        except AuditorError:
-            raise
-        except Exception as error:  # a plugin border
-            raise PluginError(f"The attack {name!r} cannot be set up: {type(error).__name__}: {error}.") from error
-    return tuple(attacks)
+    return tuple(Part(configured(available, name, parameters, find), among) for name, parameters, among in wanted)
+
+
+def configured(
+    available: Mapping[str, type[Attack]],
+    name: str,
+    parameters: Mapping[str, Any],
+    find: Callable[[str], type[Attack] | None] = lambda name: None,
+) -> Attack:
+    """The attack of this name, set up.
+
+    Raises:
+        UsageError: it is not installed, or does not take these parameters.
+        PluginError: it breaks while it is set up.
+    """
+    cls = available.get(name) or find(name)
+    if cls is None:
+        first, _, rest = name.partition(":")
+        if first in available:
+            raise UsageError(f"--attack {name!r}: {rest!r} is no key=value.")
+        near = difflib.get_close_matches(name, available, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UsageError(
+            f"No installed attack is called {name!r}.{hint} `auditor plugins --all` lists what is there; "
+            f"attacks come in distributions with an entry point in the group 'auditor'."
+        )
+    try:
+        return cls(**coerced(cls, parameters))
+    except AuditorError:
+        raise
+    except Exception as error:  # a plugin border
+        raise PluginError(f"The attack {name!r} cannot be set up: {type(error).__name__}: {error}.") from error
 
 
 def make_plan(parts: Sequence[Attack | Part], target: Target, threat: Threat, sample_rank: int) -> tuple[Step, ...]:

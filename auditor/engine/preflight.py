@@ -34,18 +34,21 @@ def inspect(checks: Iterable[type[Check]], scene: Scene, stage: Stage) -> list[F
         try:
             findings.extend(located(finding, scene.target, scene.x) for finding in check().inspect(scene))
         except (Exception, SystemExit) as error:  # a plugin border: a broken check hurts only itself
-            findings.append(
-                Finding(
-                    code=CHECK_FAILED,
-                    severity=Severity.WARN,
-                    title=f"The check {check.code} ({check.title}) broke",
-                    detail=f"{type(error).__name__}: {error}",
-                    remedy=f"Report it to whoever ships {check.__module__.split('.')[0]}; the audit went on.",
-                )
-            )
+            findings.append(broken_check(check, error))
         if any(f.severity is Severity.BLOCK for f in findings):
             break
     return findings
+
+
+def broken_check(check: type[Check], error: BaseException) -> Finding:
+    """A check raised instead of judging."""
+    return Finding(
+        code=CHECK_FAILED,
+        severity=Severity.WARN,
+        title=f"The check {check.code} ({check.title}) broke",
+        detail=f"{type(error).__name__}: {error}",
+        remedy=f"Report it to whoever ships {check.__module__.split('.')[0]}; the audit went on.",
+    )
 
 
 def located(finding: Finding, target: Target, x: Images) -> Finding:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from auditor.engine.inquiry import Inquiry
     from auditor.result.record import ModelResult
     from auditor.samples.base import Samples
     from auditor.settings import Settings
@@ -22,7 +23,8 @@ class Scene:
         samples: the whole data, read on demand.
         x, y: the first few hundred samples (`settings.preflight_samples`), on the CPU.
         settings: what the user asked for.
-        result: the record of the model, once the attacks are done; None in preflight.
+        result: the record of the model, once the attacks are done; None before.
+        inquiry: one threat's attacks, and more of them for the asking, once its suite has run; None otherwise.
     """
 
     target: Target
@@ -31,3 +33,4 @@ class Scene:
     y: Labels
     settings: Settings
     result: ModelResult | None = None
+    inquiry: Inquiry | None = None

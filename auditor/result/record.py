@@ -35,6 +35,7 @@ OVERSPENT = "--max-passes was spent"
 Interval = tuple[float, float]
 Verdict = Literal["pass", "fail", "inconclusive", "error"]
 GateOutcome = Literal["pass", "fail", "inconclusive"]
+Outcome = Literal["clear", "mended", "doubtful", "not looked at"]
 
 
 class _Record(BaseModel):
@@ -49,6 +50,8 @@ class Finding(_Record):
     title: str
     detail: str
     remedy: str = ""
+    evidence: dict[str, Any] = Field(default_factory=dict)
+    """The numbers that raised it; under `plot` a line to draw."""
 
     @classmethod
     def of(cls, finding: FindingRecord) -> Finding:
@@ -58,6 +61,7 @@ class Finding(_Record):
             title=finding.title,
             detail=finding.detail,
             remedy=finding.remedy,
+            evidence=dict(finding.evidence),
         )
 
 
@@ -102,6 +106,8 @@ class AttackRun(_Record):
     """Candidates that the attack believed in and the referee did not confirm."""
     unanswered: int = 0
     """Samples near which the model answered NaN, and which were not broken otherwise."""
+    because: str = ""
+    """The code of the check that asked for it, where the suite did not."""
 
     @property
     def stopped(self) -> bool:
@@ -113,6 +119,28 @@ class AttackRun(_Record):
         """Skipped because there was nothing for it to do, not because it does not fit."""
         idle = self.reason == NOTHING_LEFT or self.reason.endswith(UNPAID)
         return self.stopped or (self.status == "skipped" and idle)
+
+
+class CheckRun(_Record):
+    """What one check asked of one threat's attacks, and what came of it; passes include those of attacks it ran."""
+
+    code: str
+    title: str
+    outcome: Outcome
+    """`mended`: a doubt that further attacks settled; `doubtful`: one that stayed."""
+    doubt: str = ""
+    """What was doubted, in words; empty where nothing was."""
+    tried: tuple[str, ...] = ()
+    """Names of the attacks that were run to settle it."""
+    broken: int = 0
+    """Samples that these broke."""
+    detail: str = ""
+    """What came of it; or why it was not looked at."""
+    forwards: int = 0
+    backwards: int = 0
+    seconds: float = 0.0
+    evidence: dict[str, Any] = Field(default_factory=dict)
+    """What was measured; under `plot` a line to draw."""
 
 
 class ForecastResult(_Record):
@@ -256,6 +284,8 @@ class ThreatResult(_Record):
     normalised_corruption_error: float | None = None
     """The paper's mean corruption error: as shares of the errors of the baseline; None where none was given, or it had
     other corruptions."""
+    checks: tuple[CheckRun, ...] = ()
+    """The inquiries into these attacks, in the order in which they were made."""
     change: ChangeResult | None = None
     """Since the baseline, where the smallest changes were looked for in both runs."""
     drop: DropResult | None = None

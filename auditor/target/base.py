@@ -188,22 +188,16 @@ class Target:
         return (height, width) if height is not None and width is not None and min(height, width) > 1 else None
 
     @contextmanager
-    def exactly(self) -> Iterator[None]:
-        """Attacks search in the twin itself, whatever cheaper form was chosen."""
-        search, self.search = self.search, None
+    def under(self, *, exact: bool = False, through: bool | None = None) -> Iterator[None]:
+        """Attacks search in the twin itself if `exact`, and with gradients that pass what has none as `through` says;
+        None leaves that as it is."""
+        search, before = self.search, self.through
+        self.search = None if exact else search
+        self.through = before if through is None else through
         try:
             yield
         finally:
-            self.search = search
-
-    @contextmanager
-    def plainly(self) -> Iterator[None]:
-        """Gradients are those of the function itself, and do not pass what has none."""
-        through, self.through = self.through, False
-        try:
-            yield
-        finally:
-            self.through = through
+            self.search, self.through = search, before
 
     def drop_twin(self, finding: Finding | None = None) -> None:
         """Follow no gradients from here on; `finding` says why."""

@@ -168,7 +168,7 @@ def _uphill(target: Target, z: Tensor, weights: Tensor, gradient: Tensor, direct
 def _gradient(target: Target, z: Tensor, weights: Tensor) -> Tensor:
     """The twin's gradient of the weighted sum of its logits, zero where nothing connects the two."""
     z = z.clone().requires_grad_()
-    with target.plainly():
+    with target.under(through=False):
         logits = target.differentiable(z)
     if not logits.requires_grad:
         return torch.zeros_like(z)

@@ -18,6 +18,7 @@ def auditor_checks() -> list[type[Check]]:
     from auditor_checks.classes import ClassCount
     from auditor_checks.clean_accuracy import CleanAccuracy
     from auditor_checks.complete import SuiteComplete
+    from auditor_checks.convergence import MoreSteps
     from auditor_checks.data import SampleQuality
     from auditor_checks.determinism import Determinism
     from auditor_checks.dynamic import DynamicModel
@@ -51,6 +52,7 @@ def auditor_checks() -> list[type[Check]]:
         SampleQuality,
         FiniteAnswers,
         BlackBoxBeatsWhiteBox,
+        MoreSteps,
         RefutedExamples,
         SuiteComplete,
     ]

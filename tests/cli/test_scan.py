@@ -252,8 +252,8 @@ def comparable(run: Path) -> Any:
     result = record(run)
     for model in result["models"]:
         for threat in model["threats"]:
-            for attack in threat["attacks"]:
-                attack.pop("seconds")
+            for timed in (*threat["attacks"], *threat["checks"]):
+                timed.pop("seconds")
         model.pop("seconds")
     return result["models"], rows(run)
 

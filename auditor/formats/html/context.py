@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from auditor.formats.html.charts.bars import BarChart
 from auditor.formats.html.charts.cascade import CascadeChart
@@ -21,6 +21,7 @@ class Finding:
     title: Annotated[str, "What was found, in a line."]
     detail: Annotated[str, "What was measured."]
     remedy: Annotated[str, "What to do; may be empty."]
+    evidence: Annotated[dict[str, Any], "The numbers that raised it; under `plot` a line."]
     model: Annotated[str, "The model that it concerns."]
 
 

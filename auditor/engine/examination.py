@@ -1,0 +1,95 @@
+"""The checks ask a threat's attacks whether they worked; what they doubted, tried and found is written down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from auditor.check import Check, Finding, Severity, Stage
+from auditor.engine.inquiry import FLOOR, SHARE, Inquiry
+from auditor.engine.preflight import broken_check
+from auditor.errors import UsageError
+from auditor.events import StageStarted
+from auditor.result.record import OVERSPENT, CheckRun, Outcome
+
+if TYPE_CHECKING:
+    from auditor.engine.scene import Scene
+
+LATE = "the time limit was reached"
+_GRAVE = (Severity.WARN, Severity.INCONCLUSIVE, Severity.BLOCK)
+
+
+def inquiries(checks: Sequence[type[Check]], inquiry: Inquiry, *, largest: bool) -> list[type[Check]]:
+    """The checks that look at this threat, in the order of their codes; `largest`: no larger budget follows."""
+    threat = inquiry.threat
+    fit = [c for c in checks if c.stage is Stage.INQUIRY and threat.norm in c.norms and not threat.minimal]
+    return sorted((c for c in fit if largest or not c.once), key=lambda c: c.code)
+
+
+def examine(
+    checks: Sequence[type[Check]], scene: Scene, inquiry: Inquiry, *, largest: bool = True
+) -> tuple[list[Finding], tuple[CheckRun, ...]]:
+    """Let every check that fits the threat ask; one that breaks hurts only itself.
+
+    While nothing is doubted they may spend a tenth of what the attacks spent, each an equal part of what is left.
+    """
+    asked = inquiries(checks, inquiry, largest=largest)
+    suite = sum(run.forwards + run.backwards for run in inquiry.runs)
+    left = max(SHARE * suite, float(FLOOR))
+    findings: list[Finding] = []
+    made: list[CheckRun] = []
+    for position, check in enumerate(asked):
+        inquiry.begin(check.code, left / (len(asked) - position))
+        run, told = _ask(check, replace(scene, inquiry=inquiry), inquiry)
+        if not inquiry.doubts:
+            left = max(0.0, left - run.forwards - run.backwards)
+        made.append(run)
+        findings += told
+    return findings, tuple(made)
+
+
+def _ask(check: type[Check], scene: Scene, inquiry: Inquiry) -> tuple[CheckRun, list[Finding]]:
+    """What one check finds under the threat, and the record of its inquiry."""
+    started, where = time.perf_counter(), _said(inquiry)
+    if why := _no_room(inquiry):
+        return CheckRun(code=check.code, title=check.title, outcome="not looked at", detail=why), []
+    inquiry.listen(StageStarted(model=inquiry.target.name, title=f"{check.code}, {inquiry.threat}", total=0))
+    missing = ""
+    try:
+        told = list(check().inspect(scene))
+    except UsageError as error:  # An attack that it asked for is not installed.
+        told, missing = [], str(error)
+    except (Exception, SystemExit) as error:  # a plugin border: a broken check hurts only itself
+        told, missing = [broken_check(check, error)], f"{type(error).__name__}: {error}"
+    grave = [finding for finding in told if finding.severity in _GRAVE]
+    outcome: Outcome = "mended" if inquiry.doubts else "clear"
+    run = CheckRun(
+        code=check.code,
+        title=check.title,
+        outcome="not looked at" if missing else "doubtful" if grave else outcome,
+        doubt=" ".join(inquiry.doubts),
+        tried=tuple(run.name for run in inquiry.tried if run.status != "skipped"),
+        broken=sum(run.broken for run in inquiry.tried),
+        detail=missing or " ".join(finding.detail for finding in told),
+        forwards=inquiry.forwards,
+        backwards=inquiry.backwards,
+        seconds=round(time.perf_counter() - started, 4),
+        evidence=dict(inquiry.evidence),
+    )
+    return run, [
+        replace(finding, detail=f"In {where}: {finding.detail}", evidence={**inquiry.evidence, **finding.evidence})
+        for finding in told
+    ]
+
+
+def _no_room(inquiry: Inquiry) -> str:
+    """Why nothing more is asked of this threat; empty where there is time and passes are left."""
+    if time.monotonic() > inquiry.batches.ring.deadline:
+        return LATE
+    return OVERSPENT if sum(run.forwards + run.backwards for run in inquiry.runs) >= inquiry.budget else ""
+
+
+def _said(inquiry: Inquiry) -> str:
+    return f"{inquiry.threat.norm} {inquiry.threat.eps:.4g}"

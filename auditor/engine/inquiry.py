@@ -1,0 +1,273 @@
+"""One threat's search, open to checks: what its attacks did, and further attacks that settle a doubt.
+
+Whatever a check finds within the threat is counted like any other example: a doubt that was right makes the number
+better. What it tries under other conditions (a larger budget, another network) is not counted.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from auditor.engine.aims import Aims
+from auditor.engine.attempt import attempt
+from auditor.engine.batches import Tally, parameters, recorded
+from auditor.engine.plan import make_plan
+from auditor.engine.store import batch_key
+from auditor.events import AttackFinished, StageStarted
+from auditor.result.record import OVERSPENT
+
+if TYPE_CHECKING:
+    from auditor.attack import Attack
+    from auditor.engine.attempt import Ring
+    from auditor.engine.batches import Batches
+    from auditor.engine.plan import Step
+    from auditor.engine.standing import Standing
+    from auditor.result.record import AttackRun
+    from auditor.target.base import Target
+    from auditor.types import Images, Labels, Threat
+
+SHARE = 0.1
+"""Of the passes that the suite spent, checks spend at most this share while nothing is doubted."""
+FLOOR = 50 * 64
+"""They may always spend this many, so that short suites are looked at too."""
+NOT_ALLOWED = "--no-escalation"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What an attack did under other conditions; nothing of it is counted.
+
+    `fell` says which samples it broke there, `(n,)`; `margin` how far each got: the largest wrong logit less the true
+    one, at the closest point.
+    """
+
+    fell: np.ndarray
+    margin: np.ndarray
+    status: str = "ran"
+    reason: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the attack ran to its end."""
+        return self.status == "ran"
+
+
+@dataclass
+class Inquiry:
+    """What checks see of one threat, and do about it.
+
+    Attributes:
+        runs: what each attack did, those that checks asked for included.
+        make: sets an attack up by name and parameters, or raises UsageError where it is not installed.
+        budget: passes that may be spent on all samples, the suite's included.
+        escalation: whether doubts may be settled by further attacks.
+    """
+
+    batches: Batches
+    runs: list[AttackRun]
+    make: Callable[[str, Mapping[str, Any]], Attack]
+    listen: Callable[[Any], None] = lambda event: None
+    budget: float = math.inf
+    escalation: bool = True
+    code: str = ""
+    doubts: list[str] = field(default_factory=list)
+    tried: list[AttackRun] = field(default_factory=list)
+    evidence: dict[str, Any] = field(default_factory=dict)
+    forwards: int = 0
+    backwards: int = 0
+    _allowance: float = 0.0
+
+    @property
+    def threat(self) -> Threat:
+        return self.batches.ring.threat
+
+    @property
+    def target(self) -> Target:
+        return self.batches.ring.target
+
+    @property
+    def found(self) -> Standing:
+        """What is known of every sample."""
+        return self.batches.standing
+
+    @property
+    def total(self) -> int:
+        """All samples, those that are misclassified included."""
+        return len(self.found.clean.labels)
+
+    @property
+    def standing(self) -> np.ndarray:
+        """Positions of the samples that no attack broke, ascending."""
+        return self.found.standing()
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Positions of the samples that are worth attacking, broken ones included, ascending."""
+        return np.flatnonzero(self.found.clean.attackable)
+
+    def broken_by(self, *attacks: str) -> np.ndarray:
+        """Positions of the samples that attacks of these names (`pgd`, not `pgd-ce#2`) broke first, ascending."""
+        names = {run.name for run in self.runs if run.attack in attacks}
+        return np.array(sorted(i for i, (by, _) in self.found.broken_by.items() if by in names), dtype=np.int64)
+
+    def closest(self, count: int) -> np.ndarray:
+        """Those of the standing samples that came closest to an example, at most `count`, ascending."""
+        standing = self.standing
+        order = np.argsort(-self.batches.memory.eaten(standing), kind="stable")
+        return np.sort(standing[order[:count]])
+
+    def room(self, each: int, most: int = 64) -> int:
+        """How many samples, at most `most`, the check's share of passes buys at `each` a sample; `most` of them where
+        something is doubted already."""
+        left = math.inf if self.doubts else max(0.0, self._allowance - self.forwards - self.backwards)
+        return int(min(most, left // max(1, each)))
+
+    def affordable(self, among: np.ndarray, each: int, most: int = 64) -> np.ndarray:
+        """As many of these samples, evenly spread, as there is room for."""
+        count = self.room(each, min(most, len(among)))
+        return among[np.linspace(0, len(among) - 1, count).astype(np.int64)] if count else among[:0]
+
+    def doubt(self, said: str) -> None:
+        """Say what is doubted. From here on the check may spend what it takes to settle it."""
+        self.doubts.append(said)
+
+    def show(self, **numbers: Any) -> None:
+        """Keep what was measured for the record; `plot=` takes what `auditor.check.plot` makes."""
+        self.evidence.update(numbers)
+
+    def fetch(self, on: np.ndarray) -> tuple[Images, Labels]:
+        """These samples and their labels, on the target's device."""
+        x, aims = self.batches.samples.fetch(on.tolist()), self.found.clean.aims(on, self.target.device)
+        return x.to(self.target.device), aims.y
+
+    def spend(self, forwards: int, backwards: int = 0) -> None:
+        """Count passes of single samples that a check made itself."""
+        self.forwards += forwards
+        self.backwards += backwards
+
+    def attack(
+        self,
+        name: str,
+        on: np.ndarray | None = None,
+        *,
+        draws: int | None = None,
+        exact: bool = False,
+        through: bool | None = None,
+        **parameters: Any,
+    ) -> AttackRun:
+        """Run an attack on standing samples (all of them by default); what it breaks is counted.
+
+        Args:
+            name: of an installed attack; further arguments are its parameters.
+            on: positions of samples; those that have fallen meanwhile are spared.
+            draws: answers over which each question is averaged; as the settings say by default.
+            exact: search in float32, whatever cheaper form was chosen.
+            through: whether gradients pass rounding and signs as if these were not there.
+        """
+        todo = self.standing if on is None else np.intersect1d(on, self.standing)
+        step = self._step(self.make(name, parameters))
+        tally = Tally(status="skipped", reason=self._forbidden(step, todo))
+        if not tally.reason:
+            tally.status = "ran"
+            conditions = (draws, exact, through)
+            ring = replace(self.batches.ring, draws=draws or self.batches.ring.draws)
+            batches = replace(self.batches, ring=ring, identity=(*self.batches.identity, *conditions))
+            title = f"{self.code}: {step.name}, {self.threat}"
+            self.listen(StageStarted(model=self.target.name, title=title, total=len(todo) * step.forwards))
+            with self.target.under(exact=exact, through=through):
+                batches.run(step, todo, tally, lambda passes: None)
+        run = recorded(step, tally, self.code)
+        self.listen(AttackFinished(model=self.target.name, threat=self.threat, attack=run))
+        self.spend(run.forwards, run.backwards)
+        self.runs.append(run)
+        self.tried.append(run)
+        return run
+
+    def trial(
+        self,
+        name: str | Attack,
+        on: np.ndarray,
+        *,
+        threat: Threat | None = None,
+        target: Target | None = None,
+        labels: Labels | None = None,
+        draws: int | None = None,
+        **parameters: Any,
+    ) -> Trial:
+        """Run an attack under other conditions on any samples, fallen ones too; only its passes are counted.
+
+        Args:
+            name: of an installed attack, or the attack itself.
+            target: another network to attack, with `labels` `(n,)` of its own if need be.
+        """
+        ring = self.batches.ring
+        ring = replace(ring, threat=threat or ring.threat, target=target or ring.target, draws=draws or ring.draws)
+        attack = self.make(name, parameters) if isinstance(name, str) else name
+        (step,) = make_plan([attack], ring.target, ring.threat, len(self.batches.samples.shape))
+        nothing = Trial(np.zeros(len(on), bool), np.full(len(on), -np.inf, np.float32))
+        if why := step.skip or step.broken:
+            return replace(nothing, status="skipped", reason=why)
+        parts = [nothing]
+        for at in range(0, len(on), self.batches.batch_size):
+            part = slice(at, at + self.batches.batch_size)
+            parts.append(self._tried(ring, step, on[part], None if labels is None else labels[part]))
+        self.batches.store.flush()
+        fell = np.concatenate([p.fell for p in parts[1:]] or [nothing.fell])
+        margin = np.concatenate([p.margin for p in parts[1:]] or [nothing.margin])
+        bad = next((p for p in parts if not p.ended), nothing)
+        return Trial(fell, margin, bad.status, bad.reason)
+
+    def _tried(self, ring: Ring, step: Step, on: np.ndarray, labels: Labels | None) -> Trial:
+        """One batch of a trial; what was tried before an interruption is remembered."""
+        store = self.batches.store
+        where = (self.code, ring.target.name, str(ring.threat), ring.draws)
+        key = batch_key(*self.batches.identity, "trial", *where, step.name, parameters(step), on.tolist())
+        if (known := store.get(key)) is None:
+            x, y = self.fetch(on)
+            aims = self.found.clean.aims(on, ring.target.device) if labels is None else Aims(labels.to(y.device), None)
+            outcome = attempt(ring, step, x, aims, torch.from_numpy(on))
+            fell = np.zeros(len(on), bool)
+            fell[outcome.found.rows.numpy()] = True
+            known = {
+                "fell": fell.tolist(),
+                "margin": outcome.closest_margin.float().cpu().tolist(),
+                "passes": [outcome.forwards, outcome.backwards],
+                "ended": [outcome.status, outcome.reason],
+            }
+            if outcome.status == "ran":
+                store.put(key, known)
+        self.spend(*known["passes"])
+        return Trial(np.array(known["fell"], bool), np.array(known["margin"], np.float32), *known["ended"])
+
+    def _step(self, attack: Attack) -> Step:
+        """The attack as a step of the plan, under a name of its own."""
+        (step,) = make_plan([attack], self.target, self.threat, len(self.batches.samples.shape))
+        taken = {run.name for run in self.runs}
+        names = (step.name if i == 1 else f"{step.name}#{i}" for i in range(1, len(taken) + 2))
+        return replace(step, name=next(name for name in names if name not in taken))
+
+    def _forbidden(self, step: Step, todo: np.ndarray) -> str:
+        """Why the attack does not run; empty where it does."""
+        if why := step.skip or step.broken:
+            return why
+        if not self.escalation:
+            return NOT_ALLOWED
+        if not len(todo):
+            return "nothing was left to attack"
+        if time.monotonic() > self.batches.ring.deadline:
+            return "the time limit was reached"
+        spent = sum(run.forwards + run.backwards for run in self.runs)
+        return OVERSPENT if spent + len(todo) * (step.forwards + step.backwards) > self.budget else ""
+
+    def begin(self, code: str, allowance: float) -> None:
+        """The next check asks."""
+        self.code, self._allowance = code, allowance
+        self.doubts, self.tried, self.evidence = [], [], {}
+        self.forwards = self.backwards = 0
