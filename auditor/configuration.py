@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
 from auditor.errors import UsageError
 from auditor.settings import AttackSetting, Settings, ThreatSetting
 from auditor.types import AUTO, Norm
+from auditor.values import PARSED, converted, flag_of, parse_number
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 # The budgets that the literature uses most, for images in [0, 1]; in l0 that of arXiv:2402.01879.
 DEFAULT_EPS = {
@@ -30,7 +32,10 @@ DEFAULT_EPS = {
 }
 # Flags whose name in the settings differs.
 _ALIASES = {"model": "models", "provider": "providers", "constant": "constants"}
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+# Flags that say what one threat may do.
+_OWNERS = {"rotation": Norm.SPATIAL, "translation": Norm.SPATIAL, "corruptions": Norm.CORRUPTION}
+# What values are due, by how the errors about others begin.
+_KINDS = {"string": "is a text", "bool": "is true or false", "tuple": "is a list", "dict": "is a table"}
 
 
 def read_config(path: Path | None) -> dict[str, Any]:
@@ -74,26 +79,42 @@ def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Setti
             hint = f" Did you mean {near[0].replace('_', '-')!r}?" if near else ""
             raise UsageError(f"The configuration has no key {key.replace('_', '-')!r}.{hint}")
     merged["threats"] = parse_threats(_listed(merged.pop("norm", ())), _listed(merged.pop("eps", ())))
-    merged["attacks"] = tuple(parse_attack(text) for text in _listed(merged.pop("attack", ())))
-    merged |= _converted(merged)
+    merged["attacks"] = parse_attacks(_listed(merged.pop("attack", ())))
+    values, problems = converted(merged)
+    merged = {key: value for key, value in merged.items() if not problems or key not in PARSED} | values
     for key in ("models", "providers", "without"):
         if isinstance(merged.get(key), str):
             merged[key] = (merged[key],)
     for needed, flag in (("models", "a MODEL"), ("data", "--data")):
-        if not merged.get(needed):
+        if merged.get(needed) in (None, "", (), [], ("",), [""]):
             raise UsageError(f"A scan needs {flag}.")
     for key in ("min_robust_accuracy", "max_drop"):
         if merged.get(key) is not None and all(math.isinf(threat.eps) for threat in merged["threats"]):
-            flag = f"--{key.replace('_', '-')}"
-            raise UsageError(f"{flag} needs a budget to hold the model against: add one, such as --eps 8/255.")
+            raise UsageError(f"{flag_of(key)} needs a budget to hold the model against: add one, such as --eps 8/255.")
     try:
-        return Settings(**merged)
+        settings = Settings(**merged)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, p['loc'])).replace('_', '-')}: {p['msg'].lower()} (given: {p['input']!r})"
-            for p in error.errors()
-        )
-        raise UsageError(f"The settings do not hold: {problems}.") from None
+        problems += [_sentence(problem) for problem in error.errors()]
+    if problems:
+        raise UsageError(" ".join(problems))
+    _check_meant(said, settings.threats)
+    return settings
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    """What is wrong with a setting that does not hold, and what to write instead."""
+    key = str(problem["loc"][0])
+    due = _KINDS.get(problem["type"].partition("_")[0], "takes no such value")
+    if problem["type"] == "literal_error":
+        due = f"is one of {', '.join(get_args(Settings.model_fields[key].annotation))}"
+    return f"{flag_of(key)} {due}, not {problem['input']!r}."
+
+
+def _check_meant(said: Mapping[str, Any], threats: Sequence[ThreatSetting]) -> None:
+    """Flags that bound a threat go with it. In a file they may wait for a scan that has it."""
+    for key, norm in _OWNERS.items():
+        if key in said and norm not in {threat.norm for threat in threats}:
+            raise UsageError(f"{flag_of(key)} bounds {norm} alone, which is not asked for: add --norm {norm}.")
 
 
 def _unsaid(value: Any) -> bool:
@@ -104,83 +125,15 @@ def _listed(value: Any) -> list[str]:
     return [str(v) for v in value] if isinstance(value, (list, tuple)) else [str(value)]
 
 
-def _converted(merged: Mapping[str, Any]) -> dict[str, Any]:
-    """Texts such as `0.485,0.456,0.406` and `10m` as the values that they mean."""
-    values: dict[str, Any] = {}
-    for key in ("mean", "std", "input_range"):
-        if isinstance(merged.get(key), str):
-            values[key] = tuple(parse_number(part, f"--{key.replace('_', '-')}") for part in merged[key].split(","))
-    if 0.0 in values.get("std", ()):
-        raise UsageError("--std divides the pixels, so it cannot be 0.")
-    if isinstance(merged.get("input_size"), str):
-        values["input_size"] = parse_size(merged["input_size"])
-    if isinstance(merged.get("time_limit"), str):
-        values["time_limit"] = parse_duration(merged["time_limit"])
-    if isinstance(merged.get("batch_size"), str):
-        text = merged["batch_size"]
-        values["batch_size"] = None if text == "auto" else int(parse_number(text, "--batch-size"))
-    if isinstance(merged.get("constants"), (str, list, tuple)):
-        values["constants"] = dict(map(parse_constant, _listed(merged["constants"])))
-    if isinstance(merged.get("classes"), str):
-        from auditor.samples.classes import class_file
-
-        values["classes"] = class_file(Path(merged["classes"]))
-    for key in ("min_robust_accuracy", "min_clean_accuracy", "expected_clean_accuracy", "max_drop", "tolerance"):
-        if merged.get(key) is not None:
-            values[key] = _share(merged[key], key)
-    for key in ("samples", "batch_size"):
-        count = values.get(key, merged.get(key))
-        if isinstance(count, int) and count < 1:
-            raise UsageError(f"--{key.replace('_', '-')} is at least 1, not {count}.")
-    return values
-
-
-def _share(value: Any, key: str) -> float:
-    text = str(value).strip()
-    share = parse_number(text.rstrip("%"), f"--{key.replace('_', '-')}") / (100.0 if text.endswith("%") else 1.0)
-    if not 0.0 <= share <= 1.0:
-        raise UsageError(f"--{key.replace('_', '-')} is a share from 0 to 1, such as 0.4 or 40%, not {value}.")
-    return share
-
-
-def parse_number(text: str, where: str) -> float:
-    """`"8/255"`, `"0.03"` or `"1e-2"` as a number. Raises UsageError for anything else."""
-    try:
-        value = float(Fraction(text.strip())) if "/" in text else float(text)
-    except (ValueError, ZeroDivisionError):
-        raise UsageError(f"{where} {text!r} is no number; write 0.03 or 8/255.") from None
-    if not math.isfinite(value):
-        raise UsageError(f"{where} {text!r} is not finite.")
-    return value
-
-
-def parse_constant(text: str) -> tuple[str, float | str]:
-    """`"state=0"` or `"mask=mask.npy"`: an input's name, and its number or file."""
-    name, equals, value = (part.strip() for part in text.partition("="))
-    if not (name and equals and value):
-        raise UsageError(f"--constant {text!r} is no NAME=VALUE; write state=0 or mask=mask.npy.")
-    try:
-        return name, float(value)
-    except ValueError:
-        return name, value
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """`"224"`, `"224,224"` or `"224x224"` as `(H, W)`."""
-    parts = re.split(r"[,x]", text.strip().lower())
-    if not all(part.strip().isdigit() and int(part) > 0 for part in parts) or len(parts) > 2:
-        raise UsageError(f"--input-size {text!r} is no size; write 224,224.")
-    return int(parts[0]), int(parts[-1])
-
-
-def parse_duration(text: str) -> float:
-    """`"90"`, `"90s"`, `"10m"`, `"1h30m"` in seconds."""
-    match = _DURATION.fullmatch(text.strip().lower())
-    hours, minutes, seconds = (float(part or 0) for part in match.groups()) if match else (0.0, 0.0, 0.0)
-    total = hours * 3600 + minutes * 60 + seconds
-    if not match or total <= 0:
-        raise UsageError(f"--time-limit {text!r} is no duration; write 90s, 10m or 1h30m.")
-    return total
+def parse_attacks(texts: Sequence[str]) -> tuple[AttackSetting, ...]:
+    """Every attack once. Raises UsageError."""
+    attacks: list[AttackSetting] = []
+    for text in texts:
+        attack = parse_attack(text)
+        if attack in attacks:
+            raise UsageError(f"--attack {text!r} is asked for twice; name it once, or with other parameters.")
+        attacks.append(attack)
+    return tuple(attacks)
 
 
 def parse_attack(text: str) -> AttackSetting:
@@ -196,7 +149,10 @@ def parse_attack(text: str) -> AttackSetting:
         key, equals, value = part.partition("=")
         if not equals:
             raise UsageError(f"--attack {text!r}: {part!r} is no key=value.")
-        parameters[key.strip().replace("-", "_")] = value.strip()
+        key = key.strip().replace("-", "_")
+        if key in parameters:
+            raise UsageError(f"--attack {text!r} gives {key} twice; give it once.")
+        parameters[key] = value.strip()
     return AttackSetting(name=name.strip(), parameters=parameters)
 
 
@@ -229,7 +185,8 @@ def _norm(name: str) -> Norm:
     try:
         return Norm(name.strip().lower())
     except ValueError:
-        raise UsageError(f"There is no norm {name!r}; choose from {', '.join(Norm)}.") from None
+        several = f" Repeat the flag for several: --norm {' --norm '.join(name.split(','))}." if "," in name else ""
+        raise UsageError(f"There is no norm {name!r}; choose from {', '.join(Norm)}.{several}") from None
 
 
 def parse_eps(text: str, norm: Norm) -> float:

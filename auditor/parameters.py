@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,7 +77,11 @@ def check_parameters(plugin: Any) -> None:
         number: Any = value
         below = item.low is not None and number < item.low
         above = item.high is not None and number > item.high
-        if below or above or number != number:
+        if item.type is float and not math.isfinite(number) and number != item.default:
+            raise UsageError(f"{name}: {item.name} is a finite number, not {value}.")
+        if below and item.high is None:
+            raise UsageError(f"{name}: {item.name} is at least {item.low:g}, not {value}.")
+        if below or above:
             raise UsageError(f"{name}: {item.name}={value} lies outside {item.bounds}.")
 
 
@@ -86,11 +91,12 @@ def coerced(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: for an unknown name (with the nearest known one) or a text that is no number where one is due.
     """
-    known = {item.name: item for item in parameters_of(cls)}
+    known, name = {item.name: item for item in parameters_of(cls)}, getattr(cls, "name", cls.__name__)
     for key in values:
         if key not in known:
-            raise UsageError(_unknown(getattr(cls, "name", cls.__name__), key, tuple(known)))
-    return {key: _convert(known[key], value) if isinstance(value, str) else value for key, value in values.items()}
+            raise UsageError(_unknown(name, key, tuple(known)))
+    texts = {key: _convert(name, known[key], value) for key, value in values.items() if isinstance(value, str)}
+    return {**values, **texts}
 
 
 def _unknown(name: str, key: str, known: tuple[str, ...]) -> str:
@@ -99,11 +105,11 @@ def _unknown(name: str, key: str, known: tuple[str, ...]) -> str:
     return f"{name} has no parameter {key!r}.{hint} It takes: {', '.join(known) or 'none'}."
 
 
-def _convert(item: Parameter, raw: str) -> Any:
+def _convert(name: str, item: Parameter, raw: str) -> Any:
     try:
         if item.type is bool:
             return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[raw.lower()]
         return item.type(raw)
     except (KeyError, ValueError):
         kind = {int: "a whole number", float: "a number", bool: "true or false"}.get(item.type, item.type.__name__)
-        raise UsageError(f"{item.name} is {kind}, and {raw!r} is none.") from None
+        raise UsageError(f"{name}: {item.name} is {kind}, and {raw!r} is none.") from None

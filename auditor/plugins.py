@@ -255,9 +255,8 @@ def load_plugins(without: Iterable[str] = (), environ: Mapping[str, str] = os.en
             continue
         plugins.register(module, plugin)
     if missing := unwanted - seen:
-        raise UsageError(
-            f"--without names {', '.join(sorted(missing))}, which is not installed; `auditor plugins` lists what is."
-        )
+        names = ", ".join(map(repr, sorted(missing)))
+        raise UsageError(f"--without names {names}, which is not installed; `auditor plugins` lists what is.")
     return plugins
 
 

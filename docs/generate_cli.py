@@ -67,7 +67,7 @@ def _flags(name: str, kind: Any, info: OptionInfo) -> str:
     if types == [bool]:
         return names
     item = (typing.get_args(types[0]) or types)[0]
-    return f"{names} {_METAVARS[item]}"
+    return f"{names} {info.metavar or _METAVARS[item]}"
 
 
 def _cell(text: str) -> str:

@@ -10,9 +10,7 @@ import pytest
 from auditor.configuration import (
     build_settings,
     parse_attack,
-    parse_duration,
     parse_eps,
-    parse_size,
     parse_threats,
     read_config,
 )
@@ -67,23 +65,6 @@ def test_a_norm_that_does_not_exist_is_named() -> None:
         parse_threats(["l3"], [])
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("0.5h", 1800)])
-def test_durations(text: str, seconds: float) -> None:
-    assert parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "soon", "-5m", "0", "10x"])
-def test_no_durations(text: str) -> None:
-    with pytest.raises(UsageError):
-        parse_duration(text)
-
-
-def test_sizes() -> None:
-    assert parse_size("224") == parse_size("224,224") == parse_size("224x224") == (224, 224)
-    with pytest.raises(UsageError):
-        parse_size("0,224")
-
-
 def test_flags_win_over_the_configuration() -> None:
     made = build_settings({**BASE, "suite": "quick"}, {"suite": "thorough", "seed": 7})
     assert (made.suite, made.seed) == ("quick", 7)
@@ -92,6 +73,104 @@ def test_flags_win_over_the_configuration() -> None:
 def test_an_unknown_key_is_answered_with_the_nearest_one() -> None:
     with pytest.raises(UsageError, match="min-robust-accuracy"):
         build_settings(BASE, {"min-robust-acuracy": 0.4})
+
+
+SILLY = {
+    "rotation": ("nan", "-5", "500", "abc", True),
+    "translation": ("inf", "-1", "far"),
+    "eot": ("0", "1.5", "abc"),
+    "samples": ("0", "-1", "1.5", "abc", 0),
+    "seed": ("-1", "abc", "99999999999999999999999"),
+    "batch_size": ("0", "1.5", "abc", "8/255"),
+    "preflight_samples": (0, "none"),
+    "max_passes": ("0", "-1", "abc"),
+    "confidence": ("2", "0", "0.5", "nan", "abc", "95"),
+    "tolerance": ("2", "-1", "nan"),
+    "min_robust_accuracy": ("2", "nan", "1/0"),
+    "max_drop": ("-0.1", "abc"),
+    "time_limit": ("-1", "0", "nan", "soon", -1),
+    "mean": ("abc", "nan,0,0", "", [0.5, "x"]),
+    "std": ("0", "-1,1,1", "abc"),
+    "input_range": ("1,0", "0,0", "0", "0,1,2", "a,b", [0]),
+    "input_size": ("0", "-1,3", "1,2,3", [0, 5]),
+    "layout": ("banana", ""),
+    "channel_order": ("grb", ""),
+    "precision": ("float16", ""),
+    "corruptions": ("fogg", ""),
+    "bpda": ("maybe",),
+    "mask": (3,),
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in SILLY.items() for value in values])
+def test_a_value_that_cannot_be_meant_gets_a_sentence_with_its_flag_and_what_to_write(key: str, value: object) -> None:
+    with pytest.raises(UsageError) as caught:
+        build_settings({**BASE, "norm": ["spatial", "corruption"]}, {key: value})
+    said = str(caught.value)
+    assert "Input should" not in said
+    assert "input should" not in said
+    assert said.endswith(".")
+    if key == "corruptions":
+        assert "Sets are" in said
+    else:
+        assert f"--{key.replace('_', '-')} " in said
+        assert repr(value) in said
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "meant"),
+    [
+        ("confidence", "99%", 0.99),
+        ("samples", "20", 20),
+        ("seed", "9223372036854775807", 2**63 - 1),
+        ("batch_size", "auto", None),
+        ("rotation", "45/2", 22.5),
+        ("translation", 0, 0.0),
+        ("time_limit", 90, 90.0),
+        ("mean", [0.1, "0.2"], (0.1, 0.2)),
+        ("input_range", "-1,1", (-1.0, 1.0)),
+        ("input_size", [3, 4], (3, 4)),
+        ("constants", {"a": 1.0}, {"a": 1.0}),
+    ],
+)
+def test_a_value_means_the_same_as_text_and_as_number(key: str, value: object, meant: object) -> None:
+    made = getattr(build_settings(BASE, {key: value}), key)
+    assert made == meant
+    assert type(made) is type(meant)
+
+
+@pytest.mark.parametrize(
+    ("key", "norm"), [("rotation", "spatial"), ("translation", "spatial"), ("corruptions", "corruption")]
+)
+def test_a_flag_about_a_threat_that_is_not_asked_for_is_refused_and_a_file_may_hold_it(key: str, norm: str) -> None:
+    value = {"corruptions": "fog"}.get(key, "2")
+    with pytest.raises(UsageError, match=f"add --norm {norm}"):
+        build_settings({**BASE, key: value}, {})
+    assert getattr(build_settings({**BASE, "norm": norm, key: value}, {}), key)
+    assert getattr(build_settings(BASE, {key: value}), key)
+
+
+def test_norms_with_a_comma_between_them_are_answered_with_how_to_say_several() -> None:
+    with pytest.raises(UsageError, match="--norm linf --norm l2"):
+        parse_threats(["linf,l2"], [])
+
+
+@pytest.mark.parametrize("attacks", [["pgd", "pgd"], ["pgd:steps=1", "square", "pgd:steps=1"]])
+def test_an_attack_that_is_asked_for_twice_is_refused(attacks: list[str]) -> None:
+    with pytest.raises(UsageError, match="twice"):
+        build_settings({**BASE, "attack": attacks}, {})
+    assert len(build_settings({**BASE, "attack": ["pgd", "pgd:steps=1"]}, {}).attacks) == 2
+
+
+def test_a_parameter_is_given_once() -> None:
+    with pytest.raises(UsageError, match="gives steps twice"):
+        parse_attack("pgd:steps=1,steps=2")
+
+
+@pytest.mark.parametrize("models", ["", [], [""]])
+def test_an_empty_name_is_no_model(models: object) -> None:
+    with pytest.raises(UsageError, match="MODEL"):
+        build_settings({"models": models, "data": "d"}, {})
 
 
 def test_several_mistakes_are_all_named() -> None:

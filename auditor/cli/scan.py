@@ -43,8 +43,12 @@ def scan(
     mask: Annotated[
         str | None, typer.Option(help="Picture in the samples' size; only its white pixels may change.")
     ] = None,
-    rotation: Annotated[float | None, typer.Option(help="Limit of --norm spatial, in degrees. [default: 30]")] = None,
-    translation: Annotated[float | None, typer.Option(help="Limit of --norm spatial, in pixels. [default: 3]")] = None,
+    rotation: Annotated[
+        str | None, typer.Option(metavar="DEGREES", help="Limit of --norm spatial, in degrees. [default: 30]")
+    ] = None,
+    translation: Annotated[
+        str | None, typer.Option(metavar="PIXELS", help="Limit of --norm spatial, in pixels. [default: 3]")
+    ] = None,
     corruptions: Annotated[
         str | None,
         typer.Option(
@@ -52,7 +56,10 @@ def scan(
         ),
     ] = None,
     eot: Annotated[
-        int | None, typer.Option(help="Average every question over so many answers of a model that answers at random.")
+        str | None,
+        typer.Option(
+            metavar="N", help="Average every question over so many answers of a model that answers at random."
+        ),
     ] = None,
     bpda: Annotated[
         bool, typer.Option("--bpda", help="Let gradients past rounding and signs in the model. [default: off]")
@@ -61,9 +68,13 @@ def scan(
     attack: Annotated[
         list[str] | None, typer.Option(help="NAME[:key=value,...] instead of the suite; repeatable.")
     ] = None,
-    samples: Annotated[int | None, typer.Option(help="Audit so many samples, drawn class by class.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random. [default: 0]")] = None,
-    batch_size: Annotated[str | None, typer.Option(help="Samples in a batch, or auto. [default: auto]")] = None,
+    samples: Annotated[
+        str | None, typer.Option(metavar="N", help="Audit so many samples, drawn class by class.")
+    ] = None,
+    seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of everything random. [default: 0]")] = None,
+    batch_size: Annotated[
+        str | None, typer.Option(metavar="N", help="Samples in a batch, or auto. [default: auto]")
+    ] = None,
     device: options.Device = None,
     precision: Annotated[
         str | None,
@@ -71,7 +82,8 @@ def scan(
     ] = None,
     time_limit: Annotated[str | None, typer.Option(help="Stop attacking after, e.g., 90s, 10m, 1h30m.")] = None,
     max_passes: Annotated[
-        int | None, typer.Option(help="Spend at most so many passes, forward and backward, per sample and budget.")
+        str | None,
+        typer.Option(metavar="N", help="Spend at most so many passes, forward and backward, per sample and budget."),
     ] = None,
     tolerance: Annotated[
         str | None,
@@ -102,7 +114,9 @@ def scan(
     ] = None,
     baseline: Annotated[Path | None, typer.Option(help="An earlier run to compare with, sample by sample.")] = None,
     max_drop: Annotated[str | None, typer.Option(help="Gate: robust accuracy falls by at most this share.")] = None,
-    confidence: Annotated[float | None, typer.Option(help="Confidence of intervals and gates. [default: 0.95]")] = None,
+    confidence: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Confidence of intervals and gates. [default: 0.95]")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run directory. [default: auditor-runs/MODEL-TIME]")] = None,
     formats: options.Formats = None,
     config: options.Config = None,
@@ -124,7 +138,8 @@ def scan(
     # These three decide where the result goes, not what it is, so they are no part of the settings.
     from_file = {key: file.pop(key, None) for key in ("format", "out", "quiet")}
     listed = from_file["format"]
-    chosen = formats or (",".join(map(str, listed)) if isinstance(listed, list) else listed) or "html"
+    written = (",".join(map(str, listed)) if isinstance(listed, list) else listed) or "html"
+    chosen = written if formats is None else formats
     where = out or (Path(str(from_file["out"])) if from_file["out"] else None)
     quiet = quiet or bool(from_file["quiet"])
     settings = build_settings(flags, file)
@@ -140,7 +155,7 @@ def check_formats(text: str, plugins: Plugins) -> tuple[str, ...]:
 
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     available = plugins.formats()
-    if unknown := [name for name in names if name not in available]:
+    if unknown := [name for name in names or ("",) if name not in available]:
         raise UsageError(f"There is no format {unknown[0]!r}; choose from {', '.join(sorted(available))}.")
     return names
 

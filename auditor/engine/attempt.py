@@ -15,6 +15,7 @@ from auditor.engine.ledger import Ledger, margins
 from auditor.engine.referee import Judgement, judge
 from auditor.engine.settle import settle
 from auditor.engine.view import Finished, OutOfTime, View
+from auditor.errors import AuditorError
 from auditor.rng import Rng
 
 if TYPE_CHECKING:
@@ -223,6 +224,8 @@ def guarded(search: Callable[[], str]) -> tuple[Status, str]:
         return "timed out", "the time limit was reached"
     except torch.OutOfMemoryError:
         raise
+    except AuditorError as error:
+        return "failed", str(error)
     except (Exception, SystemExit) as error:  # a plugin border
         return "failed", f"{type(error).__name__}: {error}"
     return ("failed", complaint) if complaint else ("ran", "")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from auditor.errors import DataError, UsageError
+from auditor.errors import UsageError
 from auditor.norms import MEASURED
 from auditor.types import Goal, Norm, Threat
 
@@ -82,12 +82,17 @@ def _class(wanted: str, num_classes: int, classes: Sequence[str] | None) -> int:
 
 
 def check_sizes(settings: Settings, shape: Sequence[int]) -> None:
-    """Hold budgets that are shares of a picture against its size.
+    """Hold budgets and limits in pixels against the size of the pictures.
 
     Raises:
-        UsageError: a patch is smaller than a pixel.
+        UsageError: a patch is smaller than a pixel, or a shift is larger than the picture.
     """
     for setting in settings.threats:
+        if setting.norm is Norm.SPATIAL and len(shape) == 3 and settings.translation >= max(shape[1:]):
+            raise UsageError(
+                f"--translation {settings.translation:g} moves pictures of {shape[1]}x{shape[2]} pixels out of sight; "
+                f"write less than {max(shape[1:])}."
+            )
         if setting.norm is Norm.PATCH and len(shape) == 3 and setting.eps * shape[1] * shape[2] < 1.0:
             raise UsageError(
                 f"--eps {setting.eps:g} of a picture of {shape[1]}x{shape[2]} pixels is less than one: "
@@ -101,12 +106,12 @@ def read_mask(path: str | None, shape: Sequence[int]) -> Tensor | None:
     What is half as bright as white, or brighter, counts as white.
 
     Raises:
-        DataError: the picture cannot be read, has another size, or marks nothing.
+        UsageError: the picture cannot be read, has another size, or marks nothing.
     """
     if path is None:
         return None
     if len(shape) != 3:
-        raise DataError(f"--mask {path} marks pixels, and these samples, of shape {tuple(shape)}, are no images.")
+        raise UsageError(f"--mask {path} marks pixels, and these samples, of shape {tuple(shape)}, are no images.")
     import numpy as np
     from PIL import Image, UnidentifiedImageError
 
@@ -114,13 +119,14 @@ def read_mask(path: str | None, shape: Sequence[int]) -> Tensor | None:
         with Image.open(Path(path)) as picture:
             levels = np.asarray(picture.convert("L"))
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DataError(f"--mask {path} cannot be read as a picture: {error}.") from error
+        reason = getattr(error, "strerror", None) or "it is none, or is damaged"
+        raise UsageError(f"--mask {path} cannot be read as a picture: {reason}.") from error
     if levels.shape != tuple(shape[1:]):
-        raise DataError(
+        raise UsageError(
             f"--mask {path} has {levels.shape[0]}x{levels.shape[1]} pixels, and the samples {shape[1]}x{shape[2]}: "
             f"draw it in their size."
         )
     mask = torch.from_numpy(levels >= _LEVELS)[None]
     if not bool(mask.any()):
-        raise DataError(f"--mask {path} is black all over, so nothing may change; white marks what may.")
+        raise UsageError(f"--mask {path} is black all over, so nothing may change; white marks what may.")
     return mask

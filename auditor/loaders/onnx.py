@@ -37,13 +37,15 @@ def load(path: str, options: ModelOptions, device: torch.device) -> Target | Non
 
     Raises:
         ModelError: the file is missing, damaged, asks for what ONNX Runtime lacks, or is no classifier of one input.
-        UsageError: an execution provider was asked for that is not there.
+        UsageError: an execution provider or an output was asked for that is not there, or weights were given.
     """
     file = Path(path)
     if file.is_dir():
         _refuse_folder(file)
     if file.suffix.lower() != ".onnx":
         return None
+    if options.weights is not None:
+        raise UsageError(f"--weights goes with a factory such as package.module:factory; {path} has its own weights.")
     try:
         return _load(file, path, options, device)
     except OSError as error:

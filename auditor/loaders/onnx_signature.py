@@ -96,12 +96,12 @@ def choose_output(session: onnxruntime.InferenceSession, options: ModelOptions) 
     with as many scores as there are class names. Where nothing but labels is to be had, or meant, those in numbers.
 
     Raises:
-        ModelError: no such output.
+        UsageError: no such output.  ModelError: none that could be judged.
     """
     outputs = ports(session.get_outputs())
     words = ", ".join(f"{port.name} ({port.kind})" for port in outputs)
     if options.output is not None and options.output not in {port.name for port in outputs}:
-        raise ModelError(f"The model has no output {options.output!r}; it has {words}.")
+        raise UsageError(f"The model has no output {options.output!r}; it has {words}.")
     considered = [port for port in outputs if options.output in (None, port.name)]
     floats = [port for port in considered if port.kind in _FLOATS]
     labels = [port for port in considered if port.labels and _looks_like_rows(port.shape)]

@@ -35,6 +35,8 @@ def open_samples(source: str, options: SampleOptions) -> Samples | None:
 
 def _open_path(path: Path, source: str, options: SampleOptions) -> Samples | None:
     reader = _READERS.get(path.suffix.lower())
+    if options.root is not None and reader != "csv":
+        raise UsageError(f"--root is where the paths in a CSV start from, and {source} is none; leave it out.")
     if path.is_dir():
         from auditor.samples.parquet import open_parquet, shards
 

@@ -190,6 +190,41 @@ def test_parameters_are_those_of_the_library_and_texts_become_what_they_mean() -
         cls(steps=0.5)
 
 
+IMPOSSIBLE = [
+    ("torchattacks:PGD", {"steps": -1}, "steps is at least 1, not -1"),
+    ("torchattacks:PGD", {"alpha": -0.1}, "alpha is at least 0"),
+    ("torchattacks:PGD", {"alpha": math.inf}, "finite"),
+    ("torchattacks:DIFGSM", {"diversity_prob": 5.0}, "outside 0 … 1"),
+    ("torchattacks:TIFGSM", {"kernel_name": "banana"}, "does not run with kernel_name=banana"),
+    ("foolbox:LinfPGD", {"steps": 0}, "steps is at least 1"),
+    ("adv_lib:ddn", {"steps": -1}, "steps is at least 1"),
+    ("art:SquareAttack", {"max_iter": -1}, "max_iter is at least 1"),
+    ("art:SquareAttack", {"p_init": 7.0}, "does not run with p_init=7.0 .ValueError: The argument p_init"),
+]
+
+
+@pytest.mark.parametrize(("name", "parameters", "said"), IMPOSSIBLE, ids=[f"{n}-{p}" for n, p, _ in IMPOSSIBLE])
+def test_impossible_parameters_are_refused_before_anything_runs(
+    name: str, parameters: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        bridged(name, **parameters)
+
+
+def test_what_a_library_says_of_parameters_while_it_runs_is_told_in_a_sentence() -> None:
+    model = Linear.draw((3, 6, 6), 2, 5, Norm.LINF)
+    with pytest.raises(UsageError, match=r"does not run with loss=banana .*`auditor explain torchattacks:APGD`"):
+        attacked(bridged("torchattacks:APGD", loss="banana"), model.network, model, model.eps, Norm.LINF)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_library_without_an_attack_is_answered_with_what_to_write(library: str) -> None:
+    pytest.importorskip({"adv_lib": "adv_lib.utils"}.get(library, library))
+    for name in (library, f"{library}:"):
+        with pytest.raises(UsageError, match=f"such as {library}:[A-Za-z_]+. There are: "):
+            find(name)
+
+
 def noisy(problem: Problem, parameters: dict[str, Any]) -> Tensor:
     """An attack with bad manners."""
     sys.stdout.write("hello from the library")

@@ -17,7 +17,7 @@ from auditor.engine.clean import clean_pass
 from auditor.engine.findings import all_wanted
 from auditor.engine.standing import Clean, Standing
 from auditor.engine.threats import check_sizes, read_mask, threats_of
-from auditor.errors import DataError, UsageError
+from auditor.errors import UsageError
 from auditor.settings import Settings, ThreatSetting
 from auditor_attacks.apgd import APGD
 from auditor_attacks.pgd import PGD
@@ -114,15 +114,15 @@ def test_a_mask_marks_what_is_white(tmp_path: Path) -> None:
     assert mask is not None
     assert mask.shape == (1, 3, 4)
     assert mask.sum() == 4
-    with pytest.raises(DataError, match="3x4 pixels"):
+    with pytest.raises(UsageError, match="3x4 pixels"):
         read_mask(str(tmp_path / "mask.png"), (1, 4, 4))
-    with pytest.raises(DataError, match="no images"):
+    with pytest.raises(UsageError, match="no images"):
         read_mask(str(tmp_path / "mask.png"), (12,))
     Image.fromarray(np.zeros((3, 4), dtype=np.uint8)).save(tmp_path / "mask.png")
-    with pytest.raises(DataError, match="black all over"):
+    with pytest.raises(UsageError, match="black all over"):
         read_mask(str(tmp_path / "mask.png"), (1, 3, 4))
     (tmp_path / "mask.png").write_text("no picture")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot be read"):
         read_mask(str(tmp_path / "mask.png"), (1, 3, 4))
 
 
@@ -138,6 +138,14 @@ def test_a_patch_takes_at_least_a_pixel() -> None:
     with pytest.raises(UsageError, match="less than one"):
         check_sizes(asked, (1, 8, 8))
     check_sizes(asked, (1, 40, 40))
+
+
+def test_a_shift_leaves_something_of_the_picture() -> None:
+    spatial = {"threats": (ThreatSetting(norm=Norm.SPATIAL, eps=1.0),), "translation": 8.0}
+    asked = settings("untargeted").model_copy(update=spatial)
+    with pytest.raises(UsageError, match="less than 8"):
+        check_sizes(asked, (1, 6, 8))
+    check_sizes(asked, (1, 6, 9))
 
 
 def test_where_every_sample_is_of_the_wanted_class_nobody_is_called_robust_without_a_word() -> None:

@@ -24,13 +24,13 @@ LIBRARIES = {
 
 
 def find(name: str) -> type[Attack] | None:
-    """The attack that `library:Name` means, or None where `name` has no such form.
+    """The attack that `library:Name` means, or None where `name` begins with no library.
 
     Raises:
-        UsageError: the library is not installed, or has no such attack.
+        UsageError: the library is not installed, or has no such attack, or none was named.
     """
-    library, colon, wanted = name.partition(":")
-    if not colon or library not in LIBRARIES:
+    library, _, wanted = name.partition(":")
+    if library not in LIBRARIES:
         return None
     from auditor_attacks._bridges.base import made
     from auditor_attacks._bridges.quiet import muted
@@ -44,6 +44,11 @@ def find(name: str) -> type[Attack] | None:
         raise UsageError(
             f"{name} needs {distribution}, which cannot be imported ({error}): pip install 'auditor[{extra}]'."
         ) from error
+    if not wanted:
+        raise UsageError(
+            f"{library} is a library; write one of its attacks behind it, such as {library}:{known[0]}. "
+            f"There are: {', '.join(known)}."
+        )
     if wanted not in known:
         near = difflib.get_close_matches(wanted, known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""

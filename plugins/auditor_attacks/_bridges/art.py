@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from auditor.types import Access, Norm
-from auditor_attacks._bridges.base import Foreign, Problem, Search, scaled
+from auditor_attacks._bridges.base import Build, Foreign, Problem, Search, scaled
 
 _P = {Norm.LINF: math.inf, Norm.L2: 2, Norm.L1: 1}
 _LINF_L2, _MOST = frozenset({Norm.LINF, Norm.L2}), frozenset(_P)
@@ -83,6 +83,7 @@ def foreign(name: str) -> Foreign:
         name=name,
         signature=cls.__init__,
         search=_search(cls),
+        build=_build(cls),
         norms=_NORMS[name],
         given=_GIVEN,
         access=Access.LABELS if name in _LABELS else Access.SCORES if name in _SCORES else Access.GRADIENTS,
@@ -91,8 +92,8 @@ def foreign(name: str) -> Foreign:
     )
 
 
-def _search(cls: Any) -> Search:
-    def search(problem: Problem, parameters: dict[str, Any]) -> torch.Tensor:
+def _build(cls: Any) -> Build:
+    def build(problem: Problem, parameters: dict[str, Any]) -> Any:
         takes = inspect.signature(cls.__init__).parameters
         eps = problem.threat.eps
         given = {
@@ -105,7 +106,15 @@ def _search(cls: Any) -> Search:
         }
         known = {name: value for name, value in given.items() if name in takes}
         probabilities = cls.__name__ in _PROBABILITIES
-        attack = cls(_classifier(problem, probabilities=probabilities), **(known | parameters))
+        return cls(_classifier(problem, probabilities=probabilities), **(known | parameters))
+
+    return build
+
+
+def _search(cls: Any) -> Search:
+    def search(problem: Problem, parameters: dict[str, Any]) -> torch.Tensor:
+        attack = _build(cls)(problem, parameters)
+        probabilities = cls.__name__ in _PROBABILITIES
         labels = functional.one_hot(problem.y, problem.num_classes) if probabilities else problem.y
         found = attack.generate(problem.x.cpu().numpy(), labels.cpu().numpy())
         return torch.from_numpy(found)

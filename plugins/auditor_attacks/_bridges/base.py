@@ -13,14 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from auditor.attack import Attack
+from auditor.errors import UsageError
 from auditor.parameters import Parameter, parameter, parameters_of
-from auditor.types import Access, Norm
+from auditor.types import Access, Norm, Threat
 from auditor_attacks._bridges.quiet import muted, seed, seeded
 
 if TYPE_CHECKING:
     from auditor.engine.view import View
     from auditor.rng import Rng
-    from auditor.types import Images, Labels, Logits, Threat
+    from auditor.types import Images, Labels, Logits
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,12 @@ class Problem:
 Search: TypeAlias = Callable[[Problem, dict[str, Any]], Tensor]
 """Runs an attack with parameters, as keyword arguments; returns candidates `(N, …)`."""
 
+Build: TypeAlias = Callable[[Problem, dict[str, Any]], Any]
+"""Makes the object that runs it."""
+
+# Names of what an attack does at least once.
+_COUNTS = re.compile(r"(^|_)(steps|n_iter|max_iter|iters?|iterations|n_queries|pixels)$")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Foreign:
@@ -47,6 +54,7 @@ class Foreign:
         signature: what takes its parameters.
         given: those that the bridge sets itself.
         minimal: whether it looks for the smallest change.
+        build: makes the library's attack of parameters, where it is an object; raises what speaks against them.
         single: whether it must be run on one sample at a time, since its questions cannot be told apart otherwise.
     """
 
@@ -57,6 +65,7 @@ class Foreign:
     given: frozenset[str] = frozenset()
     access: Access = Access.GRADIENTS
     minimal: bool = False
+    build: Build | None = None
     single: bool = False
 
     def parameters(self) -> list[Parameter]:
@@ -75,7 +84,19 @@ def _parameter(one: inspect.Parameter) -> Parameter | None:
         kind = next((kind for kind in (float, int, str) if kind.__name__ in said), object)
     else:
         kind = object
-    return None if kind is object else Parameter(name=one.name, type=kind, default=default, help="as the library says")
+    if kind is object:
+        return None
+    low, high = _bounds(one.name, default)
+    return Parameter(name=one.name, type=kind, default=default, help="as the library says", low=low, high=high)
+
+
+def _bounds(name: str, default: Any) -> tuple[float | None, float | None]:
+    """Libraries run with steps below zero, or without any, and find nothing; few of them complain."""
+    if isinstance(default, bool | str) or (default is not None and default < 0):
+        return None, None
+    if _COUNTS.search(name):
+        return 1, None
+    return (None if default is None else 0), (1 if "prob" in name else None)
 
 
 class Fell(Exception):
@@ -116,6 +137,17 @@ class Bridge(Attack):
 
     foreign: ClassVar[Foreign]
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.foreign.build is None or not (said := self._said()):
+            return
+        trial = _trial(self.foreign)
+        try:
+            with muted(), seeded(torch.device("cpu")):
+                self.foreign.build(trial, said)
+        except Exception as error:  # whatever the library has against its parameters
+            raise UsageError(self._refusal(error)) from error
+
     def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
         seeds = rng.fork("library").integers(1 << 31).tolist()
         with muted(), seeded(x.device), torch.enable_grad():
@@ -134,11 +166,33 @@ class Bridge(Attack):
     def _searched(self, target: View, x: Images, y: Labels, threat: Threat, number: int) -> Images:
         seed(number)
         model = Asked(target, x, single=self.foreign.single)
-        said = {item.name: getattr(self, item.name) for item in parameters_of(type(self))}
-        defaults = {item.name: item.default for item in parameters_of(type(self))}
-        changed = {name: value for name, value in said.items() if value != defaults[name]}
         problem = Problem(model, x, y, threat, target.num_classes, number)
-        return self.foreign.search(problem, changed).detach().to(x)
+        said = self._said()
+        try:
+            return self.foreign.search(problem, said).detach().to(x)
+        except (ValueError, KeyError, AssertionError, NotImplementedError, ZeroDivisionError) as error:
+            if not said:
+                raise
+            raise UsageError(self._refusal(error)) from error
+
+    def _said(self) -> dict[str, Any]:
+        """The parameters that are not as the library has them."""
+        said = {item.name: (getattr(self, item.name), item.default) for item in parameters_of(type(self))}
+        return {name: value for name, (value, default) in said.items() if value != default}
+
+    def _refusal(self, error: Exception) -> str:
+        said = ", ".join(f"{name}={value}" for name, value in self._said().items())
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return (
+            f"{self.name} does not run with {said} ({reason.rstrip('.')}); "
+            f"`auditor explain {self.name}` lists what it takes."
+        )
+
+
+def _trial(foreign: Foreign) -> Problem:
+    """A problem on which nothing is ever searched."""
+    x, model = torch.zeros(1, 3, 8, 8), nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
+    return Problem(model, x, torch.zeros(1, dtype=torch.int64), Threat(norm=min(foreign.norms), eps=0.1), 10, 0)
 
 
 def made(library: str, foreign: Foreign) -> type[Attack]:
@@ -153,7 +207,10 @@ def made(library: str, foreign: Foreign) -> type[Attack]:
     """
     return dataclasses.make_dataclass(
         foreign.name,
-        [(item.name, item.type, parameter(item.default, help=item.help)) for item in each],
+        [
+            (item.name, item.type, parameter(item.default, help=item.help, low=item.low, high=item.high))
+            for item in each
+        ],
         bases=(Bridge,),
         namespace={
             "name": name,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from auditor.types import Access, Norm
-from auditor_attacks._bridges.base import Foreign, Problem, Search
+from auditor_attacks._bridges.base import Build, Foreign, Problem, Search
 
 _P = {Norm.LINF: math.inf, Norm.L2: 2.0, Norm.L1: 1.0, Norm.L0: 0.0}
 _PREFIXES = {"Linf": Norm.LINF, "L2": Norm.L2, "L1": Norm.L1, "L0": Norm.L0}
@@ -35,7 +35,8 @@ def foreign(name: str) -> Foreign:
     return Foreign(
         name=name,
         signature=cls.__init__,
-        search=_search(cls, minimal),
+        search=_search(_build(cls), minimal),
+        build=_build(cls),
         norms=_norms(cls, name),
         given=frozenset({"self", "args", "kwargs", "distance", "constraint", "init_attack", "tensorboard"}),
         access=Access.LABELS if labels else Access.GRADIENTS,
@@ -55,8 +56,8 @@ def _norms(cls: Any, name: str) -> frozenset[Norm]:
     return frozenset(prefixed or _P)
 
 
-def _search(cls: Any, minimal: bool) -> Search:
-    def search(problem: Problem, parameters: dict[str, Any]) -> torch.Tensor:
+def _build(cls: Any) -> Build:
+    def build(problem: Problem, parameters: dict[str, Any]) -> Any:
         import inspect
 
         import foolbox
@@ -66,8 +67,17 @@ def _search(cls: Any, minimal: bool) -> Search:
             parameters = {"distance": foolbox.distances.LpDistance(_P[problem.threat.norm]), **parameters}
         if "constraint" in takes:
             parameters = {"constraint": str(problem.threat.norm), **parameters}
+        return cls(**parameters)
+
+    return build
+
+
+def _search(build: Build, minimal: bool) -> Search:
+    def search(problem: Problem, parameters: dict[str, Any]) -> torch.Tensor:
+        import foolbox
+
         model = foolbox.PyTorchModel(problem.model, bounds=(0, 1), device=problem.x.device)
-        _, found, _ = cls(**parameters)(
+        _, found, _ = build(problem, parameters)(
             model, problem.x, problem.y, epsilons=None if minimal else float(problem.threat.eps)
         )
         return torch.as_tensor(found)

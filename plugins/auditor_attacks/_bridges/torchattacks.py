@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from auditor.types import Access, Norm
-from auditor_attacks._bridges.base import Foreign, Problem, Search, scaled
+from auditor_attacks._bridges.base import Build, Foreign, Problem, Search, scaled
 
 _NAMES = {Norm.LINF: "Linf", Norm.L2: "L2", Norm.L1: "L1"}
 # The rest work in linf, or take the norm.
@@ -49,7 +49,8 @@ def foreign(name: str) -> Foreign:
     return Foreign(
         name=name,
         signature=cls.__init__,
-        search=_search(cls),
+        search=_search(_build(cls)),
+        build=_build(cls),
         norms=frozenset(several if "norm" in takes else {_NORMS.get(name, Norm.LINF)}),
         given=_GIVEN,
         access=Access.SCORES if name in _SCORES else Access.GRADIENTS,
@@ -57,8 +58,8 @@ def foreign(name: str) -> Foreign:
     )
 
 
-def _search(cls: Any) -> Search:
-    def search(problem: Problem, parameters: dict[str, Any]) -> torch.Tensor:
+def _build(cls: Any) -> Build:
+    def build(problem: Problem, parameters: dict[str, Any]) -> Any:
         takes = inspect.signature(cls.__init__).parameters
         given = {
             "norm": _NAMES.get(problem.threat.norm),
@@ -70,7 +71,14 @@ def _search(cls: Any) -> Search:
             **scaled(cls.__init__, problem.threat.eps, "eps", ("alpha",)),
         }
         known = {name: value for name, value in given.items() if name in takes}
-        found: torch.Tensor = cls(problem.model, **(known | parameters))(problem.x, problem.y)
+        return cls(problem.model, **(known | parameters))
+
+    return build
+
+
+def _search(build: Build) -> Search:
+    def search(problem: Problem, parameters: dict[str, Any]) -> torch.Tensor:
+        found: torch.Tensor = build(problem, parameters)(problem.x, problem.y)
         return found
 
     return search
