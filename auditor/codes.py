@@ -34,7 +34,8 @@ CODES: dict[str, tuple[str, str]] = {
         Means: the samples are not evaluated, which is not the same as robust. The verdict is inconclusive.
         Measured: the status of each attack, with its reason.
         Threshold: any threat under which nothing ran.
-        Do: name an attack that fits with `--attack`, or install one; raise `--time-limit`.""",
+        Do: name an attack that fits with `--attack`, or install one; raise `--time-limit`. In `flow` and `patch`
+            nothing looks for the smallest change: ask for budgets instead of `--eps auto`.""",
     ),
     "AUD004": (
         "The model answers NaN inside the budget",
@@ -109,5 +110,16 @@ CODES: dict[str, tuple[str, str]] = {
         Measured: names and shapes of the outputs.
         Threshold: any choice that the user did not make.
         Do: name the output with `--output`.""",
+    ),
+    "AUD125": (
+        "Corruptions of colour do not apply to gray samples",
+        """Corruptions were asked for that change colours alone, and the samples are gray.
+
+        Seen: `hue` or `saturate` among the corruptions, and one channel in the data.
+        Means: they would change nothing, and what changes nothing breaks nothing. They were not evaluated, and are left
+            out of the worst case and of the mean corruption error.
+        Measured: the samples' channels.
+        Threshold: any.
+        Do: nothing, or give colour images if that is what the model sees when it is deployed.""",
     ),
 }

@@ -33,6 +33,7 @@ class Corruption:
         render: `(x, rng, *constants) -> x'`, images `(N, C, H, W)` in and out.
         cifar, imagenet: constants of CIFAR-10-C (32 x 32) and of ImageNet-C (224 x 224), a row per severity.
         lengths: which of the constants are lengths in pixels.
+        coloured: whether it changes colours alone, and so does nothing to an image in gray.
     """
 
     name: str
@@ -42,6 +43,11 @@ class Corruption:
     cifar: tuple[Row, ...]
     imagenet: tuple[Row, ...]
     lengths: tuple[int, ...] = ()
+    coloured: bool = False
+
+    def applies(self, channels: int) -> bool:
+        """Whether it can change images of so many channels."""
+        return channels == 3 or not self.coloured
 
     def constants(self, severity: int, side: int, table: str = "size") -> Row:
         """The constants for images whose shorter side is so many pixels.
@@ -97,7 +103,7 @@ class Corruption:
 
 
 def corruption(
-    group: str, *, cifar: Rows, imagenet: Rows, lengths: tuple[int, ...] = ()
+    group: str, *, cifar: Rows, imagenet: Rows, lengths: tuple[int, ...] = (), coloured: bool = False
 ) -> Callable[[Callable[..., Images]], Corruption]:
     """Make a corruption of a function, whose name it bears, and whose docstring's first line says what it imitates."""
 
@@ -111,6 +117,7 @@ def corruption(
             cifar=_rows(cifar),
             imagenet=_rows(imagenet),
             lengths=lengths,
+            coloured=coloured,
         )
 
     return make

@@ -38,6 +38,7 @@ def contrast(x: Images, rng: Rng, kept: float) -> Images:
     "colour",
     cifar=((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2)),
     imagenet=((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2)),
+    coloured=True,
 )
 def saturate(x: Images, rng: Rng, factor: float, more: float) -> Images:
     """Paler colours (severities 1 and 2), then gaudier ones; images in gray stay as they are."""
@@ -53,7 +54,7 @@ def saturate(x: Images, rng: Rng, factor: float, more: float) -> Images:
     return torch.where(spread > 0, changed, red)
 
 
-@corruption("colour", cifar=(10, 20, 35, 60, 90), imagenet=(10, 20, 35, 60, 90))
+@corruption("colour", cifar=(10, 20, 35, 60, 90), imagenet=(10, 20, 35, 60, 90), coloured=True)
 def hue(x: Images, rng: Rng, degrees: float) -> Images:
     """Colours turned by so many degrees, to a side that is drawn for each image; gray stays as it is."""
     if x.shape[1] != 3:

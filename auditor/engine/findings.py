@@ -11,6 +11,7 @@ from auditor.errors import AuditorError
 from auditor.formats import words
 from auditor.result.record import INHERITED, ModelResult, ThreatResult
 from auditor.result.record import Finding as FindingRecord
+from auditor.types import Norm
 
 if TYPE_CHECKING:
     from auditor.engine.standing import Clean
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 NOT_AUDITED = "AUD001"
 NOTHING_RAN = "AUD003"
 UNANSWERED = "AUD004"
+COLOURLESS = "AUD125"
+# Where nothing looks for the smallest change, a few budgets trace the curve.
+_BUDGETS = {Norm.FLOW: ("0.5", "1", "2"), Norm.PATCH: ("0.02", "0.05", "0.1")}
 
 
 def not_audited(error: AuditorError) -> Finding:
@@ -41,9 +45,31 @@ def nothing_ran(threats: Sequence[ThreatResult]) -> Iterator[Finding]:
                 code=NOTHING_RAN,
                 severity=Severity.INCONCLUSIVE,
                 title=f"No attack could run in {words.threat(threat.norm, threat.eps)}",
-                detail=reasons,
-                remedy="Name an attack that fits with --attack, or install one.",
+                detail=reasons or f"No attack looks for the smallest change in {threat.norm}.",
+                remedy=_what_could_run(threat),
             )
+
+
+def _what_could_run(threat: ThreatResult) -> str:
+    norm = threat.norm
+    if any(run.status in ("timed out", "failed") for run in threat.attacks):
+        return "Give more time with --time-limit, or name another attack with --attack."
+    if threat.minimal and norm in _BUDGETS:
+        several = " ".join(f"--eps {norm}:{budget}" for budget in _BUDGETS[norm])
+        return f"Ask for budgets, which are attacked one by one: {several}; each says how many samples stand."
+    return "Name an attack that fits with --attack, or install one."
+
+
+def colourless(names: Sequence[str]) -> Iterator[Finding]:
+    """Corruptions that were asked for and cannot change these samples."""
+    if names:
+        yield Finding(
+            code=COLOURLESS,
+            severity=Severity.INFO,
+            title="Corruptions of colour do not apply to gray samples",
+            detail=f"{', '.join(names)} would change nothing, so they were not evaluated and count in no mean.",
+            remedy="Give colour images if that is what the model sees when it is deployed.",
+        )
 
 
 def all_wanted(clean: Clean) -> Iterator[Finding]:

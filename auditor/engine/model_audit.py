@@ -20,7 +20,7 @@ from auditor.engine.clean import clean_pass
 from auditor.engine.corruptions import corruption_facts, corruption_table
 from auditor.engine.done import Done
 from auditor.engine.examination import examine
-from auditor.engine.findings import all_wanted, not_audited, nothing_ran, unanswered
+from auditor.engine.findings import all_wanted, colourless, not_audited, nothing_ran, unanswered
 from auditor.engine.inheritance import inherit, round_again
 from auditor.engine.inquiry import Inquiry
 from auditor.engine.memory import Memory
@@ -28,7 +28,7 @@ from auditor.engine.nearest import Nearest
 from auditor.engine.plan import Part, make_plan
 from auditor.engine.scene import Scene
 from auditor.engine.standing import Clean, Standing
-from auditor.engine.threats import check_sizes, read_mask, threats_of
+from auditor.engine.threats import check_sizes, corruptions_left_out, read_mask, threats_of
 from auditor.errors import DataError, ModelError, UsageError
 from auditor.events import Event, StageStarted
 from auditor.result.evidence import read_evidence, slug
@@ -89,7 +89,9 @@ class ModelAudit:
         names = self.target.classes or self.samples.classes
         check_sizes(self.settings, self.samples.shape)
         mask = read_mask(self.settings.mask, self.samples.shape)
-        self._asked = threats_of(self.settings, self.target.num_classes, names, mask)
+        channels = self.samples.shape[0] if len(self.samples.shape) == 3 else 3
+        self._asked = threats_of(self.settings, self.target.num_classes, names, mask, channels)
+        findings += colourless(corruptions_left_out(self.settings, channels))
         with self._timed("search"):
             self._choose_search(x, batch_size)
         with self._timed("clean"):

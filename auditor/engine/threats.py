@@ -23,21 +23,24 @@ _LEVELS = 128
 
 
 def threats_of(
-    settings: Settings, num_classes: int, classes: Sequence[str] | None, mask: Tensor | None
+    settings: Settings, num_classes: int, classes: Sequence[str] | None, mask: Tensor | None, channels: int = 3
 ) -> list[Threat]:
-    """The threats that were asked for, in the order of the settings.
+    """The threats that were asked for, in the order of the settings, to images of so many channels.
 
     Raises:
-        UsageError: the goal names a class that the model does not have, or a mask is to bound what is no norm ball.
+        UsageError: the goal names a class that the model does not have, a mask is to bound what is no norm ball, or no
+            corruption is left that changes such images.
     """
     unmasked = [setting.norm for setting in settings.threats if setting.norm not in MEASURED]
     if mask is not None and unmasked:
         raise UsageError(f"--mask bounds changes in {', '.join(MEASURED)}; it does not go with --norm {unmasked[0]}.")
     goal, target = _goal(settings.goal, num_classes, classes)
-    return [_threat(setting, settings, goal, target, mask) for setting in settings.threats]
+    return [_threat(setting, settings, goal, target, mask, channels) for setting in settings.threats]
 
 
-def _threat(setting: ThreatSetting, settings: Settings, goal: Goal, target: int | None, mask: Tensor | None) -> Threat:
+def _threat(
+    setting: ThreatSetting, settings: Settings, goal: Goal, target: int | None, mask: Tensor | None, channels: int
+) -> Threat:
     return Threat(
         norm=setting.norm,
         eps=setting.eps,
@@ -46,16 +49,30 @@ def _threat(setting: ThreatSetting, settings: Settings, goal: Goal, target: int 
         mask=mask,
         rotation=settings.rotation,
         translation=settings.translation,
-        corruptions=_corruptions(settings, setting.norm),
+        corruptions=_corruptions(settings, setting.norm, channels),
     )
 
 
-def _corruptions(settings: Settings, norm: Norm) -> tuple[str, ...]:
+def _corruptions(settings: Settings, norm: Norm, channels: int) -> tuple[str, ...]:
     if norm is not Norm.CORRUPTION:
         return ()
     from auditor.corruptions import chosen
 
-    return tuple(corruption.name for corruption in chosen(settings.corruptions))
+    names = tuple(corruption.name for corruption in chosen(settings.corruptions) if corruption.applies(channels))
+    if not names:
+        raise UsageError(
+            f"--corruptions {settings.corruptions} changes colours alone, and the samples are gray; choose others."
+        )
+    return names
+
+
+def corruptions_left_out(settings: Settings, channels: int) -> tuple[str, ...]:
+    """Those that were asked for and change nothing in images of so many channels."""
+    if all(setting.norm is not Norm.CORRUPTION for setting in settings.threats):
+        return ()
+    from auditor.corruptions import chosen
+
+    return tuple(corruption.name for corruption in chosen(settings.corruptions) if not corruption.applies(channels))
 
 
 def _goal(text: str, num_classes: int, classes: Sequence[str] | None) -> tuple[Goal, int | None]:

@@ -20,6 +20,13 @@ PASSES = 5
 """How often the same samples are asked about."""
 
 _DIFFERENCE = 1e-4
+_OVERFLOW = (
+    "Check --input-range, --mean and --std, and whether the model overflows in the precision it was exported in."
+)
+_BY_HAND = (
+    "No sample in particular is at fault: look for NaN among the weights, which training that diverged leaves there, "
+    "and for overflow in the precision it was exported in; then check --input-range, --mean and --std."
+)
 
 
 def useless(logits: Logits) -> Tensor:
@@ -32,13 +39,14 @@ def not_finite(logits: Logits) -> Finding | None:
     rows = useless(logits)
     if not rows.any():
         return None
+    every = bool(rows.all())
+    kind = "NaN" if every and bool(logits.isnan().any(1).all()) else "not finite"
     return Finding(
         code=FINITE,
         severity=Severity.BLOCK,
         title=NOT_FINITE,
-        detail=f"On {int(rows.sum())} of {len(logits)} clean samples the answer is not finite.",
-        remedy="Check --input-range, --mean and --std, and whether the model overflows in the precision it was "
-        "exported in.",
+        detail=f"On {'all' if every else f'{int(rows.sum())} of'} {len(logits)} clean samples the answer is {kind}.",
+        remedy=_BY_HAND if every else _OVERFLOW,
     )
 
 

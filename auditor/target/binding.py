@@ -53,6 +53,7 @@ def bind_to(target: Target, x: Images) -> None:
     inputs = preprocessing(x)
     # Beside each sample its negative: a score that merely happens to lie in [0, 1] leaves it there.
     rows = _settle_batching(target, inputs, preprocessing(_two_different(x)), preprocessing(1.0 - x))
+    _refuse_labels(target.name, rows)
     target.head, target.twin_head = heads(target.ending, target.stripped, rows)
     target.num_classes = 2 if target.head.binary else rows.shape[1]
     target.classes = target.options.classes or target.classes
@@ -60,6 +61,17 @@ def bind_to(target: Target, x: Images) -> None:
         raise ModelError(
             f"{target.name} answers with {target.num_classes} classes, and {len(target.classes)} class names are "
             "given; correct --classes or the model's metadata."
+        )
+
+
+def _refuse_labels(name: str, rows: Tensor) -> None:
+    """Whole numbers beyond 1, one for each sample, are labels; scores of two classes look otherwise."""
+    labels = rows.shape[1] == 1 and bool((rows == rows.round()).all()) and bool((rows >= 0).all())
+    if labels and bool((rows > 1).any()):
+        some = ", ".join(f"{value:g}" for value in rows.flatten().unique()[:4].tolist())
+        raise ModelError(
+            f"{name} answers each sample with one whole number ({some} …), a label and not the scores of the classes; "
+            f"let it return its logits, without argmax at its end, or export it as ONNX with labels in int64."
         )
 
 

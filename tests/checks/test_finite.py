@@ -43,3 +43,10 @@ def test_a_class_that_is_ruled_out_only_warns(gray: Trained) -> None:
 
 def test_large_numbers_are_numbers(gray: Trained) -> None:
     assert not found(FiniteAnswers, scene_of(lambda z: torch.full((len(z), 10), 3e38), gray.x, gray.y))
+
+
+def test_a_model_that_never_answers_is_not_blamed_on_preprocessing_first(gray: Trained) -> None:
+    scene = scene_of(lambda z: gray.network(z) * float("nan"), gray.x, gray.y)
+    (finding,) = found(FiniteAnswers, scene)
+    assert finding.detail == "On all 256 clean samples the answer is NaN."
+    assert finding.remedy.startswith("No sample in particular is at fault: look for NaN among the weights")

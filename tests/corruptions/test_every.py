@@ -138,3 +138,11 @@ def test_rows_of_numbers_are_no_images() -> None:
 def test_there_are_three_tables() -> None:
     with pytest.raises(UsageError, match="size, cifar, imagenet"):
         CORRUPTIONS["fog"](scenes(1), 1, streams(1), "mnist")
+
+
+@every
+def test_a_corruption_says_whether_it_can_change_images_in_gray(corruption: Corruption) -> None:
+    x = scenes(4, 1)
+    changed = any(not torch.equal(corruption(x, severity, streams(4)), x) for severity in SEVERITIES)
+    assert corruption.applies(1) == changed
+    assert corruption.applies(3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 from auditor import Goal, Norm, Severity, Threat
 from auditor.engine.aims import Aims, towards
 from auditor.engine.clean import clean_pass
-from auditor.engine.findings import all_wanted
+from auditor.engine.findings import all_wanted, colourless, nothing_ran
 from auditor.engine.standing import Clean, Standing
-from auditor.engine.threats import check_sizes, read_mask, threats_of
+from auditor.engine.threats import check_sizes, corruptions_left_out, read_mask, threats_of
 from auditor.errors import UsageError
+from auditor.result.record import ThreatResult
 from auditor.settings import Settings, ThreatSetting
 from auditor_attacks.apgd import APGD
 from auditor_attacks.pgd import PGD
@@ -146,6 +148,30 @@ def test_a_shift_leaves_something_of_the_picture() -> None:
     with pytest.raises(UsageError, match="less than 8"):
         check_sizes(asked, (1, 6, 8))
     check_sizes(asked, (1, 6, 9))
+
+
+def test_corruptions_of_colour_are_left_out_for_gray_samples_and_said_so() -> None:
+    asked = settings("untargeted").model_copy(
+        update={"threats": (ThreatSetting(norm=Norm.CORRUPTION, eps=5.0),), "corruptions": "hue,fog"}
+    )
+    (colour,) = threats_of(asked, 2, None, None, channels=3)
+    (gray,) = threats_of(asked, 2, None, None, channels=1)
+    assert (set(colour.corruptions), gray.corruptions) == ({"fog", "hue"}, ("fog",))
+    assert corruptions_left_out(asked, 1) == ("hue",)
+    assert corruptions_left_out(asked, 3) == ()
+    assert not list(colourless(()))
+    (finding,) = colourless(("hue",))
+    assert (finding.code, finding.severity) == ("AUD125", Severity.INFO)
+    with pytest.raises(UsageError, match="hue changes colours alone"):
+        threats_of(asked.model_copy(update={"corruptions": "hue"}), 2, None, None, channels=1)
+
+
+@pytest.mark.parametrize("norm", [Norm.FLOW, Norm.PATCH])
+def test_where_nothing_looks_for_the_smallest_change_budgets_are_suggested(norm: Norm) -> None:
+    untried = ThreatResult(norm=norm, eps=math.inf, robust_accuracy=None, robust_interval=None, robust_upper_bound=1.0)
+    (finding,) = nothing_ran([untried.model_copy(update={"not_evaluated": 3})])
+    assert f"No attack looks for the smallest change in {norm}." in finding.detail
+    assert f"--eps {norm}:" in finding.remedy
 
 
 def test_where_every_sample_is_of_the_wanted_class_nobody_is_called_robust_without_a_word() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
 
 from auditor.formats.html import Html
-from auditor.formats.views.numbers import corruption_text
+from auditor.formats.views.numbers import corruption_text, forecasts
 from auditor.result.record import CorruptionResult, Result, ThreatResult
 from auditor.result.run import Run
 from auditor.types import Norm
@@ -43,16 +44,28 @@ def corrupted(changed: Callable[[Callable[[Result], Result]], Run]) -> Run:
 
 
 def test_the_mean_error_is_said_beside_the_clean_one_and_the_worst() -> None:
-    text = "Mean corruption error 25.0%, 15.0 points above that on clean samples; worst: fog 2 (45.0% right)."
+    text = (
+        "Mean corruption error over severities 1 to 2: 25.0%, 15.0 points above that on clean samples; "
+        "worst: fog 2 (45.0% right)."
+    )
     assert corruption_text(threat()) == text
     assert "2.0 points below" in corruption_text(threat(relative=-0.02))
     assert corruption_text(threat().model_copy(update={"mean_corruption_error": None})) == ""
 
 
+def test_several_budgets_say_over_which_severities_each_mean_is_and_the_same_is_said_once(corrupted: Run) -> None:
+    model = corrupted.result.models[0]
+    mild = threat().model_copy(update={"eps": 1.0, "corruptions": threat().corruptions[::2]})
+    every = threat().model_copy(update={"eps": math.inf})
+    said = list(forecasts(model.model_copy(update={"threats": (every, mild, threat())})))
+    means = [line.partition(": ")[0] for line in said if line.startswith("Mean corruption error")]
+    assert means == ["Mean corruption error over severities 1 to 2", "Mean corruption error over severity 1"]
+
+
 def test_the_terminal_says_it(corrupted: Run) -> None:
     text = " ".join(printed(corrupted).split())
     assert "under corruption 2 40.0%" in text
-    assert "Mean corruption error 25.0%, 15.0 points above that on clean samples" in text
+    assert "Mean corruption error over severities 1 to 2: 25.0%, 15.0 points above that on clean samples" in text
 
 
 def test_the_page_has_a_line_for_each_corruption_with_its_mean(corrupted: Run) -> None:

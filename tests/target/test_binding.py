@@ -106,6 +106,16 @@ def test_a_single_score_that_lies_in_the_unit_interval_by_chance_is_not_taken_fo
     assert net.head is Head.BINARY_LOGIT
 
 
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1)], ids=str)
+@pytest.mark.parametrize("kind", [torch.int64, torch.float32], ids=str)
+def test_a_model_that_answers_with_labels_is_told_from_one_with_scores(
+    shape: tuple[int, ...], kind: torch.dtype
+) -> None:
+    net = target(lambda x: (2 + linear(x).argmax(1)).to(kind).reshape(shape))
+    with pytest.raises(ModelError, match="a label and not the scores of the classes; let it return its logits"):
+        bind_to(net, X)
+
+
 def test_a_model_that_fails_is_told_with_the_shape_that_it_got() -> None:
     with pytest.raises(ModelError, match=r"net does not run on inputs of shape 5x3x9x9: .*shapes cannot be multiplied"):
         bind_to(target(linear), torch.rand(5, 3, 9, 9))

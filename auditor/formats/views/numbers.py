@@ -72,6 +72,8 @@ def robust_text(threat: ThreatResult) -> str:
     """
     if threat.smallest is not None:
         median = threat.smallest.median
+        if not threat.smallest.found and threat.not_evaluated:
+            return words.NOT_EVALUATED
         return "not found" if median is None else f"median {words.budget(threat.norm, median)}"
     if threat.robust_accuracy is not None:
         return words.percent(threat.robust_accuracy)
@@ -80,6 +82,8 @@ def robust_text(threat: ThreatResult) -> str:
 
 def smallest_text(found: SmallestResult, norm: str, settings: Mapping[str, Any] | None = None) -> str:
     """`Half of the samples that are right fall at linf 0.12 (0.11 to 0.14).`, or that fewer fell."""
+    if not found.found:
+        return "No example was found for any sample."
     if found.median is None:
         return f"Examples were found for {words.count(found.found, 'sample')}, fewer than half of those that are right."
     low, high = (words.budget(norm, end) if end is not None else "?" for end in found.median_interval)
@@ -143,23 +147,27 @@ def interval_text(threat: ThreatResult) -> str:
 
 def forecasts(model: ModelResult, settings: Mapping[str, Any] | None = None) -> Iterator[str]:
     """What is expected of each threat, or what its smallest changes say, a sentence each."""
+    tables: set[str] = set()
     for threat in model.threats:
         found = threat.smallest
         if text := smallest_text(found, threat.norm, settings) if found else forecast_text(threat):
             yield f"{words.threat(threat.norm, threat.eps, settings)}: {text}"
-        if text := corruption_text(threat):
+        if (text := corruption_text(threat)) and text not in tables:
+            tables.add(text)
             yield text
 
 
 def corruption_text(threat: ThreatResult) -> str:
-    """`Mean corruption error 31.2%, 27.9 points above that on clean samples; worst: fog 5 (12.0% right).`"""
+    """`Mean corruption error over severities 1 to 5: 31.2%, 27.9 points above that on clean samples; worst: fog 5 …`"""
     if threat.mean_corruption_error is None or threat.relative_corruption_error is None:
         return ""
     worst = min(threat.corruptions, key=lambda cell: cell.accuracy)
+    most = max(cell.severity for cell in threat.corruptions)
+    over = "severity 1" if most == 1 else f"severities 1 to {most}"
     beyond = threat.relative_corruption_error
     compared = f"{words.points(abs(beyond))} {'above' if beyond >= 0.0 else 'below'} that on clean samples"
     return (
-        f"Mean corruption error {words.percent(threat.mean_corruption_error)}, {compared}; "
+        f"Mean corruption error over {over}: {words.percent(threat.mean_corruption_error)}, {compared}; "
         f"worst: {worst.name} {worst.severity} ({words.percent(worst.accuracy)} right).{_against_baseline(threat)}"
     )
 
