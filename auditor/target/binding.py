@@ -68,7 +68,7 @@ def _refuse_labels(name: str, rows: Tensor) -> None:
     """Whole numbers beyond 1, one for each sample, are labels; scores of two classes look otherwise."""
     labels = rows.shape[1] == 1 and bool((rows == rows.round()).all()) and bool((rows >= 0).all())
     if labels and bool((rows > 1).any()):
-        some = ", ".join(f"{value:g}" for value in rows.flatten().unique()[:4].tolist())
+        some = ", ".join(f"{value:g}" for value in sorted(set(rows.flatten().tolist()))[:4])
         raise ModelError(
             f"{name} answers each sample with one whole number ({some} …), a label and not the scores of the classes; "
             f"let it return its logits, without argmax at its end, or export it as ONNX with labels in int64."
