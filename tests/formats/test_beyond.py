@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -126,6 +127,18 @@ def test_where_the_smallest_changes_were_looked_for_nothing_is_called_robust(bey
     assert threat.classes is None
     assert "Median" in (text := html(beyond))
     assert "eps = inf" not in text
+
+
+def test_the_classes_are_told_by_the_medians_of_their_smallest_changes(beyond: Run) -> None:
+    table = page_of(beyond).models[0].threats[0].medians
+    assert table is not None
+    rows = [row for row in rows_of("soft", "l2", math.inf) if row.clean_correct]
+    medians = {label: statistics.median(row.distance or 0.0 for row in rows if row.label == label) for label in (0, 1)}
+    weak, strong = sorted(medians, key=lambda label: medians[label])
+    assert [line.median for line in table.shown] == [f"{medians[label]:.4g}" for label in (weak, strong)]
+    assert table.shown[1].width == 100.0
+    assert table.worst.startswith("Half of each class falls at this size. Weakest: ")
+    assert "Class by class" in html(beyond)
 
 
 def test_pictures_fit_the_threat(beyond: Run) -> None:

@@ -122,6 +122,27 @@ class Classes:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MedianLine:
+    """A line of the table of medians."""
+
+    name: Annotated[str, "The class."]
+    n: Annotated[str, "Its samples, and how many of them are classified correctly."]
+    found: Annotated[str, "For how many of the latter an example was found."]
+    median: Annotated[str, "Of the smallest changes."]
+    interval: Annotated[str, "Of the median."]
+    width: Annotated[float, "The median in percent of the largest, for the small bar."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Medians:
+    """The classes by the median of their smallest changes, the smallest first."""
+
+    worst: Annotated[str, "The sentence about the class that falls to the smallest changes."]
+    shown: Annotated[tuple[MedianLine, ...], "Lines that are always shown."]
+    left_out: Annotated[str, "How many classes are in samples.csv only; may be empty."]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Threat:
     """One norm and budget."""
 
@@ -140,6 +161,7 @@ class Threat:
     corruptions: Annotated[Corruptions | None, "Under corruptions only; None where time did not allow them."]
     mistakes: Annotated[Mistakes | None, "None where nothing was broken."]
     classes: Annotated[Classes | None, "None where there are no rows."]
+    medians: Annotated[Medians | None, "Where the smallest changes were looked for."] = None
 
 
 @dataclass(frozen=True, kw_only=True)

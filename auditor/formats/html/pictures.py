@@ -67,7 +67,8 @@ def _picture(result: Result, model: ModelResult, row: Row, example: Shard) -> co
         wanted=targeted,
         sample=sample,
         cause=f"{row.broken_by}, {words.threat(row.norm, row.eps, result.settings)}",
-        distance="" if row.distance is None else words.threat(row.norm, row.distance),
+        # Of a corruption the deed says the severity.
+        distance="" if row.distance is None or row.norm == "corruption" else words.threat(row.norm, row.distance),
         done=deed,
     )
 

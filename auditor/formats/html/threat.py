@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from auditor.formats import words
 from auditor.formats.html import context
 from auditor.formats.html.charts.cascade import attack_title, cascade_chart
+from auditor.formats.html.medians import medians_context
 from auditor.formats.views.cascade import Step, cascade, counted, not_run
 from auditor.formats.views.classes import ClassLine, ClassTable, per_class
 from auditor.formats.views.mistakes import OTHER, mistakes
@@ -45,7 +46,7 @@ def threat_context(
     name = words.threat(threat.norm, threat.eps, result.settings)
     fell = n and not threat.minimal
     chart = cascade_chart(steps, right, n, f"What stood after each attack, {name}") if fell else None
-    # Where the smallest changes were looked for, every class has fallen: which is weakest, shares do not say.
+    # Where the smallest changes were looked for, every class has fallen: which is weakest, medians say.
     table = None if threat.minimal else per_class(rows, confidence(result))
     best = counted(rows)
     found = threat.smallest
@@ -65,6 +66,7 @@ def threat_context(
         corruptions=_corruptions(threat),
         mistakes=_mistakes(rows, model.classes),
         classes=_classes(table, model.classes) if table else None,
+        medians=medians_context(threat, rows, confidence(result), model.classes) if threat.minimal else None,
     )
 
 
@@ -164,6 +166,8 @@ def _worst(table: ClassTable, names: tuple[str, ...] | None) -> str:
     worst = table.worst
     if len(table.lines) == 1:
         return f"All samples are of one class, {words.class_name(worst.label, names)}."
+    if table.mean == 0.0:
+        return "No sample of any class stands."
     if table.gap <= 0.0:
         return "All classes are equally robust."
     ties = sum(line.upper == worst.upper for line in table.lines)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auditor.result.samples_csv import Row
+from auditor.result.smallest import smallest
 from auditor.result.statistics import Interval, wilson
 
 
@@ -71,6 +73,42 @@ def per_class(rows: Sequence[Row], confidence: float) -> ClassTable | None:
     lines = [_line(label, seen, correct[label], confidence) for label, seen in outcomes.items()]
     mean = sum(line.robust + line.not_evaluated for line in lines) / len(rows)
     return ClassTable(tuple(sorted(lines, key=lambda line: (line.upper, -line.n, line.label))), mean, confidence)
+
+
+@dataclass(frozen=True)
+class SizeLine:
+    """One true class whose smallest changes were looked for; `n` are its samples."""
+
+    label: int
+    n: int
+    correct: int
+    found: int
+    median: float
+    """Of the sizes for the `correct`; infinite where nothing was found for half of them."""
+    interval: tuple[float | None, float | None]
+    """Of the median; None stands for an end that is not known."""
+
+
+def medians(rows: Sequence[Row], confidence: float) -> tuple[SizeLine, ...]:
+    """The classes of one model and threat by the median of their smallest changes, the smallest first.
+
+    Classes of which no sample is classified correctly have no median and are left out; so are samples that were not
+    evaluated.
+    """
+    sizes: dict[int, list[float]] = {}
+    counts: Counter[int] = Counter(row.label for row in rows)
+    for row in rows:
+        if row.clean_correct and row.outcome != "not_evaluated":
+            fell = row.outcome == "broken" and row.distance is not None
+            sizes.setdefault(row.label, []).append(row.distance or 0.0 if fell else math.inf)
+    lines = [_sizes(label, counts[label], known, confidence) for label, known in sizes.items()]
+    return tuple(sorted(lines, key=lambda line: (line.median, -line.n, line.label)))
+
+
+def _sizes(label: int, n: int, sizes: list[float], confidence: float) -> SizeLine:
+    known = smallest(sizes, 0, confidence)
+    median = math.inf if known.median is None else known.median
+    return SizeLine(label, n, len(sizes), known.found, median, known.median_interval)
 
 
 def _line(label: int, seen: Counter[str], correct: int, confidence: float) -> ClassLine:

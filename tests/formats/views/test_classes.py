@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from auditor.formats.views.classes import per_class
+from auditor.formats.views.classes import medians, per_class
 from auditor.result.statistics import wilson
 from tests.formats.rows import row
 
@@ -36,3 +38,18 @@ def test_a_gap_within_the_interval_of_the_worst_class_may_be_chance() -> None:
 
 def test_without_rows_there_is_no_table() -> None:
     assert per_class([], 0.95) is None
+
+
+def test_medians_are_over_the_samples_of_the_class_that_are_right_and_evaluated() -> None:
+    fell = [row(i, "broken", label=1, distance=size) for i, size in enumerate((0.3, 0.1, 0.2))]
+    rows = [*fell, row(3, "misclassified", label=1), row(4, "not_evaluated", label=1), row(5, "broken", label=2)]
+    weak, strong = medians(rows, 0.95)
+    assert (weak.label, weak.n, weak.correct, weak.found, weak.median) == (2, 1, 1, 1, 0.1)
+    assert (strong.label, strong.n, strong.correct, strong.found, strong.median) == (1, 5, 3, 3, 0.2)
+
+
+def test_a_class_that_mostly_stands_has_no_median_and_comes_last() -> None:
+    rows = [row(0, label=4), row(1, label=4), row(2, "broken", label=4), row(3, "broken", label=7)]
+    assert [line.label for line in medians(rows, 0.95)] == [7, 4]
+    assert medians(rows, 0.95)[1].median == math.inf
+    assert medians([row(0, "misclassified")], 0.95) == ()
