@@ -48,6 +48,17 @@ CODES: dict[str, tuple[str, str]] = {
         Threshold: any.
         Do: look for overflow: a narrow float type, a logarithm or a division near zero.""",
     ),
+    "AUD005": (
+        "Not every check was made",
+        """Time or passes were spent before all checks had questioned the attacks.
+
+        Seen: `--time-limit` or `--max-passes` reached after the suite, with checks still to come.
+        Means: the attacks did what the table says, and whether they did it well was not asked in full: a weak search
+            would not have been noticed (Carlini et al., arXiv:1902.06705).
+        Measured: the checks that were not made, by code.
+        Threshold: any.
+        Do: raise the limit and continue with `--resume`.""",
+    ),
     "AUD306": (
         "Compared with the baseline",
         """How accuracy changed since the run named with `--baseline`, on the same samples.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from auditor.engine.scene import Scene
 
 LATE = "the time limit was reached"
+MISSED = "AUD005"
 _GRAVE = (Severity.WARN, Severity.INCONCLUSIVE, Severity.BLOCK)
 
 
@@ -47,7 +48,20 @@ def examine(
             left = max(0.0, left - run.forwards - run.backwards)
         made.append(run)
         findings += told
-    return findings, tuple(made)
+    return [*findings, *_missed(made, _said(inquiry))], tuple(made)
+
+
+def _missed(made: Sequence[CheckRun], where: str) -> Iterator[Finding]:
+    """Checks that neither time nor passes were left for."""
+    late = [run for run in made if run.outcome == "not looked at" and run.detail in (LATE, OVERSPENT)]
+    if late:
+        yield Finding(
+            code=MISSED,
+            severity=Severity.WARN,
+            title="Not every check was made",
+            detail=f"In {where}: {late[0].detail} before {', '.join(run.code for run in late)} could ask.",
+            remedy="Raise the limit and continue with --resume.",
+        )
 
 
 def _ask(check: type[Check], scene: Scene, inquiry: Inquiry) -> tuple[CheckRun, list[Finding]]:

@@ -89,6 +89,7 @@ def _expected(model: ModelResult, result: Result) -> Iterator[str]:
 def _attacks(model: ModelResult, run: Run) -> Iterator[str]:
     from auditor.formats.views.cascade import cascade, counted, not_run
     from auditor.formats.views.numbers import samples
+    from auditor.formats.views.trust import came_of_it, story, trust_text
 
     for threat in model.threats:
         steps = cascade(threat.attacks, samples(model.clean_accuracy or 0.0, run.result.data.n))
@@ -101,6 +102,12 @@ def _attacks(model: ModelResult, run: Run) -> Iterator[str]:
         yield from _table(("attack", "status", "attacked", *heads, "passes", "time"), rows)
         if idle := not_run(steps):
             yield from (_text(idle), "")
+        if told := trust_text(threat.checks):
+            yield from (_text(told), "")
+        for check in threat.checks:
+            if check.doubt:
+                yield f"- `{_text(check.code)}` {came_of_it(check)}: {_text(story(check))}"
+        yield ""
 
 
 def _attack(step: Step, best: Counter[str] | None) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from auditor.formats.views.numbers import (
     robust_text,
     samples,
 )
+from auditor.formats.views.trust import trust_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,6 +61,8 @@ def render_terminal(run: Run, console: Console) -> None:
                 console.print(Padding(Text(sentence, style="dim"), (0, 0, 0, 2)))
             console.print()
             console.print(Padding(_attacks(model, result), (0, 0, 0, 2)))
+            for sentence in _trust(model, result):
+                console.print(Padding(Text(_plain(sentence), style="dim"), (0, 0, 0, 2)))
         for finding in model.findings:
             console.print(Padding(_finding(finding), (1, 0, 0, 2)))
     if any(model.threats for model in result.models):
@@ -118,10 +121,17 @@ def _attacks(model: ModelResult, result: Result) -> Table:
     return table
 
 
+def _trust(model: ModelResult, result: Result) -> Iterator[str]:
+    """What the checks say of each threat's attacks."""
+    for threat in model.threats:
+        if told := trust_text(threat.checks):
+            yield f"{words.threat(threat.norm, threat.eps, result.settings)}: {told}"
+
+
 def _cells(step: Step) -> Iterator[Text]:
     run = step.run
     if run.status == "ran":
-        yield Text(f"  {_plain(run.name)}")
+        yield Text.assemble(f"  {_plain(run.name)}", (f"  {_plain(run.because)}", "dim") if run.because else "")
     else:
         style = "dim" if run.status == "skipped" else "yellow"
         yield Text(f"  {_plain(run.name)} {run.status}: {_plain(run.reason)}", style=style)

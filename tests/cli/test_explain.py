@@ -16,7 +16,9 @@ ROOT = Path(package.__file__).parent
 
 
 def test_every_code_in_the_core_has_a_text() -> None:
-    used = {code for path in ROOT.rglob("*.py") for code in re.findall(r'"(AUD\d{3})"', path.read_text())}
+    # What the bench of broken models expects, its own tests hold against the checks.
+    core = [path for path in ROOT.rglob("*.py") if "selftest" not in path.relative_to(ROOT).parts]
+    used = {code for path in core for code in re.findall(r'"(AUD\d{3})"', path.read_text())}
     assert used <= CODES.keys() | load_plugins().checks().keys()
 
 

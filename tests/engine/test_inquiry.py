@@ -247,8 +247,10 @@ def test_checks_of_other_norms_and_of_the_largest_budget_wait(inquiry: Inquiry) 
 
 def test_nothing_is_asked_once_the_time_or_the_passes_are_spent(inquiry: Inquiry) -> None:
     inquiry.budget = 1.0
-    _, (run,) = examine([Doubting], seen(inquiry), inquiry)
+    (finding,), (run,) = examine([Doubting], seen(inquiry), inquiry)
     assert (run.outcome, run.detail) == ("not looked at", OVERSPENT)
+    assert (finding.code, finding.severity) == ("AUD005", Severity.WARN)
+    assert "AUD299" in finding.detail
     inquiry.batches.ring = replace(inquiry.batches.ring, deadline=time.monotonic() - 1.0)
     _, (run,) = examine([Doubting], seen(inquiry), inquiry)
     assert (run.outcome, run.detail) == ("not looked at", "the time limit was reached")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from auditor.formats.html.charts.bars import BarChart
 from auditor.formats.html.charts.cascade import CascadeChart
 from auditor.formats.html.charts.curve import CurveChart
+from auditor.formats.html.charts.line import LineChart
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -21,7 +22,8 @@ class Finding:
     title: Annotated[str, "What was found, in a line."]
     detail: Annotated[str, "What was measured."]
     remedy: Annotated[str, "What to do; may be empty."]
-    evidence: Annotated[dict[str, Any], "The numbers that raised it; under `plot` a line."]
+    numbers: Annotated[Pairs, "The numbers that raised it, where no threat's story tells them."]
+    plot: Annotated[LineChart | None, "A line that says more."]
     model: Annotated[str, "The model that it concerns."]
 
 
@@ -143,6 +145,30 @@ class Medians:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckLine:
+    """What one check asked of the attacks, and what came of it."""
+
+    code: Annotated[str, "Its code."]
+    title: Annotated[str, "The failure that it looks for."]
+    outcome: Annotated[str, "What came of it, in words."]
+    mark: Annotated[str, "`info` where all is well or settled, else `inconclusive`; a class for the style."]
+    story: Annotated[str, "What was doubted, tried and found; may be empty."]
+    numbers: Annotated[Pairs, "What it measured."]
+    plot: Annotated[LineChart | None, "A line that says more."]
+    passes: Annotated[str, "What it spent."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """Whether the attacks under one threat did their work."""
+
+    sentence: Annotated[str, "All inquiries in a sentence."]
+    share: Annotated[str, "Which share of all passes they spent; may be empty."]
+    doubted: Annotated[tuple[CheckLine, ...], "Those that doubted something, in order."]
+    clear: Annotated[tuple[CheckLine, ...], "The others."]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Threat:
     """One norm and budget."""
 
@@ -158,6 +184,7 @@ class Threat:
     cascade: Annotated[CascadeChart | None, "The chart; None where there is nothing to draw."]
     attacks: Annotated[tuple[AttackLine, ...], "The attacks in order, without those that had nothing to do."]
     not_run: Annotated[str, "The sentence that names those, and why; may be empty."]
+    trust: Annotated[Trust | None, "None where no check asked."]
     corruptions: Annotated[Corruptions | None, "Under corruptions only; None where time did not allow them."]
     mistakes: Annotated[Mistakes | None, "None where nothing was broken."]
     classes: Annotated[Classes | None, "None where there are no rows."]

@@ -9,11 +9,13 @@ from auditor.formats import words
 from auditor.formats.html import context
 from auditor.formats.html.charts.bars import bar_chart
 from auditor.formats.html.charts.curve import curve_chart
+from auditor.formats.html.charts.line import line_chart
 from auditor.formats.html.patterns import patterns
 from auditor.formats.html.pictures import pictures
 from auditor.formats.html.threat import threat_context
 from auditor.formats.views.curve import curves
 from auditor.formats.views.numbers import smallest_text
+from auditor.formats.views.trust import numbers
 
 if TYPE_CHECKING:
     from auditor.result.record import ModelResult
@@ -62,8 +64,15 @@ def model_context(run: Run, model: ModelResult, rows: Rows, number: int, confide
 def findings(model: ModelResult) -> tuple[context.Finding, ...]:
     """The findings about one model, the gravest first."""
     order = ("block", "inconclusive", "warn", "info")
+    # What the checks of a threat measured stands in its section.
+    told = {check.code for threat in model.threats for check in threat.checks}
     return tuple(
-        context.Finding(**finding.model_dump(), model=model.name)
+        context.Finding(
+            **finding.model_dump(include={"code", "severity", "title", "detail", "remedy"}),
+            numbers=() if finding.code in told else numbers(finding.evidence),
+            plot=None if finding.code in told else line_chart(finding.title, finding.evidence.get("plot")),
+            model=model.name,
+        )
         for finding in sorted(model.findings, key=lambda f: order.index(f.severity))
     )
 

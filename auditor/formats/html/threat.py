@@ -11,6 +11,7 @@ from auditor.formats import words
 from auditor.formats.html import context
 from auditor.formats.html.charts.cascade import attack_title, cascade_chart
 from auditor.formats.html.medians import medians_context
+from auditor.formats.html.trust import trust_context
 from auditor.formats.views.cascade import Step, cascade, counted, not_run
 from auditor.formats.views.classes import ClassLine, ClassTable, per_class
 from auditor.formats.views.mistakes import OTHER, mistakes
@@ -63,6 +64,7 @@ def threat_context(
         cascade=chart,
         attacks=tuple(_attack(step, best) for step in steps if not step.run.needless),
         not_run=not_run(steps),
+        trust=trust_context(threat),
         corruptions=_corruptions(threat),
         mistakes=_mistakes(rows, model.classes),
         classes=_classes(table, model.classes) if table else None,
@@ -78,7 +80,7 @@ def _attack(step: Step, best: Counter[str]) -> context.AttackLine:
     return context.AttackLine(
         name=attack_title(run.name),
         status=run.status,
-        reason=run.reason,
+        reason="; ".join(filter(None, [f"{run.because} asked for it" if run.because else "", run.reason])),
         attacked=words.count(run.attacked),
         broken=f"{words.count(run.broken)}{share}",
         best=f"{words.count(smallest)}{of}",

@@ -68,6 +68,8 @@ def _fall(step: Step, n: int, y: int) -> Fall:
     cost = f"{words.count(step.passes, 'pass')}, {words.seconds(run.seconds)}" if step.passes else "no passes"
     if run.status != "ran":
         cost = f"{run.status} after {cost}"
+    if run.because:
+        cost += f"; {run.because} asked for it"
     some = run.status == "ran" and "closest" in run.reason
     among = f"the {words.count(run.attacked)} closest" if some else words.count(run.attacked)
     return Fall(

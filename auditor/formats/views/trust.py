@@ -1,0 +1,73 @@
+"""What the checks asked of a threat's attacks, told in order: what was doubted, what was tried, what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from auditor.formats import words
+from auditor.result.record import CheckRun
+
+Plot = tuple[tuple[str, float], ...]
+"""Points of a line: what stands below it, and a share from 0 to 1."""
+
+_CAME = {
+    "clear": "nothing was wrong",
+    "mended": "settled",
+    "doubtful": "the doubt stays",
+    "not looked at": "not looked at",
+}
+
+
+def trust_text(checks: Sequence[CheckRun]) -> str:
+    """All inquiries in a sentence; empty where none was made."""
+    if not checks:
+        return ""
+    codes: dict[str, list[str]] = {}
+    for check in checks:
+        codes.setdefault(check.outcome, []).append(check.code)
+    count = len(checks)
+    if len(codes.get("clear", ())) == count:
+        return f"{words.count(count, 'check')} questioned these attacks and found nothing wrong."
+    told = [f"{_CAME[outcome]}: {', '.join(named)}" for outcome, named in codes.items() if outcome != "clear"]
+    clear = f"{words.count(len(codes['clear']))} found nothing wrong; " if "clear" in codes else ""
+    return f"{words.count(count, 'check')} questioned these attacks: {clear}{'; '.join(told)}."
+
+
+def came_of_it(check: CheckRun) -> str:
+    """`settled, 3 more samples broken`."""
+    more = f", {words.count(check.broken, 'more sample')} broken" if check.broken else ""
+    return _CAME[check.outcome] + more
+
+
+def story(check: CheckRun) -> str:
+    """Doubt, attempt and outcome, in sentences; for a check that doubted nothing, what it says."""
+    if not check.doubt:
+        return check.detail
+    tried = f" Tried: {', '.join(check.tried)}." if check.tried else ""
+    told = "" if check.detail.startswith(check.doubt) else f"{check.doubt} "
+    return f"{told}{check.detail}{tried}".strip()
+
+
+def numbers(evidence: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What was measured, by name; without the line to draw."""
+    return tuple((name, said(value)) for name, value in evidence.items() if name != "plot")
+
+
+def said(value: object) -> str:
+    """A measured value as text."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return words.count(value) if isinstance(value, int) else f"{value:.4g}"
+
+
+def points(plot: object) -> Plot:
+    """The points of a line that can be drawn; none where a check's evidence holds something else."""
+    if not isinstance(plot, dict):
+        return ()
+    x, y = plot.get("x"), plot.get("y")
+    if not isinstance(x, (list, tuple)) or not isinstance(y, (list, tuple)) or len(x) != len(y) or len(x) < 2:
+        return ()
+    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in (*x, *y)):
+        return ()
+    return tuple((f"{a:.3g}", min(1.0, max(0.0, float(b)))) for a, b in zip(x, y, strict=True) if b == b)
