@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from auditor.cli import compare, demo, doctor, explain, init, plugins, report, scan, verify
+from auditor.cli import compare, demo, doctor, explain, init, plugins, report, scan, selftest, verify
 
 app = typer.Typer(
     name="auditor",
@@ -25,6 +25,7 @@ app.command("plugins")(plugins.plugins)
 app.command("explain")(explain.explain)
 app.command("init")(init.init)
 app.command("doctor")(doctor.doctor)
+app.command("selftest")(selftest.selftest)
 
 
 def _version(value: bool) -> None:

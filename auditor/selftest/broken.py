@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from auditor.selftest.case import Case, ours
+from auditor.selftest.case import REFUSED, Case, ours
 
 _PLAIN, _HARDENED = ours("networks", "plain"), ours("networks", "hardened")
 _NO_GRADIENT = ("AUD112", "AUD113")
@@ -149,6 +149,7 @@ _MASKED = (
         model=ours("masks", "winners"),
         codes=_MISLED,
         eps=(0.3,),
+        opened=ours("masks", "winners"),
     ),
     Case(
         name="labels-only",
@@ -284,10 +285,11 @@ _DATA = (
         wrong="samples already normalised",
         model=_PLAIN,
         data="normalised",
-        codes=("AUD101", "AUD102"),
+        codes=("AUD102", REFUSED),
     ),
-    Case(name="overexposed", wrong="pixels a little above 1", model=_PLAIN, data="overexposed", codes=("AUD101",)),
-    Case(name="damaged-pixels", wrong="NaN among the pixels", model=_PLAIN, data="damaged", codes=("AUD101",)),
+    Case(
+        name="overexposed", wrong="pixels a little above 1", model=_PLAIN, data="overexposed", codes=("AUD101", REFUSED)
+    ),
     Case(name="duplicates", wrong="every sample twice", model=_PLAIN, data="repeated", codes=("AUD116",)),
     Case(name="one-class", wrong="samples of a single class", model=_PLAIN, data="one-class", codes=("AUD116",)),
     Case(name="blank-pictures", wrong="a quarter of the pictures black", model=_PLAIN, data="blank", codes=("AUD116",)),
@@ -295,7 +297,7 @@ _DATA = (
         name="budget-of-eight",
         wrong="--eps 8 where 8/255 was meant",
         model=_PLAIN,
-        codes=("AUD115",),
+        codes=("AUD115", REFUSED),
         eps=(8.0,),
     ),
 )
@@ -314,6 +316,7 @@ _TRICKS = (
         model=ours("tricks", "refuses_noise"),
         codes=("AUD203", "AUD205", "AUD206", "AUD213"),
         eps=(0.05, 0.1, 0.2),
+        opened=ours("tricks", "refuses_noise_opened"),
     ),
     Case(
         name="fractions-only",

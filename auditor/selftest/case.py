@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 MODELS = "auditor.selftest"
+REFUSED = "refused"
+"""Among the codes of a case: no finding, since the scan ends before there can be one, with a sentence that says why."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditor.selftest.case import Case
+from auditor.selftest.case import REFUSED, Case
 
 if TYPE_CHECKING:
     from auditor.plugins import Plugins
     from auditor.result.record import ModelResult
 
 _DEMO = "demo:"
-_REFUSED = "AUD001"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,15 @@ class Outcome:
     detail: tuple[str, ...] = ()
 
 
-def run_case(case: Case, folder: Path, *, suite: str = "standard", model: str = "", **settings: Any) -> Outcome:
+def run_case(
+    case: Case,
+    folder: Path,
+    *,
+    suite: str = "standard",
+    without: tuple[str, ...] = (),
+    model: str = "",
+    **settings: Any,
+) -> Outcome:
     """Scan the case with its run directory in `folder`; `model` and `settings` replace what the case says."""
     import time
 
@@ -55,19 +63,40 @@ def run_case(case: Case, folder: Path, *, suite: str = "standard", model: str = 
         flags = {**case.flags(data, suite=suite), "models": [path], **settings}
         started = time.process_time()
         try:
-            result = Audit(build_settings(flags, {}), plugins(), folder / case.name).execute()
+            result = Audit(build_settings(flags, {}), plugins(without), folder / case.name).execute()
         except AuditorError as error:
-            return Outcome(case=case.name, verdict="error", raised={_REFUSED: "block"}, detail=(str(error),))
+            return Outcome(case=case.name, verdict="error", raised={REFUSED: "block"}, detail=(str(error),))
         seconds = time.process_time() - started
     return _outcome(case, result.verdict, result.models[0], seconds)
 
 
-def plugins() -> Plugins:
+def run_cases(cases: Sequence[Case], folder: Path, jobs: int, *, without: tuple[str, ...] = ()) -> Iterator[Outcome]:
+    """The outcomes as they come; with several jobs the cases run in processes of one thread each."""
+    if jobs == 1 or len(cases) < 2:
+        yield from (run_case(case, folder, without=without) for case in cases)
+        return
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from functools import partial
+    from multiprocessing import get_context
+
+    one = partial(run_case, folder=folder, without=without)
+    with ProcessPoolExecutor(min(jobs, len(cases)), get_context("spawn"), _one_thread) as pool:
+        for done in as_completed([pool.submit(one, case) for case in cases]):
+            yield done.result()
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def plugins(without: tuple[str, ...] = ()) -> Plugins:
     """What is installed, and the attacks that some cases are about."""
     from auditor.plugins import Plugin, load_plugins
     from auditor.selftest import attacks
 
-    found = load_plugins()
+    found = load_plugins(without)
     found.register(attacks, Plugin("selftest", "auditor", "", ()))
     return found
 

@@ -61,6 +61,15 @@ def refuses_noise() -> nn.Module:
     return _Noisy()
 
 
+def refuses_noise_opened() -> nn.Module:
+    """The same to an attack that leaves the border alone, and is not seen: the border is black, whatever it holds."""
+
+    def without_border(x: Tensor) -> Tensor:
+        return functional.pad(x[:, :, 1:-1, 1:-1], (1, 1, 1, 1))
+
+    return Chain(without_border, plain())
+
+
 class _Trapped(nn.Module):
     """Answers wrongly to pixels that no image file holds, and rightly to those that one does."""
 

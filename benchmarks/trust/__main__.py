@@ -6,11 +6,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from auditor.selftest.broken import BROKEN
-from auditor.selftest.honest import HONEST
+from auditor.selftest.bench import CASES
 from auditor.selftest.running import Outcome, run_case
-
-CASES = {case.name: case for case in (*BROKEN, *HONEST)}
+from benchmarks.trust import truths
 
 
 def show(names: list[str]) -> None:
@@ -31,12 +29,12 @@ def _said(outcome: Outcome) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trust", description="Known answers at full length.")
-    parser.add_argument("command", choices=["show"])
+    parser.add_argument("command", choices=["show", "truths"])
     parser.add_argument("cases", nargs="*", metavar="CASE")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.cases if name not in CASES]:
         parser.error(f"there is no case {unknown[0]!r}; choose among {', '.join(CASES)}")
-    show(arguments.cases)
+    {"show": show, "truths": truths.make}[arguments.command](arguments.cases)
 
 
 if __name__ == "__main__":

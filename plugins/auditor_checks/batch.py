@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from auditor.check import Finding, Severity
-from auditor.target.batching import as_rows
+from auditor.target.batching import Loop, Mapped, as_rows
 from auditor_checks._answers import affordable, in_batches, spread
 from auditor_checks._base import TrustCheck, share
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from auditor.engine.scene import Scene
+    from auditor.target.base import Network, Target
 
 _ALONE = 16
 _DIFFERENCE, _MARGIN, _FLIPS = 1e-3, 1e-3, 0.01
@@ -30,7 +32,8 @@ class BatchInvariance(TrustCheck):
         computed over the whole batch, a reshape that mixes samples.
     Measured: raw outputs of up to 16 samples alone and of the preflight samples in two orders, each against the
         batch in the original order; label changes count where one of the two answers leads by more than 1e-3
-        of the usual spread of scores.
+        of the usual spread of scores. A model that takes batches, and is asked sample by sample since they change
+        its answers, is asked in batches here.
     Threshold: a relative L2 difference above 1e-3 warns; label changes on more than 1 % of samples stop the audit,
         unless it runs with `--batch-size 1` (proposed).
     Do: audit the model as it is deployed; if it is asked one sample at a time, add `--batch-size 1`.
@@ -66,7 +69,22 @@ class BatchInvariance(TrustCheck):
 
 
 def _raw(scene: Scene, x: Tensor) -> Tensor:
-    return in_batches(lambda part: as_rows(scene.target.raw(part), len(part)), x)
+    target = scene.target
+
+    def rows(part: Tensor) -> Tensor:
+        if (native := _native(target)) is not None and len(part) > 1:
+            with torch.no_grad(), suppress(Exception):  # a border: that it takes no batches is no finding
+                return as_rows(native(target.preprocessing(part.to(target.device))), len(part)).cpu()
+        return as_rows(target.raw(part), len(part))
+
+    return in_batches(rows, x)
+
+
+def _native(target: Target) -> Network | None:
+    """The network itself, where the audit asks it sample by sample though it declares no size of batches."""
+    free = target.input_shape is None or target.input_shape[0] is None
+    way = target.deployed
+    return way.network if free and isinstance(way, Loop | Mapped) and way.size == 1 else None
 
 
 def _flipped(scene: Scene, first: Tensor, other: Tensor) -> Tensor:

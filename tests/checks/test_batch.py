@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from auditor.check import Severity
 from auditor.engine.scene import Scene
+from auditor.target.binding import bind_to
 from auditor.target.head import Head
 from auditor_checks.batch import BatchInvariance
 from tests.checks.conftest import Trained
@@ -58,3 +59,25 @@ def test_who_audits_one_sample_at_a_time_is_not_stopped(gray: Trained) -> None:
 
     (finding,) = found(BatchInvariance, scene_of(network, gray.x, gray.y, batch_size=1))
     assert finding.severity is Severity.WARN
+
+
+def test_a_model_that_the_audit_therefore_asks_one_by_one_is_not_passed_over(gray: Trained) -> None:
+    def network(z: Tensor) -> Tensor:
+        return gray.network(z - 2.0 * (z.mean((0, 2, 3), keepdim=True) - 0.3))
+
+    target = target_of(network)
+    bind_to(target, gray.x)
+    assert target.batching != "native", "else this tests nothing"
+    (finding,) = found(BatchInvariance, scene_of(network, gray.x, gray.y, target=target))
+    assert "--batch-size 1" in finding.remedy
+
+
+def test_a_model_that_takes_single_samples_only_is_none_of_its_business(gray: Trained) -> None:
+    def network(z: Tensor) -> Tensor:
+        if len(z) != 1:
+            raise ValueError("one at a time")
+        return gray.network(z)
+
+    target = target_of(network)
+    bind_to(target, gray.x)
+    assert not found(BatchInvariance, scene_of(network, gray.x, gray.y, target=target))

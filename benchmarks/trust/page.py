@@ -1,0 +1,89 @@
+"""The generated part of docs/explanation/selftest.md, every number of it from the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from auditor.selftest.case import Case
+from auditor.selftest.judging import Judged
+
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "selftest.md"
+START, END = "<!-- made by `python -m benchmarks.trust render`: -->", "<!-- :to here -->"
+
+
+def write(judged: Sequence[Judged], base: dict[str, int], origin: str, page: Path = PAGE) -> None:
+    """Put the tables between the markers of the page. Raises ValueError where the page lacks them."""
+    text = page.read_text(encoding="utf-8")
+    if text.count(START) != 1 or text.count(END) != 1:
+        raise ValueError(f"{page} must hold the lines {START} and {END} once each.")
+    head, _, rest = text.partition(START)
+    tail = rest.partition(END)[2]
+    made = "\n\n".join([origin, _confusion(judged), _broken(judged), _honest(judged, base)])
+    page.write_text(f"{head}{START}\n\n{made}\n\n{END}{tail}", encoding="utf-8")
+
+
+def _rows(header: str, rows: Iterable[Sequence[str]]) -> str:
+    rule = "| --- " * (header.count("|") - 1) + "|"
+    return "\n".join([header, rule, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def _confusion(judged: Sequence[Judged]) -> str:
+    rows = []
+    for part in ("calibration", "test", "both"):
+        some = [one for one in judged if part in (one.case.part, "both")]
+        broken, honest = [[one for one in some if one.case.honest is kind] for kind in (False, True)]
+        named, doubted = sum(one.good for one in broken), sum(not one.good for one in honest)
+        rows.append([part, *map(str, (len(broken), named, len(broken) - named, len(honest), doubted))])
+    flattered = [one.case.name for one in judged if one.flattered and one.outcome.verdict == "pass"]
+    said = f"Called more robust than they are, and passed: {', '.join(flattered) or 'none'}."
+    table = _rows("| part | broken | named | missed | honest | doubted |", rows)
+    return f"### Confusion\n\n{table}\n\n{said}"
+
+
+def _broken(judged: Sequence[Judged]) -> str:
+    rows = [
+        [
+            one.case.name,
+            one.case.part,
+            one.case.wrong,
+            ", ".join(one.case.codes),
+            _raised(one),
+            one.outcome.verdict,
+            _share(one.outcome.reported),
+            _share(one.truth),
+            "yes" if one.good else "**no**",
+        ]
+        for one in judged
+        if not one.case.honest
+    ]
+    header = "| case | part | what is wrong | expected, any of | raised | verdict | reported | truth | named |"
+    return f"### Broken\n\n{_rows(header, rows)}"
+
+
+def _honest(judged: Sequence[Judged], base: dict[str, int]) -> str:
+    rows, shares = [], []
+    for one in judged:
+        if not one.case.honest:
+            continue
+        without = base.get(one.case.name)
+        share = None if not without else one.outcome.passes / without - 1.0
+        shares += [] if share is None else [share]
+        cells = [one.case.name, one.case.part, _what(one.case), _raised(one), one.outcome.verdict]
+        cells += [_share(one.outcome.reported), f"{one.outcome.passes:,}", _share(share), "**yes**"]
+        rows.append([*cells[:-1], "no" if one.good else cells[-1]])
+    header = "| case | part | threat | raised | verdict | robust | passes of attacks and checks | of them checks | doubted |"
+    mean = f"Passes that checks add, mean over the honest cases: {sum(shares) / len(shares):.1%}." if shares else ""
+    return f"### Honest\n\n{_rows(header, rows)}\n\n{mean}".rstrip()
+
+
+def _what(case: Case) -> str:
+    return f"{case.norm} {', '.join(f'{eps:.3g}' for eps in case.eps)}"
+
+
+def _raised(one: Judged) -> str:
+    return ", ".join(f"{code} {severity}" for code, severity in one.outcome.raised.items())
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
