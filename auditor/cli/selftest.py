@@ -84,13 +84,12 @@ def _table(judged: list[Judged]) -> Table:
         "", "case", "what is wrong", "expected", "raised", "verdict", "robust", "truth", box=None, pad_edge=False
     )
     for one in judged:
-        raised = ", ".join(f"{code} {severity}" for code, severity in one.outcome.raised.items())
         table.add_row(
             Text("ok", "green") if one.good else Text("NOT", "bold red"),
             one.case.name,
             one.case.wrong or "nothing",
             " or ".join(one.case.codes) or "at most info",
-            raised or "nothing",
+            one.said or "nothing",
             one.outcome.verdict,
             _share(one.outcome.reported),
             _share(one.truth),

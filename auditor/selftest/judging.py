@@ -34,9 +34,10 @@ class Judged:
         if self.case.honest:
             alarms = [code for code, severity in raised.items() if severity != "info"]
             return not alarms and self.outcome.verdict != "error" and (self.met or not self.case.exact)
-        named = {code: raised[code] for code in self.case.codes if code in raised}
-        # A doubt that was mended is information, once the figure is the true one.
-        return any(severity != "info" for severity in named.values()) or (bool(named) and self.met)
+        if any(raised.get(code, "info") != "info" for code in self.case.codes):
+            return True
+        # A doubt that was mended, or is information, names what is wrong once the figure is the true one.
+        return self.met and bool({*raised, *self.outcome.mended} & {*self.case.codes})
 
     @property
     def met(self) -> bool:
@@ -45,6 +46,12 @@ class Judged:
         if reported is None or self.truth is None:
             return False
         return abs(reported - self.truth) < 1e-9 if self.case.exact else reported <= self.truth + NEAR
+
+    @property
+    def said(self) -> str:
+        """The codes raised with their severities, and those of doubts that were mended."""
+        raised = [f"{code} {severity}" for code, severity in self.outcome.raised.items()]
+        return ", ".join([*raised, *(f"{code} mended" for code in self.outcome.mended)])
 
     @property
     def flattered(self) -> bool:

@@ -23,17 +23,22 @@ class Outcome:
 
     Attributes:
         raised: the findings' codes, each with its worst severity.
-        reported: robust accuracy under the last budget; None where none was stated.
-        passes: of single samples that the attacks made, forth and back.
+        mended: codes of the checks that doubted the attacks, and settled their doubt by further ones.
+        clean, reported: accuracy as it is and under the last budget; None where none was stated.
+        passes: of single samples that the suite made, forth and back.
+        further: those that checks made in its course, with the attacks that they asked for.
+        seconds: of CPU time.
         detail: code and sentences of the findings.
     """
 
     case: str
     verdict: str
     raised: dict[str, str] = field(default_factory=dict)
+    mended: tuple[str, ...] = ()
     clean: float | None = None
     reported: float | None = None
     passes: int = 0
+    further: int = 0
     seconds: float = 0.0
     detail: tuple[str, ...] = ()
 
@@ -107,14 +112,17 @@ def _outcome(case: Case, verdict: str, model: ModelResult, seconds: float) -> Ou
     for finding in model.findings:
         raised[finding.code] = max(raised.get(finding.code, "info"), finding.severity, key=order.index)
     threats = sorted(model.threats, key=lambda threat: threat.eps)
-    runs = [run for threat in threats for run in threat.attacks]
+    suite = [run for threat in threats for run in threat.attacks if not run.because]
+    checks = [check for threat in threats for check in threat.checks]
     return Outcome(
         case=case.name,
         verdict=verdict,
         raised=dict(sorted(raised.items())),
+        mended=tuple(sorted({check.code for check in checks if check.outcome == "mended"})),
         clean=model.clean_accuracy,
         reported=threats[-1].robust_accuracy if threats else None,
-        passes=sum(run.forwards + run.backwards for run in runs),
+        passes=sum(run.forwards + run.backwards for run in suite),
+        further=sum(check.forwards + check.backwards for check in checks),
         seconds=seconds,
         detail=tuple(f"{f.code} {f.severity}: {f.title}. {f.detail}" for f in model.findings),
     )

@@ -3,38 +3,101 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
-from auditor.selftest.bench import CASES
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
+
+from auditor.selftest.case import Case
+from auditor.selftest.judging import judge
 from auditor.selftest.running import Outcome, run_case
-from benchmarks.trust import truths
-
-
-def show(names: list[str]) -> None:
-    """What the checks say of some cases now, in full."""
-    for name in names or CASES:
-        with tempfile.TemporaryDirectory() as folder:
-            outcome = run_case(CASES[name], Path(folder))
-        print(f"{name} ({CASES[name].part}): {CASES[name].wrong or 'nothing is wrong'}")
-        print(f"  wants {' or '.join(CASES[name].codes) or 'nothing above info'}; {_said(outcome)}")
-        print("".join(f"    {sentence}\n" for sentence in outcome.detail), end="", flush=True)
-
-
-def _said(outcome: Outcome) -> str:
-    raised = ", ".join(f"{code} {severity}" for code, severity in outcome.raised.items())
-    figures = f"clean {outcome.clean}, reported {outcome.reported}, {outcome.passes:,} passes, {outcome.seconds:.1f} s"
-    return f"raised {raised or 'nothing'}; {outcome.verdict}; {figures}"
+from benchmarks.onnx_matrix.facts import facts
+from benchmarks.onnx_matrix.store import Store
+from benchmarks.trust import page, truths
+from benchmarks.trust.cases import bench
 
 
 def main() -> None:
+    arguments = _parser().parse_args()
+    if arguments.command == "truths":
+        truths.make(arguments.cases)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        cases = bench(Path(folder))
+        if unknown := [name for name in arguments.cases if name not in cases]:
+            raise SystemExit(f"There is no case {unknown[0]!r}; choose among {', '.join(cases)}.")
+        wanted = [case for case in cases.values() if case.name in arguments.cases or not arguments.cases]
+        if arguments.command == "show":
+            _show(wanted, Path(folder))
+            return
+        store = Store(arguments.cache)
+        if arguments.command == "run":
+            _run(wanted, Path(folder), store, arguments.again)
+        else:
+            _render(wanted, store)
+
+
+def _show(cases: list[Case], folder: Path) -> None:
+    """What the checks say of some cases now, in full."""
+    for case in cases:
+        outcome = run_case(case, folder)
+        one = judge(case, outcome)
+        print(f"{case.name} ({case.part}): {case.wrong or 'nothing is wrong'}")
+        print(f"  wants {' or '.join(case.codes) or 'nothing above info'}; raised {one.said or 'nothing'}", end="; ")
+        print(
+            f"{outcome.verdict}; {'good' if one.good else 'NOT GOOD'}; truth {one.truth}, reported {outcome.reported}"
+        )
+        print(
+            f"  clean {outcome.clean}, {outcome.passes:,} passes, {outcome.further:,} further, {outcome.seconds:.1f} s"
+        )
+        print("".join(f"    {sentence}\n" for sentence in outcome.detail), end="", flush=True)
+
+
+def _run(cases: list[Case], folder: Path, store: Store, again: str | None) -> None:
+    if again is not None:
+        store.forget(again)
+    for case in cases:
+        if f"case/{case.name}" in store.records:
+            continue
+        outcome = run_case(case, folder)
+        store.add(f"case/{case.name}", outcome=asdict(outcome), facts=facts())
+        print(f"{case.name}: {judge(case, outcome).said or 'nothing'}; {outcome.seconds:.1f} s", flush=True)
+
+
+def _render(cases: list[Case], store: Store) -> None:
+    judged, lacking = [], []
+    for case in cases:
+        record = store.records.get(f"case/{case.name}")
+        if record is None:
+            lacking.append(case.name)
+            continue
+        fields = {**record["outcome"], "mended": tuple(record["outcome"]["mended"])}
+        judged.append(judge(case, Outcome(**{**fields, "detail": tuple(fields["detail"])})))
+    missing = f" Not run: {', '.join(lacking)}." if lacking else ""
+    seconds = sum(one.outcome.seconds for one in judged)
+    page.write(judged, f"{len(judged)} cases, {seconds:.0f} seconds of CPU time on one thread.{missing}")
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trust", description="Known answers at full length.")
-    parser.add_argument("command", choices=["show", "truths"])
-    parser.add_argument("cases", nargs="*", metavar="CASE")
-    arguments = parser.parse_args()
-    if unknown := [name for name in arguments.cases if name not in CASES]:
-        parser.error(f"there is no case {unknown[0]!r}; choose among {', '.join(CASES)}")
-    {"show": show, "truths": truths.make}[arguments.command](arguments.cases)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, words in {
+        "show": "what the checks say of these cases now",
+        "run": "run what the cache does not hold",
+        "truths": "measure what masked models withstand without their masks",
+        "render": "write the tables of docs/explanation/selftest.md",
+    }.items():
+        command = commands.add_parser(name, help=words)
+        command.add_argument("cases", nargs="*", metavar="CASE")
+        if name in ("run", "render"):
+            command.add_argument("--cache", type=Path, required=True, help="folder of the results")
+        if name == "run":
+            command.add_argument(
+                "--again", metavar="TEXT", help="run cases with this in their name again ('' means all)"
+            )
+    return parser
 
 
 if __name__ == "__main__":

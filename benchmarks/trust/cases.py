@@ -1,7 +1,7 @@
 """The whole bench: the cases of `auditor selftest`, and honest networks that are too large to ship.
 
-Of the networks in `benchmarks/networks` all but `mnist-kwinners`, whose gradients are masked, as ONNX files, and some of
-them as the modules that the files were exported from. Their budgets and data are those of the networks' own table.
+Of the networks in `benchmarks/networks` all but `mnist-kwinners`, whose gradients are masked, as ONNX files, and some
+of them as the modules that the files were exported from. Their budgets and data are those of the networks' own table.
 """
 
 from __future__ import annotations

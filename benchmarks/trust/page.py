@@ -12,14 +12,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "selftest.md"
 START, END = "<!-- made by `python -m benchmarks.trust render`: -->", "<!-- :to here -->"
 
 
-def write(judged: Sequence[Judged], base: dict[str, int], origin: str, page: Path = PAGE) -> None:
+def write(judged: Sequence[Judged], origin: str, page: Path = PAGE) -> None:
     """Put the tables between the markers of the page. Raises ValueError where the page lacks them."""
     text = page.read_text(encoding="utf-8")
     if text.count(START) != 1 or text.count(END) != 1:
         raise ValueError(f"{page} must hold the lines {START} and {END} once each.")
     head, _, rest = text.partition(START)
     tail = rest.partition(END)[2]
-    made = "\n\n".join([origin, _confusion(judged), _broken(judged), _honest(judged, base)])
+    made = "\n\n".join([origin, _confusion(judged), _broken(judged), _honest(judged)])
     page.write_text(f"{head}{START}\n\n{made}\n\n{END}{tail}", encoding="utf-8")
 
 
@@ -48,7 +48,7 @@ def _broken(judged: Sequence[Judged]) -> str:
             one.case.part,
             one.case.wrong,
             ", ".join(one.case.codes),
-            _raised(one),
+            one.said,
             one.outcome.verdict,
             _share(one.outcome.reported),
             _share(one.truth),
@@ -61,28 +61,23 @@ def _broken(judged: Sequence[Judged]) -> str:
     return f"### Broken\n\n{_rows(header, rows)}"
 
 
-def _honest(judged: Sequence[Judged], base: dict[str, int]) -> str:
+def _honest(judged: Sequence[Judged]) -> str:
     rows, shares = [], []
     for one in judged:
         if not one.case.honest:
             continue
-        without = base.get(one.case.name)
-        share = None if not without else one.outcome.passes / without - 1.0
+        share = one.outcome.further / one.outcome.passes if one.outcome.passes else None
         shares += [] if share is None else [share]
-        cells = [one.case.name, one.case.part, _what(one.case), _raised(one), one.outcome.verdict]
+        cells = [one.case.name, one.case.part, _what(one.case), one.said, one.outcome.verdict]
         cells += [_share(one.outcome.reported), f"{one.outcome.passes:,}", _share(share), "**yes**"]
         rows.append([*cells[:-1], "no" if one.good else cells[-1]])
-    header = "| case | part | threat | raised | verdict | robust | passes of attacks and checks | of them checks | doubted |"
-    mean = f"Passes that checks add, mean over the honest cases: {sum(shares) / len(shares):.1%}." if shares else ""
-    return f"### Honest\n\n{_rows(header, rows)}\n\n{mean}".rstrip()
+    header = "| case | part | threat | raised | verdict | robust | passes of the suite | further, by checks | doubted |"
+    mean = f"{sum(shares) / len(shares):.1%} on average, {max(shares):.1%} at most" if shares else "not measured"
+    return f"### Honest\n\n{_rows(header, rows)}\n\nPasses that inquiries add to the suite's: {mean}."
 
 
 def _what(case: Case) -> str:
     return f"{case.norm} {', '.join(f'{eps:.3g}' for eps in case.eps)}"
-
-
-def _raised(one: Judged) -> str:
-    return ", ".join(f"{code} {severity}" for code, severity in one.outcome.raised.items())
 
 
 def _share(value: float | None) -> str:

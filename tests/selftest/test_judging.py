@@ -26,6 +26,15 @@ def test_a_doubt_that_is_information_counts_once_the_figure_is_the_true_one() ->
     assert not said(BROKEN, {}, 0.2, 0.2).good
 
 
+def test_a_doubt_that_was_mended_names_the_failure_and_leaves_an_honest_model_in_peace() -> None:
+    def mended(case: Case, reported: float) -> Judged:
+        return Judged(case, Outcome(case="c", verdict="pass", mended=("AUD202",), reported=reported), 0.2)
+
+    assert mended(BROKEN, 0.2).good
+    assert not mended(BROKEN, 0.5).good, "what was mended has to be whole"
+    assert mended(HONEST, 0.2).good
+
+
 def test_an_honest_model_bears_information_and_nothing_more() -> None:
     assert said(HONEST, {"AUD109": "info"}).good
     assert not said(HONEST, {"AUD109": "warn"}).good

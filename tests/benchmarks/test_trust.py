@@ -1,0 +1,67 @@
+"""The page of known answers says what was measured, and no more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from auditor.selftest.case import Case
+from auditor.selftest.judging import Judged
+from auditor.selftest.running import Outcome
+from benchmarks.trust import page
+
+NAMED = Judged(
+    Case(name="named", model="m", wrong="labels", codes=("AUD105",)),
+    Outcome(case="named", verdict="error", raised={"AUD105": "block"}),
+    None,
+)
+MISSED = Judged(
+    Case(name="missed", model="m", wrong="a mask", codes=("AUD113",)),
+    Outcome(case="missed", verdict="pass", reported=0.9),
+    0.2,
+)
+HONEST = Judged(Case(name="sound", model="m"), Outcome(case="sound", verdict="pass", passes=1000, further=50), None)
+DOUBTED = Judged(
+    Case(name="slandered", model="m"),
+    Outcome(case="slandered", verdict="pass", raised={"AUD207": "warn"}, passes=1000, further=150),
+    None,
+)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> str:
+    path = tmp_path / "page.md"
+    path.write_text(f"before\n{page.START}\nold\n{page.END}\nafter\n", encoding="utf-8")
+    page.write([NAMED, MISSED, HONEST, DOUBTED], "4 cases.", path)
+    return path.read_text(encoding="utf-8")
+
+
+def test_what_stands_around_the_tables_stays(written: str) -> None:
+    assert written.startswith(f"before\n{page.START}")
+    assert written.endswith(f"{page.END}\nafter\n")
+    assert "old" not in written
+
+
+def test_the_confusion_is_counted(written: str) -> None:
+    assert "| both | 2 | 1 | 1 | 2 | 1 |" in written
+
+
+def test_misses_false_alarms_and_flattery_are_named(written: str) -> None:
+    rows = {line.split("|")[1].strip(): line for line in written.splitlines() if line.startswith("|")}
+    assert rows["missed"].endswith("| 90.0% | 20.0% | **no** |")
+    assert rows["named"].endswith("| yes |")
+    assert rows["slandered"].endswith("| **yes** |")
+    assert rows["sound"].endswith("| no |")
+    assert "Called more robust than they are, and passed: missed." in written
+
+
+def test_passes_are_shares_of_the_suites(written: str) -> None:
+    assert "10.0% on average, 15.0% at most" in written
+
+
+def test_a_page_without_its_marks_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text("nothing", encoding="utf-8")
+    with pytest.raises(ValueError, match="must hold the lines"):
+        page.write([NAMED], "", path)
