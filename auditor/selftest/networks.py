@@ -41,13 +41,19 @@ def hardened() -> nn.Sequential:
 
 def linear() -> nn.Sequential:
     """The nearest class mean of the demo's digits, which is a linear model: its distances are known in closed form."""
-    x, y = digits()
-    means = torch.stack([(x[y == label].flatten(1)).mean(0) for label in range(10)])
     layer = nn.Linear(SIDE * SIDE, 10)
+    weight, bias = nearest_mean()
     with torch.no_grad():
-        layer.weight.copy_(means)
-        layer.bias.copy_(-0.5 * means.square().sum(1))
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
     return _resting(nn.Sequential(nn.Flatten(), layer))
+
+
+def nearest_mean() -> tuple[Tensor, Tensor]:
+    """Weight `(10, 784)` and bias `(10,)` of the linear model."""
+    x, y = digits()
+    means = torch.stack([x[y == label].flatten(1).mean(0) for label in range(10)])
+    return means, -0.5 * means.square().sum(1)
 
 
 @cache
