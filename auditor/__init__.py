@@ -12,8 +12,9 @@ from auditor._version import __version__
 
 if TYPE_CHECKING:
     from auditor.attack import Attack, Passes
-    from auditor.check import Check, Finding, Severity, Stage
+    from auditor.check import Check, Finding, Severity, Stage, plot
     from auditor.defense import Defense
+    from auditor.engine.inquiry import Inquiry, Trial
     from auditor.engine.ledger import margins
     from auditor.engine.scene import Scene
     from auditor.engine.view import Gradient, View
@@ -41,6 +42,7 @@ _HOME = {
     "Format": "formats.base",
     "Goal": "types",
     "Gradient": "engine.view",
+    "Inquiry": "engine.inquiry",
     "LaneAttack": "lanes",
     "Lanes": "lanes",
     "ModelError": "errors",
@@ -59,12 +61,14 @@ _HOME = {
     "Stage": "check",
     "Target": "target.base",
     "Threat": "types",
+    "Trial": "engine.inquiry",
     "UniversalAttack": "universal",
     "UsageError": "errors",
     "View": "engine.view",
     "hookimpl": "hookspecs",
     "margins": "engine.ledger",
     "parameter": "parameters",
+    "plot": "check",
     "straight_through": "target.through",
 }
 
@@ -79,6 +83,7 @@ __all__ = [
     "Format",
     "Goal",
     "Gradient",
+    "Inquiry",
     "LaneAttack",
     "Lanes",
     "ModelError",
@@ -97,6 +102,7 @@ __all__ = [
     "Stage",
     "Target",
     "Threat",
+    "Trial",
     "UniversalAttack",
     "UsageError",
     "View",
@@ -104,6 +110,7 @@ __all__ = [
     "hookimpl",
     "margins",
     "parameter",
+    "plot",
     "straight_through",
 ]
 
