@@ -154,6 +154,12 @@ def distrust(result: Agreement) -> Finding:
         title="The differentiable form of the model disagrees with it: black-box attacks only",
         detail=_gradients_differ(result) if result.answers_agree else _answers_differ(result),
         remedy="Audit the PyTorch model that the file was exported from as well, and report the file's operators.",
+        evidence={
+            "largest difference": result.max_abs_diff,
+            "range of the answers": result.scale,
+            "labelled differently": result.label_flips,
+            "samples": result.n,
+        },
     )
 
 

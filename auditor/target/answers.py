@@ -47,6 +47,7 @@ def not_finite(logits: Logits) -> Finding | None:
         title=NOT_FINITE,
         detail=f"On {'all' if every else f'{int(rows.sum())} of'} {len(logits)} clean samples the answer is {kind}.",
         remedy=_BY_HAND if every else _OVERFLOW,
+        evidence={"such answers": int(rows.sum()), "samples": len(logits)},
     )
 
 

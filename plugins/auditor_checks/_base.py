@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from auditor.check import Check, Finding, Severity, Stage
 
@@ -12,9 +13,24 @@ class TrustCheck(Check):
 
     stage: ClassVar[Stage] = Stage.PREFLIGHT
 
-    def finding(self, severity: Severity, detail: str, remedy: str = "", *, title: str | None = None) -> Finding:
-        """A finding of this check."""
-        return Finding(code=self.code, severity=severity, title=title or self.title, detail=detail, remedy=remedy)
+    def finding(
+        self,
+        severity: Severity,
+        detail: str,
+        remedy: str = "",
+        *,
+        title: str | None = None,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> Finding:
+        """A finding of this check; `evidence`: the numbers that raised it, by name."""
+        return Finding(
+            code=self.code,
+            severity=severity,
+            title=title or self.title,
+            detail=detail,
+            remedy=remedy,
+            evidence=evidence or {},
+        )
 
 
 def share(k: int, n: int) -> str:

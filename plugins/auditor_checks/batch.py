@@ -65,6 +65,7 @@ class BatchInvariance(TrustCheck):
             f"Asked in another batch, the model's outputs differ by {difference:.2g} of their usual size, and "
             f"{share(flips, len(first))} answers name another class.",
             "" if one_by_one else "Add --batch-size 1 if the model is deployed so, or mend what mixes the samples.",
+            evidence={"largest difference, relative": difference, "other answers": flips, "compared": len(first)},
         )
 
 

@@ -57,6 +57,7 @@ class CleanAccuracy(TrustCheck):
             "Check the preprocessing flags and the data split; if this accuracy is the true one, correct "
             "--expected-clean-accuracy.",
             title="Clean accuracy is not the expected one",
+            evidence={"accuracy": k / n, "low": low, "high": high, "expected": expected, "samples": n},
         )
 
     def _guessing(self, scene: Scene) -> Iterator[Finding]:
@@ -74,6 +75,7 @@ class CleanAccuracy(TrustCheck):
             "Check --mean, --std, --input-range, --layout and the order of the classes against the pipeline that "
             "the model was trained with."
             + ("" if certain else " More samples would tell whether this is chance: raise --samples."),
+            evidence={"accuracy": k / n, "by guessing": chance, "share of the commonest answer": commonest / n},
         )
 
 

@@ -51,6 +51,7 @@ class SampleQuality(TrustCheck):
                 Severity.WARN,
                 f"{share(copies, n)} preflight samples are copies of others.{also}",
                 "Leave copies out, so that intervals mean what they say.",
+                evidence={"copies": copies, "under several labels": contradictions, "samples": n},
             )
 
     def _constant(self, scene: Scene) -> Iterator[Finding]:
@@ -62,6 +63,7 @@ class SampleQuality(TrustCheck):
                 f"{share(plain, n)} preflight samples have the same value in every pixel.",
                 "Look at them: files that decode to a blank picture are damaged or in a format that was misread.",
                 title="Samples are blank",
+                evidence={"blank": plain, "samples": n},
             )
 
     def _classes(self, scene: Scene) -> Iterator[Finding]:
@@ -87,4 +89,5 @@ class SampleQuality(TrustCheck):
                 ),
                 "Take the samples at random from the whole set; --samples N does so, class by class.",
                 title="Classes have no samples",
+                evidence={"classes without samples": missing, "classes": count, "samples": n},
             )

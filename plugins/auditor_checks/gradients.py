@@ -101,6 +101,7 @@ class UsefulGradients(TrustCheck):
                     "correctly classified samples, though the answers are finite.",
                     "Look for a square root, a logarithm or a division at zero in the model, or give it in float32.",
                     title="Gradients are NaN or infinite",
+                    evidence={"samples with such gradients": int((~slope.isfinite()).sum()), "samples": n},
                 )
                 return
         zero = {name: int((slope == 0.0).sum()) for name, slope in slopes.items()}
@@ -113,6 +114,8 @@ class UsefulGradients(TrustCheck):
                 "Gradient attacks are blind here: look for rounding, hard thresholds or saturation in the model."
                 if lost
                 else "Attacks with margin losses (apgd:loss=dlr) see where cross-entropy does not.",
+                evidence={"zero with cross-entropy": zero["cross-entropy"], "zero with the margin": zero["margin"]}
+                | {"samples": n},
             )
 
 

@@ -47,6 +47,7 @@ class LabelOrder(TrustCheck):
             f"paired exact test: {chance(found.p)}).",
             _remedy(found, scene) + or_confirm(scene),
             title="All labels are shifted" if found.shift else None,
+            evidence={"accuracy as labelled": found.before, "accuracy renumbered": found.after, "p": found.p},
         )
 
 

@@ -41,6 +41,7 @@ class PixelRange(TrustCheck):
                 f"{int(bad.nonzero()[0])} of the samples looked at.",
                 "Find out where they come from (often a division by a standard deviation of 0), or leave them out.",
                 title="Pixels are NaN or infinite",
+                evidence={"samples with such pixels": int(bad.sum()), "samples": len(x)},
             )
             return
         low, high = float(x.min()), float(x.max())
@@ -50,6 +51,7 @@ class PixelRange(TrustCheck):
                 Severity.BLOCK,
                 f"The pixels range from {low:.6g} to {high:.6g}; attacks work in [0, 1] and clip to it.",
                 "Clip the stored images to [0, 1], or save them as 8-bit images.",
+                evidence={"smallest pixel": low, "largest pixel": high},
             )
 
 
@@ -79,6 +81,7 @@ class PixelScale(TrustCheck):
                 "Store the images before normalisation, and say what the pipeline subtracts and divides by: "
                 "--mean M,M,M --std S,S,S.",
                 title="Samples look normalised already",
+                evidence={"smallest pixel": low, "largest pixel": high},
             )
         elif high > _OTHER_UNITS_ABOVE:
             yield self.finding(
@@ -87,6 +90,7 @@ class PixelScale(TrustCheck):
                 "Divide the stored images by 255, or save them as 8-bit integers; if the network wants 0 to 255, "
                 "add --input-range 0,255.",
                 title="Samples look like 0 to 255",
+                evidence={"smallest pixel": low, "largest pixel": high},
             )
         elif low < high <= _TWICE_DIVIDED:
             yield self.finding(
@@ -94,4 +98,5 @@ class PixelScale(TrustCheck):
                 f"No pixel is brighter than {high:.6g}, which is {255.0 * high:.3g}/255.",
                 "Divide the images by 255 once only.",
                 title="Samples look divided by 255 twice",
+                evidence={"smallest pixel": low, "largest pixel": high},
             )

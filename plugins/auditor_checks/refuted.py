@@ -41,4 +41,5 @@ class RefutedExamples(TrustCheck):
                     f"In {threat.said}, {share(refuted, candidates)} candidates were refuted "
                     f"({names}) and are not counted.",
                     "See whether AUD107, AUD108 or AUD114 names the cause; audit with --batch-size 1, or on the CPU.",
+                    evidence={"refuted": refuted, "candidates": candidates},
                 )

@@ -78,6 +78,7 @@ class ModelWiring(TrustCheck):
             f"{len(scene.y)} preflight samples correctly; with {found.variant.words} it is {percent(found.after)} "
             f"(paired exact test: {chance(found.p)})." + (f" You set {own} yourself." if own else ""),
             found.variant.remedy + or_confirm(scene),
+            evidence={"accuracy as wired": found.before, "accuracy rewired": found.after, "p": found.p},
         )
 
 
