@@ -98,6 +98,7 @@ def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Setti
     if problems:
         raise UsageError(" ".join(problems))
     _check_meant(said, settings.threats)
+    _check_sequential(settings)
     return settings
 
 
@@ -108,6 +109,13 @@ def _sentence(problem: ErrorDetails) -> str:
     if problem["type"] == "literal_error":
         due = f"is one of {', '.join(get_args(Settings.model_fields[key].annotation))}"
     return f"{flag_of(key)} {due}, not {problem['input']!r}."
+
+
+def _check_sequential(settings: Settings) -> None:
+    if settings.sequential and settings.min_robust_accuracy is None:
+        raise UsageError("--sequential stops when a gate is certain: set one with --min-robust-accuracy.")
+    if settings.sequential and settings.max_drop is not None:
+        raise UsageError("--max-drop compares whole runs, which --sequential does not make: leave one of them out.")
 
 
 def _check_meant(said: Mapping[str, Any], threats: Sequence[ThreatSetting]) -> None:

@@ -115,7 +115,8 @@ def _robust(model: ModelResult, threat: ThreatResult, threshold: float, n: int) 
     gate = _gate("min_robust_accuracy", model, value, threshold)
     gate = gate.model_copy(update={"norm": threat.norm, "eps": threat.eps})
     unknown = ("some samples were not evaluated",) if threat.unknown else ()
-    return Asked(gate, (count,), n, doubts_of(model) + unknown, share=share)
+    said = f"after {part.audited:,} of {part.of:,} samples in random order" if part else ""
+    return Asked(gate, (count,), n, doubts_of(model) + unknown, said, share)
 
 
 def _drop(model: ModelResult, threat: ThreatResult, threshold: float) -> Asked:

@@ -80,6 +80,7 @@ class Settings(BaseModel):
     expected_clean_accuracy: float | None = None
     max_drop: float | None = None
     baseline: str | None = None
+    sequential: bool = False
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
     preflight_samples: int = Field(default=256, ge=1)
     without: tuple[str, ...] = ()

@@ -117,6 +117,12 @@ def scan(
     confidence: Annotated[
         str | None, typer.Option(metavar="SHARE", help="Confidence of intervals and gates. [default: 0.95]")
     ] = None,
+    sequential: Annotated[
+        bool,
+        typer.Option(
+            "--sequential", help="Audit samples in random order until --min-robust-accuracy is decided. [default: off]"
+        ),
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Run directory. [default: auditor-runs/MODEL-TIME]")] = None,
     formats: options.Formats = None,
     config: options.Config = None,

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from auditor.engine.outlook import outlook
+from auditor.engine.sequential import told
 from auditor.result.record import INHERITED, ThreatResult
 from auditor.result.smallest import smallest
 from auditor.result.statistics import wilson
+from auditor.result.worst_class import worst_class
 from auditor.types import Norm
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from auditor.result.record import AttackRun
     from auditor.settings import Settings
     from auditor.types import Threat
+
+_STANDS = ("robust", "not_evaluated")
 
 
 @dataclass(eq=False)
@@ -51,7 +55,14 @@ class Done:
             robust_accuracy_8bit=(robust + fragile) / n if rounded else None,
             attacks=tuple(self.runs),
         )
-        return made.model_copy(update=self.facts | self._outlook(settings))
+        stands = ((int(standing.clean.labels[i]), outcomes[i] in _STANDS) for i in standing.audited.tolist())
+        worst = None if threat.minimal else worst_class(stands, settings.confidence)
+        sequential = told(standing, settings.confidence)
+        if sequential is not None and not unknown:
+            made = made.model_copy(update={"robust_interval": sequential.interval})
+        return made.model_copy(
+            update=self.facts | self._outlook(settings) | {"sequential": sequential, "worst_class": worst}
+        )
 
     def _outlook(self, settings: Settings) -> dict[str, Any]:
         """How small the smallest changes are; or what more passes would find."""

@@ -99,8 +99,8 @@ class Inquiry:
 
     @property
     def total(self) -> int:
-        """All samples, those that are misclassified included."""
-        return len(self.found.clean.labels)
+        """All samples that were audited, those that are misclassified included."""
+        return len(self.found.audited)
 
     @property
     def standing(self) -> np.ndarray:
@@ -110,7 +110,7 @@ class Inquiry:
     @property
     def correct(self) -> np.ndarray:
         """Positions of the samples that are worth attacking, broken ones included, ascending."""
-        return np.flatnonzero(self.found.clean.attackable)
+        return np.intersect1d(np.flatnonzero(self.found.clean.attackable), self.found.audited)
 
     def broken_by(self, *attacks: str) -> np.ndarray:
         """Positions of the samples that attacks of these names (`pgd`, not `pgd-ce#2`) broke first, ascending."""

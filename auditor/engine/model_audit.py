@@ -27,6 +27,7 @@ from auditor.engine.memory import Memory
 from auditor.engine.nearest import Nearest
 from auditor.engine.plan import Part, make_plan
 from auditor.engine.scene import Scene
+from auditor.engine.sequential import in_blocks
 from auditor.engine.standing import Clean, Standing
 from auditor.engine.threats import check_sizes, corruptions_left_out, read_mask, threats_of
 from auditor.errors import DataError, ModelError, UsageError
@@ -204,7 +205,8 @@ class ModelAudit:
             confidence=settings.confidence,
         )
         with self.target.under(exact=threat.minimal):
-            done.runs += cascade.run(self._plan(threat))
+            plan, stops = self._plan(threat), settings.sequential and not threat.minimal
+            done.runs += in_blocks(cascade, plan, settings) if stops else cascade.run(plan)
             inquiry = Inquiry(batches, done.runs, self.make, self.listen, budget, settings.escalation)
             done.findings, done.facts["checks"] = examine(self.checks, scene, inquiry, largest=largest)
         # A run that was cut goes on from there when it is resumed.

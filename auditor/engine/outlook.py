@@ -20,12 +20,13 @@ def outlook(
     """
     rows = standing.standing().tolist()
     spent = [standing.spent.get(i, 0) for i in rows]
-    fell = [found.passes for _, found in standing.broken_by.values()]
+    audited = set(standing.audited.tolist())
+    fell = [found.passes for i, (_, found) in standing.broken_by.items() if i in audited]
     counted = [passes for passes in fell if passes is not None]
     blind = not rows or min(spent) < 1 or len(counted) < len(fell) or not standing.cut.isdisjoint(rows)
     if blind or len(rows) + len(fell) < LEAST:
         return None
-    n = len(standing.clean.labels)
+    n = len(audited)
     told = forecast(counted, len(rows), spent, confidence)
     return ForecastResult(
         expected=told.expected / n,

@@ -61,7 +61,8 @@ class Break:
 @dataclass
 class Standing:
     """Who fell to what. `cut` marks samples on which some attack was stopped before it was done; `spent` holds the
-    passes that all attacks together spent on a sample, as far as they were counted.
+    passes that all attacks together spent on a sample, as far as they were counted. `among`, `(n,)` bool, are those
+    that are attacked now, and in the end those that were; None: all.
 
     Where the smallest changes are looked for (`minimal`), nobody is ever done with: smaller examples replace others.
     """
@@ -71,12 +72,24 @@ class Standing:
     broken_by: dict[int, tuple[str, Break]] = field(default_factory=dict)
     cut: set[int] = field(default_factory=set)
     spent: dict[int, int] = field(default_factory=dict)
+    among: np.ndarray | None = None
+
+    @property
+    def audited(self) -> np.ndarray:
+        """Positions of the samples that are looked at, ascending."""
+        return np.arange(len(self.clean.labels)) if self.among is None else np.flatnonzero(self.among)
+
+    def fell(self, index: int) -> bool:
+        """Whether an example is known for this sample."""
+        return index in self.broken_by
 
     def standing(self) -> np.ndarray:
         """Positions of the samples that are classified correctly and not done with yet, ascending."""
         mask = self.clean.attackable.copy()
         if not self.minimal:
             mask[list(self.broken_by)] = False
+        if self.among is not None:
+            mask &= self.among
         return np.flatnonzero(mask)
 
     def note(self, attack: str, breaks: Sequence[Break]) -> None:

@@ -15,6 +15,7 @@ from auditor.engine.aims import Aims
 from auditor.engine.clean import wanted
 from auditor.engine.options import model_options
 from auditor.engine.referee import judge
+from auditor.engine.sequential import order_of
 from auditor.engine.threats import read_mask, threats_of
 from auditor.errors import ModelError, RunError
 from auditor.gate import gates_of
@@ -150,7 +151,8 @@ def _verify(run: Run, target: Target, record: ModelResult, stated: ThreatResult,
                 near = row is not None and (not threat.minimal or size <= (row.distance or 0.0) * (1.0 + 1e-5))
                 if row is not None and row.label == label and near:
                     held.add(index)
-    problem = _problem(rows, run.result.data.n, record, stated, broken.keys() - held, proven)
+    n, seed = run.result.data.n, int(run.result.settings["seed"])
+    problem = _problem(rows, n, record, stated, broken.keys() - held, proven) or _miscounted(rows, n, seed, stated)
     return Verification(record.name, stated.norm, stated.eps, len(broken), len(held), problem)
 
 
@@ -186,6 +188,18 @@ def _problem(
             return f"result.json states another {name} than samples.csv gives"
     if (threat.robust_accuracy is None) != bool(outcomes.count("not_evaluated")):
         return "result.json and samples.csv differ in whether all samples were evaluated"
+    return ""
+
+
+def _miscounted(rows: Sequence[Row], n: int, seed: int, threat: ThreatResult) -> str:
+    """What contradicts a sequential scan: its samples are the first in the order that the seed gives."""
+    if (part := threat.sequential) is None:
+        return ""
+    first = set(order_of(n, seed)[: part.audited].tolist())
+    seen = [row.outcome for row in rows if row.index in first]
+    counts = (len(seen), seen.count("robust"), seen.count("not_evaluated"), len(seen) - seen.count("misclassified"))
+    if counts != (part.audited, part.robust, part.not_evaluated, part.right) or part.of != n:
+        return "result.json states other counts of the samples that were audited than samples.csv gives"
     return ""
 
 

@@ -71,7 +71,8 @@ def _say(case: ET.Element, kind: str, message: str, text: str = "") -> None:
 
 def _gate(suite: ET.Element, gate: GateResult, result: Result) -> None:
     where = "" if gate.eps is None else f" {words.threat(gate.norm, gate.eps, result.settings)}"
-    case = _case(suite, f"auditor.gates.{gate.model}", f"{gate.rule}{where} >= {words.percent(gate.threshold)}")
+    sign = "<=" if gate.rule == "max_drop" else ">="
+    case = _case(suite, f"auditor.gates.{gate.model}", f"{gate.rule}{where} {sign} {words.percent(gate.threshold)}")
     value = words.NOT_EVALUATED if gate.value is None else words.percent(gate.value)
     kind = {"pass": "system-out", "fail": "failure", "inconclusive": "error"}[gate.outcome]
     _say(case, kind, f"{gate.outcome}: {value}; {gate.detail}")
@@ -92,18 +93,20 @@ def _threat(suite: ET.Element, model: ModelResult, threat: ThreatResult, result:
     name = words.threat(threat.norm, threat.eps, result.settings)
     case = _case(suite, f"auditor.{model.name}.threats", name, time)
     what = "smallest change" if threat.minimal else "robust accuracy"
-    lines = [f"{what} {numbers.robust_text(threat)}, {numbers.robust_samples(threat, result.data.n)}"]
+    bounds = numbers.interval_text(threat)
+    spread = f" ({numbers.confidence(result):.0%} interval {bounds})" if bounds else ""
+    lines = [f"{what} {numbers.robust_text(threat)}{spread}, {numbers.robust_samples(threat, result.data.n)}"]
     if threat.smallest is not None:
         lines.append(numbers.smallest_text(threat.smallest, threat.norm, result.settings))
-    if change := numbers.change_text(threat.change, threat.norm):
+    if change := numbers.change_text(threat.change, threat.norm) or numbers.drop_text(threat.drop):
         lines.append(f"since the baseline: {change}")
     lines += numbers.conditions(result)
     verb = "improved" if threat.minimal else "broke"
-    for step in cascade(threat.attacks, numbers.samples(model.clean_accuracy or 0.0, result.data.n)):
+    for step in cascade(threat.attacks, numbers.right_samples(model, threat, result.data.n)):
         run = step.run
         done = f"{verb} {run.broken} of {run.attacked}, {step.passes} passes, {words.seconds(run.seconds)}"
         lines.append(f"{run.name}: {done if run.status == 'ran' else f'{run.status}: {run.reason}'}")
-    _say(case, "error" if threat.not_evaluated else "system-out", lines[0], "\n".join(lines))
+    _say(case, "error" if threat.unknown else "system-out", lines[0], "\n".join(lines))
 
 
 def _clean(text: str) -> str:

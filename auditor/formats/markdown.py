@@ -78,21 +78,21 @@ def _accuracies(result: Result) -> Iterator[str]:
 
 
 def _expected(model: ModelResult, result: Result) -> Iterator[str]:
-    from auditor.formats.views.numbers import change_text, forecasts
+    from auditor.formats.views.numbers import change_text, drop_text, forecasts
 
     yield from forecasts(model, result.settings)
     for threat in model.threats:
-        if change := change_text(threat.change, threat.norm):
+        if change := change_text(threat.change, threat.norm) or drop_text(threat.drop):
             yield f"{words.threat(threat.norm, threat.eps)} since the baseline: {change}."
 
 
 def _attacks(model: ModelResult, run: Run) -> Iterator[str]:
     from auditor.formats.views.cascade import cascade, counted, not_run
-    from auditor.formats.views.numbers import samples
+    from auditor.formats.views.numbers import right_samples
     from auditor.formats.views.trust import came_of_it, story, trust_text
 
     for threat in model.threats:
-        steps = cascade(threat.attacks, samples(model.clean_accuracy or 0.0, run.result.data.n))
+        steps = cascade(threat.attacks, right_samples(model, threat, run.result.data.n))
         # Where the smallest changes are looked for, nobody falls, so no attack leaves fewer standing.
         heads = ("improved", "smallest of all") if threat.minimal else ("broke", "left standing")
         best = counted(run.rows_of(model.name, threat.norm, threat.eps)) if threat.minimal else None

@@ -20,6 +20,7 @@ from auditor.formats.views.numbers import (
     forecasts,
     interval_text,
     left_out,
+    right_samples,
     robust_samples,
     robust_text,
     samples,
@@ -100,7 +101,9 @@ def _accuracies(model: ModelResult, result: Result) -> Table:
         bounds = interval_text(threat)
         table.add_row(name, Text(robust_text(threat), style="bold"), bounds, robust_samples(threat, n))
         if threat.robust_accuracy_8bit is not None and threat.robust_accuracy_8bit != threat.robust_accuracy:
-            table.add_row("", Text(words.percent(threat.robust_accuracy_8bit), style="dim"), "", "after 8-bit rounding")
+            rounded = words.count(samples(threat.robust_accuracy_8bit, n))
+            share = Text(words.percent(threat.robust_accuracy_8bit), style="dim")
+            table.add_row("", share, "", f"{rounded} after 8-bit rounding")
         if threat.certified_accuracy is not None:
             bounds = words.interval(threat.certified_interval)
             table.add_row("", Text(words.percent(threat.certified_accuracy), style="dim"), bounds, "proven: at least")
@@ -115,7 +118,7 @@ def _attacks(model: ModelResult, result: Result) -> Table:
     for threat in model.threats:
         name = words.threat(threat.norm, threat.eps, result.settings)
         table.add_row(Text(f"{name} (broke: found smaller)" if threat.minimal else name, style="dim"))
-        for step in cascade(threat.attacks, samples(model.clean_accuracy or 0.0, result.data.n)):
+        for step in cascade(threat.attacks, right_samples(model, threat, result.data.n)):
             if not step.run.needless:
                 table.add_row(*_cells(step))
     return table

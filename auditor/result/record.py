@@ -238,17 +238,37 @@ class SequentialResult(_Record):
     audited: int
     of: int
     """All samples; those that were not audited are not evaluated."""
+    right: int
+    """Of those audited, classified correctly before any attack."""
     robust: int
     """Of those audited."""
     not_evaluated: int = 0
     """Of those audited: what an attack did not see to its end."""
     interval: Interval
-    """Of the share that is robust, not evaluated ones included; it holds whenever one stops (arXiv:2010.09686)."""
+    """Of the share that stands, the not evaluated ones included; it holds whenever one stops (arXiv:2010.09686)."""
 
     @property
     def stopped(self) -> bool:
         """Whether samples were left, since the outcome was certain or time had run out."""
         return self.audited < self.of
+
+    @property
+    def share(self) -> float:
+        """Of those audited, what is not shown to be broken."""
+        return (self.robust + self.not_evaluated) / self.audited
+
+
+class WorstClassResult(_Record):
+    """The class of which the smallest share stands, over its `n` samples that were audited."""
+
+    label: int
+    n: int
+    share: float
+    interval: Interval
+    """Exact, corrected for how many `classes` there are (Bonferroni), since the worst was picked after looking."""
+    gap: float
+    """How far it lies below the share of all samples."""
+    classes: int
 
 
 class ThreatResult(_Record):
@@ -292,6 +312,8 @@ class ThreatResult(_Record):
     """Since the baseline, where both runs attacked within this budget."""
     sequential: SequentialResult | None = None
     """None where all samples were audited at once."""
+    worst_class: WorstClassResult | None = None
+    """None with one class, and where the smallest changes were looked for."""
 
     @property
     def minimal(self) -> bool:
@@ -302,6 +324,18 @@ class ThreatResult(_Record):
     def unknown(self) -> int:
         """Samples that were to be audited, and were not to the end; not those that a sequential scan left alone."""
         return self.not_evaluated if self.sequential is None else self.sequential.not_evaluated
+
+    @property
+    def share(self) -> float:
+        """What is not shown to be broken, of the samples that were audited."""
+        return self.robust_upper_bound if self.sequential is None else self.sequential.share
+
+    @property
+    def interval(self) -> Interval | None:
+        """Of that share; None where samples that were to be audited were not, to the end."""
+        if self.unknown:
+            return None
+        return self.robust_interval if self.sequential is None else self.sequential.interval
 
     @property
     def said(self) -> str:

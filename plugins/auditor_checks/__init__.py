@@ -32,6 +32,7 @@ def auditor_checks() -> list[type[Check]]:
     from auditor_checks.refuted import RefutedExamples
     from auditor_checks.twin import TwinAgreement
     from auditor_checks.wiring import ModelWiring
+    from auditor_checks.worst_class import WorstClass
 
     return [
         PixelRange,
@@ -55,4 +56,5 @@ def auditor_checks() -> list[type[Check]]:
         MoreSteps,
         RefutedExamples,
         SuiteComplete,
+        WorstClass,
     ]

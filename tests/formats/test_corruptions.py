@@ -46,7 +46,7 @@ def corrupted(changed: Callable[[Callable[[Result], Result]], Run]) -> Run:
 def test_the_mean_error_is_said_beside_the_clean_one_and_the_worst() -> None:
     text = (
         "Mean corruption error over severities 1 to 2: 25.0%, 15.0 points above that on clean samples; "
-        "worst: fog 2 (45.0% right)."
+        "worst: fog 2 (45.0% right, 45.0–45.0%)."
     )
     assert corruption_text(threat()) == text
     assert "2.0 points below" in corruption_text(threat(relative=-0.02))

@@ -109,8 +109,8 @@ def _notices(result: Result) -> Iterator[str]:
             )
         for threat in model.threats:
             name = f"{model.name}, {words.threat(threat.norm, threat.eps, result.settings)}"
-            if threat.not_evaluated:
-                yield f"{name}: {words.count(threat.not_evaluated, 'sample')} not evaluated; they count as neither."
+            if threat.unknown:
+                yield f"{name}: {words.count(threat.unknown, 'sample')} not evaluated; they count as neither."
             cut = [run for run in threat.attacks if run.status in ("failed", "timed out")]
             if cut:
                 yield f"{name}: {'; '.join(f'{run.name} {run.status} ({run.reason})' for run in cut)}."
@@ -155,7 +155,7 @@ def _accuracies(result: Result) -> Iterator[context.Accuracy]:
                 interval=numbers.interval_text(threat),
                 samples=numbers.robust_samples(threat, n),
                 stands_out=_rounding_matters(threat),
-                note=_note(threat),
+                note=_note(threat, n),
             )
 
 
@@ -164,10 +164,11 @@ def _rounding_matters(threat: ThreatResult) -> bool:
     return after is not None and before is not None and abs(after - before) > 0.01
 
 
-def _note(threat: ThreatResult) -> str:
+def _note(threat: ThreatResult, n: int) -> str:
     notes = []
-    if threat.robust_accuracy_8bit is not None:
-        notes.append(f"{words.percent(threat.robust_accuracy_8bit)} when examples are rounded to 8 bits")
+    if (rounded := threat.robust_accuracy_8bit) is not None:
+        count = words.count(numbers.samples(rounded, n))
+        notes.append(f"{words.percent(rounded)} ({count}) when examples are rounded to 8 bits")
     if threat.certified_accuracy is not None:
         notes.append(f"at least {words.percent(threat.certified_accuracy)} proven")
     return "; ".join(notes)

@@ -19,10 +19,12 @@ from auditor.formats.views.numbers import (
     change_text,
     confidence,
     corruption_text,
+    drop_text,
     forecast_text,
+    interval_text,
+    right_samples,
     robust_samples,
     robust_text,
-    samples,
     smallest_text,
 )
 
@@ -42,13 +44,21 @@ def threat_context(
 ) -> context.Threat:
     """Everything that the report says of one threat."""
     n = result.data.n
-    right = samples(model.clean_accuracy or 0.0, n)
+    part = threat.sequential
+    right = right_samples(model, threat, n)
     steps = cascade(threat.attacks, right)
     name = words.threat(threat.norm, threat.eps, result.settings)
     fell = n and not threat.minimal
-    chart = cascade_chart(steps, right, n, f"What stood after each attack, {name}") if fell else None
+    chart = (
+        cascade_chart(steps, right, part.audited if part else n, f"What stood after each attack, {name}")
+        if fell
+        else None
+    )
     # Where the smallest changes were looked for, every class has fallen: which is weakest, medians say.
-    table = None if threat.minimal else per_class(rows, confidence(result))
+    # Where samples were left alone, who is left says nothing of a class.
+    table = None if threat.minimal or (part and part.stopped) else per_class(rows, confidence(result))
+    bounds = interval_text(threat)
+    known = f"{robust_samples(threat, n)}{f' ({confidence(result):.0%} interval {bounds})' if bounds else ''}"
     best = counted(rows)
     found = threat.smallest
     return context.Threat(
@@ -57,10 +67,10 @@ def threat_context(
         exact="" if threat.minimal else f"{threat.eps:.10g}",
         main=threat.eps == max(t.eps for t in model.threats if t.norm == threat.norm),
         value=robust_text(threat),
-        samples=robust_samples(threat, n),
+        samples=known,
         minimal=threat.minimal,
         forecast=smallest_text(found, threat.norm, result.settings) if found else forecast_text(threat),
-        change=change_text(threat.change, threat.norm),
+        change=change_text(threat.change, threat.norm) or drop_text(threat.drop),
         cascade=chart,
         attacks=tuple(_attack(step, best) for step in steps if not step.run.needless),
         not_run=not_run(steps),

@@ -63,9 +63,9 @@ def _curve(
     points = [Point(0.0, model.clean_accuracy, clean)]
     threats = sorted((t for t in model.threats if t.norm == norm and not t.minimal), key=lambda t: t.eps)
     for threat in threats:
-        share = threat.robust_upper_bound
-        bounds = threat.robust_interval or wilson(round(share * n), n, confidence)
-        points.append(Point(threat.eps, share, bounds, threat.not_evaluated))
+        share = threat.share
+        bounds = threat.interval or wilson(round(share * n), n, confidence)
+        points.append(Point(threat.eps, share, bounds, threat.unknown))
     found = next((t.smallest for t in model.threats if t.norm == norm and t.smallest is not None), None)
     if found is not None:
         return Curve(norm, tuple(points), (), found)

@@ -32,6 +32,7 @@ def conditions(result: Result) -> Iterator[str]:
         yield f"Only the pixels that {mask} marks white may change."
     if (answers := settings.get("eot", 1)) != 1:
         yield f"The model answers at random: every question was averaged over {answers} answers."
+    yield from stopped(result)
 
 
 def _class(wanted: str, result: Result) -> str:
@@ -75,9 +76,9 @@ def robust_text(threat: ThreatResult) -> str:
         if not threat.smallest.found and threat.not_evaluated:
             return words.NOT_EVALUATED
         return "not found" if median is None else f"median {words.budget(threat.norm, median)}"
-    if threat.robust_accuracy is not None:
-        return words.percent(threat.robust_accuracy)
-    return f"{words.NOT_EVALUATED} (at most {words.percent(threat.robust_upper_bound)})"
+    if not threat.unknown:
+        return words.percent(threat.share)
+    return f"{words.NOT_EVALUATED} (at most {words.percent(threat.share)})"
 
 
 def smallest_text(found: SmallestResult, norm: str, settings: Mapping[str, Any] | None = None) -> str:
@@ -123,9 +124,37 @@ def robust_samples(threat: ThreatResult, n: int) -> str:
     """`421 of 1,000 samples`, with what is missing; of the smallest changes, for how many samples one was found."""
     if threat.smallest is not None:
         return f"found for {words.count(threat.smallest.found)} of {words.count(n, 'sample')}"
-    if threat.robust_accuracy is not None:
-        return f"{words.count(samples(threat.robust_accuracy, n))} of {words.count(n, 'sample')}"
-    return f"{words.count(threat.not_evaluated)} of {words.count(n, 'sample')} not evaluated"
+    part = threat.sequential
+    of = words.count(n, "sample")
+    if part is not None and part.stopped:
+        of, n = f"the {words.count(part.audited)} audited, of {of}", part.audited
+    if not threat.unknown:
+        return f"{words.count(samples(threat.share, n))} of {of}"
+    return (
+        f"{words.count(threat.unknown)} of {of}, not evaluated" if part else f"{threat.unknown:,} of {of} not evaluated"
+    )
+
+
+def right_samples(model: ModelResult, threat: ThreatResult, n: int) -> int:
+    """How many samples stood before the first attack, of those that were audited."""
+    return samples(model.clean_accuracy or 0.0, n) if threat.sequential is None else threat.sequential.right
+
+
+def stopped(result: Result) -> Iterator[str]:
+    """Where a sequential scan left samples alone, and why; a sentence for each model and threat."""
+    for model in result.models:
+        for threat in model.threats:
+            part = threat.sequential
+            if part is None or not part.stopped:
+                continue
+            late = any(run.status == "timed out" for run in threat.attacks)
+            why = "time had run out" if late else f"the outcome is certain at {confidence(result):.0%} confidence"
+            place = words.threat(threat.norm, threat.eps, result.settings)
+            yield (
+                f"{model.name}, {place}: stopped after {words.count(part.audited)} of "
+                f"{words.count(part.of, 'sample')}, taken in random order, because {why}; "
+                f"the others are {words.NOT_EVALUATED}."
+            )
 
 
 def forecast_text(threat: ThreatResult) -> str:
@@ -139,7 +168,7 @@ def forecast_text(threat: ThreatResult) -> str:
 def interval_text(threat: ThreatResult) -> str:
     """`38.0–46.5%`; of the smallest changes, that of their median."""
     if threat.smallest is None:
-        return words.interval(threat.robust_interval)
+        return words.interval(threat.interval)
     if threat.smallest.median is None:
         return ""
     return "–".join("?" if end is None else words.budget(threat.norm, end) for end in threat.smallest.median_interval)
@@ -168,7 +197,8 @@ def corruption_text(threat: ThreatResult) -> str:
     compared = f"{words.points(abs(beyond))} {'above' if beyond >= 0.0 else 'below'} that on clean samples"
     return (
         f"Mean corruption error over {over}: {words.percent(threat.mean_corruption_error)}, {compared}; "
-        f"worst: {worst.name} {worst.severity} ({words.percent(worst.accuracy)} right).{_against_baseline(threat)}"
+        f"worst: {worst.name} {worst.severity} ({words.percent(worst.accuracy)} right, "
+        f"{words.interval(worst.interval)}).{_against_baseline(threat)}"
     )
 
 

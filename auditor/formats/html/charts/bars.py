@@ -46,10 +46,10 @@ def bar_chart(model: ModelResult, settings: Mapping[str, Any] | None = None) -> 
         return None
     bars = [_bar(0, "clean", "clean", model.clean_accuracy, model.clean_interval)]
     for threat in (each for each in model.threats if not each.minimal):
-        kind: Kind = "open" if threat.robust_accuracy is None else "robust"
+        kind: Kind = "open" if threat.unknown else "robust"
         label = words.threat(threat.norm, threat.eps, settings)
-        share, proven = threat.robust_upper_bound, threat.certified_accuracy
-        bars.append(_bar(len(bars), label, kind, share, threat.robust_interval, proven))
+        share, proven = threat.share, threat.certified_accuracy
+        bars.append(_bar(len(bars), label, kind, share, threat.interval, proven))
     spoken = "; ".join(f"{bar.label} {bar.value}" for bar in bars)
     title = f"Accuracy of {model.name}"
     return BarChart(title=title, description=f"{title}: {spoken}.", bars=tuple(bars), height=ROW * len(bars) + 18)
