@@ -152,6 +152,15 @@ _MASKED = (
         opened=ours("masks", "winners"),
     ),
     Case(
+        name="one-start",
+        wrong="k-winners-take-all, attacked from one start only",
+        model=ours("masks", "winners"),
+        codes=("AUD207", "AUD209", *_MISLED),
+        eps=(0.3,),
+        settings={"attack": ["pgd:steps=20"]},
+        opened=ours("masks", "winners"),
+    ),
+    Case(
         name="labels-only",
         wrong="a one for the class and zeros for the others",
         model=ours("tricks", "labels_only"),
@@ -252,6 +261,14 @@ _WIRING = (
         wrong="NaN inside the budget",
         model=ours("wiring", "overflowing"),
         codes=("AUD004", "AUD113"),
+    ),
+    Case(
+        name="weak-class",
+        wrong="one class that falls long before the others",
+        model=ours("wiring", "weak_class"),
+        codes=("AUD309",),
+        eps=(0.2,),
+        opened=ours("wiring", "weak_class"),
     ),
     Case(
         name="purified",
