@@ -149,7 +149,6 @@ _MASKED = (
         model=ours("masks", "winners"),
         codes=_MISLED,
         eps=(0.3,),
-        opened=ours("masks", "winners"),
     ),
     Case(
         name="one-start",
@@ -158,7 +157,6 @@ _MASKED = (
         codes=("AUD207", "AUD209", *_MISLED),
         eps=(0.3,),
         settings={"attack": ["pgd:steps=20"]},
-        opened=ours("masks", "winners"),
     ),
     Case(
         name="labels-only",
@@ -261,14 +259,6 @@ _WIRING = (
         wrong="NaN inside the budget",
         model=ours("wiring", "overflowing"),
         codes=("AUD004", "AUD113"),
-    ),
-    Case(
-        name="weak-class",
-        wrong="one class that falls long before the others",
-        model=ours("wiring", "weak_class"),
-        codes=("AUD309",),
-        eps=(0.2,),
-        opened=ours("wiring", "weak_class"),
     ),
     Case(
         name="purified",

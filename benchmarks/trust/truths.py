@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from auditor.selftest.bench import CASES
 from auditor.selftest.case import Case
@@ -15,22 +17,25 @@ FILE = Path(__file__).parents[2] / "auditor" / "selftest" / "truths.json"
 
 
 def make(names: list[str]) -> None:
-    """Measure the truths of these cases, or of all, and store them; models that several cases share are run once."""
+    """Measure the truths that are not stored yet, or those of these cases again; what several share is measured once."""
     stored = json.loads(FILE.read_text()) if FILE.exists() else {}
-    found: dict[tuple[str, str, str, float], float | None] = {}
+    found = {_key(known): known for name, known in stored.items() if name not in names}
     for case in CASES.values():
-        if (names and case.name not in names) or case.exact or not (case.opened or case.honest):
+        if not case.opened or case.exact or (names and case.name not in names):
             continue
-        key = (case.opened or case.model, case.data, case.norm, case.eps[-1])
-        if key not in found:
-            found[key] = _measured(case)
-            print(f"{key}: {found[key]}", flush=True)
-        stored[case.name] = {"model": key[0], "suite": SUITE, "robust_accuracy": found[key]}
+        asked = {"model": case.opened, "data": case.data, "norm": case.norm, "eps": case.eps[-1], "suite": SUITE}
+        if _key(asked) not in found:
+            found[_key(asked)] = {**asked, "robust_accuracy": _measured(case)}
+            print(found[_key(asked)], flush=True)
+        stored[case.name] = found[_key(asked)]
         FILE.write_text(json.dumps(dict(sorted(stored.items())), indent=1) + "\n")
+
+
+def _key(asked: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(asked[name] for name in ("model", "data", "norm", "eps", "suite"))
 
 
 def _measured(case: Case) -> float | None:
     with tempfile.TemporaryDirectory() as folder:
         last = [repr(case.eps[-1])]
-        model = case.opened or case.model
-        return run_case(case, Path(folder), suite=SUITE, model=model, attack=[], eps=last, tolerance="0").reported
+        return run_case(case, Path(folder), suite=SUITE, model=case.opened, attack=[], eps=last, tolerance="0").reported
