@@ -17,7 +17,7 @@ FILE = Path(__file__).parents[2] / "auditor" / "selftest" / "truths.json"
 
 
 def make(names: list[str]) -> None:
-    """Measure the truths that are not stored yet, or those of these cases again; what several share is measured once."""
+    """Measure the truths that are not stored yet, or those of these cases again; each opened model once."""
     stored = json.loads(FILE.read_text()) if FILE.exists() else {}
     found = {_key(known): known for name, known in stored.items() if name not in names}
     for case in CASES.values():
