@@ -1,14 +1,16 @@
-"""`auditor compare`: two runs on the same samples, pair by pair."""
+"""`auditor compare`: two runs, pair by pair."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.table import Table
 
     from auditor.result.comparison import Pair, SizePair
@@ -34,63 +36,82 @@ def compare(
     from auditor.result.comparison import compare_runs
     from auditor.result.run import Run
 
-    comparison = compare_runs(Run(before), Run(after), CONFIDENCE)
+    later = Run(after)
+    comparison = compare_runs(Run(before), later, CONFIDENCE)
     if not comparison.pairs and not comparison.sizes:
         raise UsageError("The runs share no model and threat, so there is nothing to compare.")
     console = Console()
     for note in (*comparison.doubts, *comparison.notes):
         console.print(f"Note: {note}", soft_wrap=True, highlight=False, markup=False)
     if comparison.pairs:
-        console.print(_accuracies(comparison.pairs, CONFIDENCE))
+        console.print(_accuracies(comparison.pairs, later.result.settings))
     if comparison.sizes:
         console.print("\nSmallest changes; smaller: samples that now fall to less, larger: that now need more.")
         console.print(_sizes(comparison.sizes))
     raise typer.Exit(1 if comparison.worse else 0)
 
 
-def _accuracies(pairs: tuple[Pair, ...], confidence: float) -> Table:
-    from rich.table import Table
+def _accuracies(pairs: tuple[Pair, ...], settings: Mapping[str, Any]) -> Table:
+    """Shares before and after, in 80 columns: a model is a line of its own."""
+    from rich.text import Text
 
-    from auditor.formats.words import percent, threat
+    from auditor.formats.words import percent, printable, threat
 
-    heads = ("model", "threat", "before", "after", "lost", "gained", "of", f"drop ({confidence:.0%})", "p", "")
-    table = Table(*heads, box=None, pad_edge=False, padding=(0, 1))
-    for pair in pairs:
-        drop = pair.drop
-        table.add_row(
-            pair.model,
-            threat(pair.norm, pair.eps) if pair.norm else "clean",
-            percent(drop.before),
-            percent(drop.after),
-            str(drop.lost),
-            str(drop.gained),
-            str(drop.n),
-            " to ".join(f"{100 * end:.1f}" for end in drop.interval),
-            f"{drop.p:.2g}",
-            drop.word,
-        )
+    table = _table("", "before", "after", "lost", "gained", "of", f"drop ({CONFIDENCE:.0%})", "p", "")
+    for model in dict.fromkeys(pair.model for pair in pairs):
+        table.add_row(Text(printable(model), style="bold"))
+        for pair in pairs:
+            if pair.model != model:
+                continue
+            drop = pair.drop
+            table.add_row(
+                Text(f"  {threat(pair.norm, pair.eps, settings) if pair.norm else 'clean'}"),
+                percent(drop.before),
+                percent(drop.after),
+                str(drop.lost),
+                str(drop.gained),
+                str(drop.n),
+                " to ".join(f"{100 * end:.1f}" for end in drop.interval),
+                f"{drop.p:.2g}",
+                drop.word,
+            )
     return table
 
 
 def _sizes(pairs: tuple[SizePair, ...]) -> Table:
     """Medians of the smallest changes; samples for which a smaller one was found now, and a larger one."""
+    from rich.text import Text
+
+    from auditor.formats.words import budget, printable, threat
+
+    table = _table("median", "before", "after", "ratio", "smaller", "larger", "of", "p", "")
+    for model in dict.fromkeys(pair.model for pair in pairs):
+        table.add_row(Text(printable(model), style="bold"))
+        for pair in pairs:
+            if pair.model != model:
+                continue
+            change = pair.change
+            sizes = ("none" if size is None else budget(pair.norm, size) for size in (change.before, change.after))
+            table.add_row(
+                Text(f"  {threat(pair.norm, math.inf)}"),
+                *sizes,
+                "" if change.ratio is None else f"{change.ratio:.3g}",
+                str(change.smaller),
+                str(change.larger),
+                str(change.n),
+                f"{change.p:.2g}",
+                change.word,
+            )
+    return table
+
+
+def _table(*heads: str) -> Table:
+    """Numbers stay whole; names and words fold where the terminal is narrow."""
     from rich.table import Table
 
-    from auditor.formats.words import budget, threat
-
-    heads = ("model", "median", "before", "after", "ratio", "smaller", "larger", "p", "")
-    table = Table(*heads, box=None, pad_edge=False)
-    for pair in pairs:
-        change = pair.change
-        medians = ("not found" if size is None else budget(pair.norm, size) for size in (change.before, change.after))
-        table.add_row(
-            pair.model,
-            threat(pair.norm, math.inf),
-            *medians,
-            "" if change.ratio is None else f"{change.ratio:.3g}",
-            f"{change.smaller} of {change.n}",
-            str(change.larger),
-            f"{change.p:.3g}",
-            change.word,
-        )
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(heads[0], overflow="fold")
+    for head in heads[1:-1]:
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column(heads[-1])
     return table
