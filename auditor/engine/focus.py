@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # Of the samples that fall late nearly all had lost this share of their margin after the first short attacks; see
 # docs/explanation/suites.md for where that was measured.
-_CLOSE = 0.7
-_SHARE = 1 / 3
+_CLOSE = 0.8
+_SHARE = 1 / 4
 _BORDER, _BORDER_SHARE = 0.85, 1 / 10
 _PAYS = 0.02
 _WHOLE = (ALL, BLIND, MUTE)
@@ -30,7 +30,7 @@ _WHOLE = (ALL, BLIND, MUTE)
 
 @dataclass
 class Focus:
-    """Which standing samples a step attacks. `close`: all that lost most of their margin, and never fewer than a third.
+    """Which standing samples a step attacks. `close`: all that lost most of their margin, and never fewer than a quarter.
     `border`: those that lost nearly all of it, and never fewer than a tenth.
 
     Where gradients are masked, margins tell little of what will fall. It shows: samples fall that had not come close.

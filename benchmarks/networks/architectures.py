@@ -100,3 +100,32 @@ class Transformer(nn.Module):
         tokens = self.patches(x).flatten(2).transpose(1, 2) + self.positions
         logits: Tensor = self.classes(self.norm(self.blocks(tokens)).mean(1))
         return logits
+
+
+class Mixing(nn.Module):
+    """A depthwise convolution with a shortcut around it, then one of 1 x 1, each with its batch normalisation."""
+
+    def __init__(self, width: int, size: int) -> None:
+        super().__init__()
+        self.space = nn.Sequential(
+            nn.Conv2d(width, width, size, padding=size // 2, groups=width), nn.GELU(), nn.BatchNorm2d(width)
+        )
+        self.channels = nn.Sequential(nn.Conv2d(width, width, 1), nn.GELU(), nn.BatchNorm2d(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.channels(x + self.space(x))
+        return out
+
+
+def mixer(width: int = 48, depth: int = 4) -> nn.Module:
+    """ConvMixer (Trockman & Kolter, arXiv:2201.09792) for 1 x 28 x 28: patches of 4 x 4, then mixing over 5 x 5 patches:
+    16,378 parameters as it is."""
+    return nn.Sequential(
+        nn.Conv2d(1, width, 4, stride=4),
+        nn.GELU(),
+        nn.BatchNorm2d(width),
+        *(Mixing(width, 5) for _ in range(depth)),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(width, 10),
+    )

@@ -10,7 +10,7 @@ from typing import Literal
 from torch import nn
 
 from auditor.types import Norm
-from benchmarks.networks.architectures import KWinners, Transformer, convolutional, residual
+from benchmarks.networks.architectures import KWinners, Transformer, convolutional, mixer, residual
 from benchmarks.networks.data import Kind
 
 
@@ -78,9 +78,16 @@ NETWORKS: dict[str, Network] = {
         Recipe("pgd", epochs=30, eps=0.2, steps=1, stride=1.25),
         eps=0.2,
         seed=12,
-        held_out=True,
     ),
     "mnist-transformer": Network(
         "mnist", Transformer, Recipe("pgd", epochs=24, eps=0.15, rate=3e-3), eps=0.15, seed=13, held_out=True
+    ),
+    "mnist-mixer": Network(
+        "mnist",
+        mixer,
+        Recipe("pgd", epochs=24, eps=0.2, steps=2, stride=1.5),
+        eps=0.2,
+        seed=14,
+        held_out=True,
     ),
 }

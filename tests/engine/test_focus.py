@@ -59,13 +59,13 @@ def test_some_attacks_are_for_all_that_stand(tmp_path: Path, among: str) -> None
 
 
 @pytest.mark.parametrize("among", [CLOSE, PAYING])
-def test_close_are_all_that_lost_most_of_their_margin_and_at_least_a_third(tmp_path: Path, among: str) -> None:
-    many = np.where(SIXTY % 2 == 0, 0.71, 0.69)
+def test_close_are_all_that_lost_most_of_their_margin_and_at_least_a_quarter(tmp_path: Path, among: str) -> None:
+    many = np.where(SIXTY % 2 == 0, 0.81, 0.79)
     assert Focus().choose(among, SIXTY, remembered(tmp_path, many)).tolist() == SIXTY[::2].tolist()
     few = np.where(SIXTY % 20 == 7, 0.9, SIXTY / 200)
     chosen = Focus().choose(among, SIXTY, remembered(tmp_path, few)).tolist()
-    assert len(chosen) == 20
-    assert chosen == sorted(np.argsort(-few)[:20].tolist())
+    assert len(chosen) == 15
+    assert chosen == sorted(np.argsort(-few)[:15].tolist())
     assert {7, 27, 47} <= set(chosen)
 
 
@@ -87,31 +87,31 @@ def fell(*indices: int) -> list[Break]:
 
 def test_where_samples_fall_that_had_not_come_close_the_next_attack_looks_at_twice_as_many(tmp_path: Path) -> None:
     memory, focus, state = remembered(tmp_path, 0.5 - SIXTY / 200), Focus(), standing()
-    assert len(focus.choose(CLOSE, SIXTY, memory)) == 20
-    state.note("apgd", fell(0, 3, 9))
-    focus.learn(SIXTY[:20], state)
-    assert len(focus.choose(CLOSE, SIXTY, memory)) == 20
+    assert len(focus.choose(CLOSE, SIXTY, memory)) == 15
+    state.note("apgd", fell(0, 3, 7))
+    focus.learn(SIXTY[:15], state)
+    assert len(focus.choose(CLOSE, SIXTY, memory)) == 15
     # One from afar may be chance.
-    state.note("apgd", fell(15))
-    focus.learn(SIXTY[:20], state)
-    assert len(focus.choose(CLOSE, SIXTY, memory)) == 20
-    state.note("apgd", fell(17))
-    focus.learn(SIXTY[:20], state)
-    assert len(focus.choose(CLOSE, SIXTY, memory)) == 40
-    state.note("apgd", fell(37, 38, 39))
-    focus.learn(SIXTY[:40], state)
+    state.note("apgd", fell(11))
+    focus.learn(SIXTY[:15], state)
+    assert len(focus.choose(CLOSE, SIXTY, memory)) == 15
+    state.note("apgd", fell(13))
+    focus.learn(SIXTY[:15], state)
+    assert len(focus.choose(CLOSE, SIXTY, memory)) == 30
+    state.note("apgd", fell(27, 28, 29))
+    focus.learn(SIXTY[:30], state)
     assert len(focus.choose(CLOSE, SIXTY, memory)) == 60
 
 
 def test_few_falls_from_afar_among_many_widen_nothing(tmp_path: Path) -> None:
     memory, focus, state = remembered(tmp_path, 0.5 - SIXTY / 200), Focus(), standing()
     focus.choose(CLOSE, SIXTY, memory)
-    state.note("apgd", fell(*range(9), 15, 17))
-    focus.learn(SIXTY[:20], state)
-    assert len(focus.choose(CLOSE, SIXTY, memory)) == 20
+    state.note("apgd", fell(*range(7), 11, 13))
+    focus.learn(SIXTY[:15], state)
+    assert len(focus.choose(CLOSE, SIXTY, memory)) == 15
 
 
-@pytest.mark.parametrize(("broken", "looked"), [((0,), 20), ((0, 1), 40)])
+@pytest.mark.parametrize(("broken", "looked"), [((0,), 15), ((0, 1), 30)])
 def test_where_an_attack_for_where_it_pays_still_pays_the_next_one_looks_at_twice_as_many(
     tmp_path: Path, broken: tuple[int, ...], looked: int
 ) -> None:
@@ -128,7 +128,7 @@ def test_what_falls_to_attacks_on_all_or_at_the_border_widens_nothing(tmp_path: 
     chosen = focus.choose(among, SIXTY, memory)
     state.note("apgd", fell(*chosen.tolist()))
     focus.learn(chosen, state)
-    assert len(focus.choose(CLOSE, SIXTY, memory)) == 20
+    assert len(focus.choose(CLOSE, SIXTY, memory)) == 15
 
 
 def test_an_attack_that_runs_where_it_pays_stops_when_its_kind_stopped_finding() -> None:
@@ -175,12 +175,12 @@ def test_a_cascade_attacks_those_that_came_closest_and_says_so(gray) -> None:
     scene = gray()
     first, second = followed(scene, Part(Slope(steps=3)), Part(Slope(steps=12), CLOSE))
     assert (first.attacked, first.broken) == (30, 3)
-    # Of the 27 that stand the nine nearest to the border are those that lost most of their margin.
-    assert second.attacked == 9
-    assert second.reason == "attacked the 9 of 27 samples that came closest"
-    assert sorted(scene.standing.broken_by) == list(range(12))
+    # Of the 27 that stand the seven nearest to the border are those that lost most of their margin.
+    assert second.attacked == 7
+    assert second.reason == "attacked the 7 of 27 samples that came closest"
+    assert sorted(scene.standing.broken_by) == list(range(10))
     # What it did not look at withstood the first attack, and is as robust as that could tell.
-    assert scene.outcomes[12:] == ["robust"] * 18
+    assert scene.outcomes[10:] == ["robust"] * 20
 
 
 def test_a_model_without_gradients_gets_the_attacks_that_need_none(gray) -> None:
@@ -212,6 +212,14 @@ def test_what_starts_from_the_closest_points_comes_after_something_that_found_so
         starts = [parameters.get("start") for _, parameters, _ in parts]
         climbs = [name in {"apgd", "fgsm"} for name, _, _ in parts]
         assert climbs.index(True) < starts.index("closest")
+
+
+def test_standard_starts_from_elsewhere_on_everyone_before_it_chooses_whom_to_attack_on() -> None:
+    # Margins tell who may fall only after starts from elsewhere: a climb from the sample alone ranks by where it got stuck.
+    parts = recipe("standard")
+    chosen = next(at for at, (_, _, among) in enumerate(parts) if among not in (ALL, BLIND))
+    elsewhere = [p for name, p, _ in parts[:chosen] if name == "apgd" and p.get("start") == "tiles"]
+    assert sum(p.get("restarts", 1) for p in elsewhere) >= 4
 
 
 def test_a_suite_that_does_not_exist_is_named_with_those_that_do() -> None:
