@@ -30,8 +30,8 @@ _WHOLE = (ALL, BLIND, MUTE)
 
 @dataclass
 class Focus:
-    """Which standing samples a step attacks. `close`: all that lost most of their margin, and never fewer than a quarter.
-    `border`: those that lost nearly all of it, and never fewer than a tenth.
+    """Which standing samples a step attacks. `close`: all that lost most of their margin, and never fewer than a
+    quarter. `border`: those that lost nearly all of it, and never fewer than a tenth.
 
     Where gradients are masked, margins tell little of what will fall. It shows: samples fall that had not come close.
     Then the next step looks at twice as many.

@@ -118,8 +118,10 @@ class Mixing(nn.Module):
 
 
 def mixer(width: int = 48, depth: int = 4) -> nn.Module:
-    """ConvMixer (Trockman & Kolter, arXiv:2201.09792) for 1 x 28 x 28: patches of 4 x 4, then mixing over 5 x 5 patches:
-    16,378 parameters as it is."""
+    """ConvMixer (Trockman & Kolter, arXiv:2201.09792) for 1 x 28 x 28: 16,570 parameters as it is.
+
+    Patches of 4 x 4, then mixing over 5 x 5 of them.
+    """
     return nn.Sequential(
         nn.Conv2d(1, width, 4, stride=4),
         nn.GELU(),

@@ -215,7 +215,7 @@ def test_what_starts_from_the_closest_points_comes_after_something_that_found_so
 
 
 def test_standard_starts_from_elsewhere_on_everyone_before_it_chooses_whom_to_attack_on() -> None:
-    # Margins tell who may fall only after starts from elsewhere: a climb from the sample alone ranks by where it got stuck.
+    # A climb from the sample alone ranks by where it got stuck.
     parts = recipe("standard")
     chosen = next(at for at, (_, _, among) in enumerate(parts) if among not in (ALL, BLIND))
     elsewhere = [p for name, p, _ in parts[:chosen] if name == "apgd" and p.get("start") == "tiles"]
