@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import os
 import pkgutil
 from pathlib import Path
@@ -35,6 +36,8 @@ def main() -> None:
     wanted = {key: getattr(arguments, key) for key in ("network", "samples") if getattr(arguments, key)}
     store = common.Store(arguments.cache)
     if hasattr(family, "records"):
+        if "folder" in inspect.signature(family.records).parameters:
+            wanted["folder"] = arguments.cache
         for record in family.records(**wanted):
             store.add(record)
         return

@@ -6,13 +6,14 @@ import json
 import platform
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeAlias
 
 from auditor_attacks import auditor_attacks
+from benchmarks.attacks._published_table import published
 from benchmarks.onnx_matrix.tables import table
 
 Record: TypeAlias = dict[str, Any]
@@ -24,6 +25,7 @@ OURS = "auditor"
 _PEERS = ("torchattacks", "foolbox", "adversarial-robustness-toolbox", "adv-lib", "imagecorruptions")
 
 _TITLES = {
+    "published": "Figures that others published",
     "minimal": "The smallest change, with gradients",
     "scores": "From scores alone",
     "labels": "From labels alone",
@@ -47,7 +49,19 @@ def read(folder: Path) -> list[Record]:
 # What transfer attacks are called in the tables, where their pieces are combined.
 _ALIASES = {"mifgsm": "mi", "nifgsm": "ni", "difgsm": "di", "tifgsm": "ti", "sifgsm": "si-ni", "vmifgsm": "vmi"}
 
-_KEY = ("family", "norm", "network", "eps", "tool", "attack", "parameters", "corruption", "severity", "side")
+_KEY = (
+    "family",
+    "statistic",
+    "norm",
+    "network",
+    "eps",
+    "tool",
+    "attack",
+    "parameters",
+    "corruption",
+    "severity",
+    "side",
+)
 
 
 def render(folder: Path) -> None:
@@ -58,7 +72,7 @@ def render(folder: Path) -> None:
         families[record["family"]].append(record)
     parts = [_INTRODUCTION.format(origin=_origin())]
     for name in sorted(families, key=lambda family: [*_TITLES, family].index(family)):
-        body = _corruptions(families[name]) if name == "corruptions" else _family(families[name])
+        body = _OWN.get(name, _family)(families[name])
         parts += [f"## {_TITLES.get(name, name)}", "", f"    {_RUN} {name} --cache DIR", "", *body, ""]
     PAGE.write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
     SUMMARY.write_text(json.dumps(dict(_summaries(records)), indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -97,7 +111,9 @@ def _family(records: list[Record]) -> Iterator[str]:
         groups[(str(record["norm"]), str(record["network"]), record["eps"])].append(record)
     for (norm, network, eps), group in sorted(groups.items(), key=lambda item: [str(part) for part in item[0]]):
         budget = "the smallest change" if eps is None else f"within {eps:.4g}"
-        yield from (f"### {norm}, {network}, {budget}, {max(r['samples'] for r in group)} samples", "")
+        skip = max(r.get("skip", 0) for r in group)
+        samples = f"{max(r['samples'] for r in group)} samples" + (f" after the first {skip}" if skip else "")
+        yield from (f"### {norm}, {network}, {budget}, {samples}", "")
         rows = sorted(group, key=lambda r: (r["attack"], r["tool"] != OURS, r["tool"]))
         yield from (*table(_HEADS, [_row(record) for record in rows]), "")
 
@@ -118,6 +134,15 @@ def _row(record: Record) -> list[str]:
     return [record["attack"], tool, found, size, *passes, time_, others, said]
 
 
+_SLOW = ("glass_blur",)
+"""What the package does pixel by pixel in Python."""
+
+
+def _faster(records: list[Record]) -> float:
+    """Pictures per second, as a multiple of the package's."""
+    return sum(float(r["peer_seconds"]) for r in records) / sum(float(r["seconds"]) for r in records)
+
+
 def _corruptions(records: list[Record]) -> Iterator[str]:
     pixels = [r for r in records if "peer_seconds" in r]
     yield from ("Mean change of a pixel and CPU time per picture, over severities, beside imagecorruptions.", "")
@@ -131,6 +156,15 @@ def _corruptions(records: list[Record]) -> Iterator[str]:
         rows.append([name, str(side), f"{mine:.4f}", f"{theirs:.4f}", f"{faster:.1f}"])
     heads = ["corruption", "side", "change", "change there", "times faster"]
     yield from table(heads, rows)
+    yield ""
+    for side in sorted({r["side"] for r in pixels}):
+        whole, others = (
+            [r for r in pixels if r["side"] == side and r["corruption"] not in left] for left in ((), _SLOW)
+        )
+        yield (
+            f"All of them together, side {side}: {_faster(whole):.1f} times the pictures per second, "
+            f"{_faster(others):.1f} times without {', '.join(_SLOW)}."
+        )
     accuracies = [r for r in records if "peer_accuracy" in r and "accuracy" in r]
     if accuracies:
         far = [100 * abs(r["accuracy"] - r["peer_accuracy"]) for r in accuracies]
@@ -139,6 +173,9 @@ def _corruptions(records: list[Record]) -> Iterator[str]:
             f"Accuracy of the networks under both: {median(far):.1f} points apart in the median over "
             f"{len(far)} cells, {max(far):.1f} at most.",
         )
+
+
+_OWN: dict[str, Callable[[list[Record]], Iterator[str]]] = {"corruptions": _corruptions, "published": published}
 
 
 def _summaries(records: list[Record]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -34,13 +34,17 @@ CLASSES = 10
 
 @dataclass(frozen=True)
 class Problem:
-    """A network and samples `x` `(N, …)` in [0, 1] that it gets right; `eps` is infinite where size is minimised."""
+    """A network and samples `x` `(N, …)` in [0, 1] that it gets right; `eps` is infinite where size is minimised.
+
+    `skip`: how many such samples come before them.
+    """
 
     network: str
     norm: Norm
     x: Tensor
     y: Tensor
     eps: float = math.inf
+    skip: int = 0
 
     @property
     def threat(self) -> Threat:
@@ -88,12 +92,12 @@ class Store:
 
 
 @cache
-def problem(network: str, norm: Norm, samples: int, eps: float = math.inf) -> Problem:
-    """The first so many test images that the network gets right."""
+def problem(network: str, norm: Norm, samples: int, eps: float = math.inf, skip: int = 0) -> Problem:
+    """The first so many test images that the network gets right, after `skip` of them."""
     x, y = test_samples("mnist" if network.startswith("mnist") else "color")
     with torch.no_grad():
-        right = (load(network)(x).argmax(1) == y).nonzero().squeeze(1)[:samples]
-    return Problem(network, norm, x[right], y[right], eps)
+        right = (load(network)(x).argmax(1) == y).nonzero().squeeze(1)[skip : skip + samples]
+    return Problem(network, norm, x[right], y[right], eps, skip)
 
 
 def measured(family: str, cell: Cell) -> dict[str, Any]:
@@ -111,6 +115,7 @@ def measured(family: str, cell: Cell) -> dict[str, Any]:
         "attack": cell.attack,
         "parameters": cell.parameters,
         "samples": len(task.x),
+        "skip": task.skip,
     }
     model = Counted(load(task.network))
     try:

@@ -47,7 +47,7 @@ class SuperDeepFool(Attack):
     minimal: ClassVar[bool] = True
 
     rounds: int = parameter(20, help="projections onto the border at most", low=1, high=100_000)
-    steps: int = parameter(20, help="linearisations at most to meet the border, each round", low=1, high=100_000)
+    steps: int = parameter(50, help="linearisations at most to meet the border, each round", low=1, high=100_000)
     classes: int = parameter(3, help="wrong classes compared at each step, likeliest first", low=1, high=100_000)
     overshoot: float = parameter(0.02, help="share by which the border is passed", low=0.0, high=10.0)
     halvings: int = parameter(10, help="halvings of the way back to the sample", low=0, high=50)
@@ -76,7 +76,9 @@ class SuperDeepFool(Attack):
             done[rows] |= fooled | ((reach / least[rows] - 1.0).abs() < _CONVERGED)
             best[rows] = torch.where(per_sample(better, edge), smallest, best[rows])
             least[rows] = torch.where(better, reach, least[rows])
-            point[rows] = foot
+            # Where no border was met there is no tangent to look to: every other time the walk just goes on.
+            lost = least[rows].isinf() & (turn % 2 == 0)
+            point[rows] = torch.where(per_sample(lost, foot), edge, foot)
             rows = unfinished(rows, done, turn)
             if not len(rows):
                 break
