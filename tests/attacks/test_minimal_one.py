@@ -206,6 +206,12 @@ def test_superdeepfool_goes_lower_than_deepfool_and_ddn_agrees_with_it() -> None
     assert abs(float((better / other).median()) - 1.0) < 0.03
 
 
+def test_superdeepfool_walks_on_in_the_next_round_where_it_met_no_border() -> None:
+    model, x, y = bent()
+    found = smallest(SuperDeepFool(rounds=12, steps=3), model, x, y, Norm.L2).best_distance.isfinite()
+    assert int((~found).sum()) <= 1
+
+
 NEAREST = (
     FMN(steps=25, start="nearest"),
     FAB(steps=5, start="nearest"),
