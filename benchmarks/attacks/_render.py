@@ -42,7 +42,8 @@ def read(folder: Path) -> list[Record]:
     latest: dict[str, Record] = {}
     for line in (folder / "attacks.jsonl").read_text().splitlines():
         record = json.loads(line)
-        latest[json.dumps([record.get(key) for key in _KEY], sort_keys=True)] = record
+        several = record["samples"] if "published" in record else None  # one figure, on few digits and on many
+        latest[json.dumps([several, *(record.get(key) for key in _KEY)], sort_keys=True)] = record
     return list(latest.values())
 
 
