@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from auditor.result.anytime import anytime
 from auditor.result.paired import drop_bounds
-from auditor.result.record import GateResult, ModelResult, ThreatResult
+from auditor.result.record import ExpectationResult, GateResult, ModelResult, ThreatResult
 from auditor.result.simultaneous import Question
 from auditor.result.statistics import Interval, clopper_pearson, samples_to_decide
 
@@ -100,8 +100,16 @@ def _gate(rule: str, model: ModelResult, value: float | None, threshold: float) 
 
 def _clean(model: ModelResult, threshold: float, n: int) -> Asked:
     assert model.clean_accuracy is not None
-    gate = _gate("min_clean_accuracy", model, model.clean_accuracy, threshold)
-    return Asked(gate, (round(model.clean_accuracy * n),), n)
+    gate, count = _gate("min_clean_accuracy", model, model.clean_accuracy, threshold), round(model.clean_accuracy * n)
+    if model.expectation is not None:
+        n, count = _without_chance(n, count, model.expectation)
+    return Asked(gate, (count,), n)
+
+
+def _without_chance(n: int, count: int, expected: ExpectationResult) -> tuple[int, int]:
+    """The share `count / n` of as many samples as leave no more doubt than samples and draws do."""
+    most = min(n, expected.effective_samples)
+    return most, round(most * count / max(1, n))
 
 
 def _robust(model: ModelResult, threat: ThreatResult, threshold: float, n: int) -> Asked:
@@ -112,6 +120,8 @@ def _robust(model: ModelResult, threat: ThreatResult, threshold: float, n: int) 
     if (part := threat.sequential) is not None:
         n, count, share = part.audited, part.robust + part.not_evaluated + preview, anytime
         value = None if part.not_evaluated else count / n
+    if threat.expectation is not None:
+        n, count = _without_chance(n, count, threat.expectation)
     gate = _gate("min_robust_accuracy", model, value, threshold)
     gate = gate.model_copy(update={"norm": threat.norm, "eps": threat.eps})
     unknown = ("some samples were not evaluated",) if threat.unknown else ()

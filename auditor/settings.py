@@ -48,7 +48,7 @@ class Settings(BaseModel):
     rotation: float = Field(default=30.0, gt=0.0, le=180.0)
     translation: float = Field(default=3.0, ge=0.0)
     corruptions: str = "common"
-    eot: int = Field(default=1, ge=1)
+    eot: int | None = Field(default=None, ge=1)
     bpda: bool = False
     suite: str = "standard"
     attacks: tuple[AttackSetting, ...] = ()

@@ -58,7 +58,7 @@ def scan(
     eot: Annotated[
         str | None,
         typer.Option(
-            metavar="N", help="Average every question over so many answers of a model that answers at random."
+            metavar="N", help="Average questions over so many answers. [default: 20 if answers are random, else 1]"
         ),
     ] = None,
     bpda: Annotated[

@@ -118,7 +118,7 @@ def digest(x: Tensor, label: int) -> str:
 
 def _answered(target: Target, samples: Samples, indices: list[int], x: Images) -> Logits:
     """Logits of these samples. A class that is ruled out may have minus infinity; an answer needs a finite maximum."""
-    logits = target.answer(x)
+    logits = target.judged(x)
     useless = logits.isnan().any(1) | logits.amax(1).isinf()
     if bool(useless.any()):
         first = samples.names([indices[int(useless.nonzero()[0, 0])]])[0]

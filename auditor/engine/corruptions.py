@@ -88,6 +88,6 @@ def _right(ring: Ring, samples: Samples, cells: list[tuple[str, int]], indices: 
     for name, severity in cells:
         kind = torch.tensor([number_of(name), severity], dtype=x.dtype, device=device)
         points = torch.cat([kind.expand(len(x), 2), seeds[:, None]], 1)
-        counts.append((ring.target.answer(ring.threat.render(points, x)).argmax(1) == y).sum())
+        counts.append((ring.target.judged(ring.threat.render(points, x)).argmax(1) == y).sum())
     whole: list[int] = torch.stack(counts).tolist()
     return whole

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from auditor.engine.outlook import outlook
 from auditor.engine.sequential import told
+from auditor.result.expectation import share_interval
 from auditor.result.record import INHERITED, ThreatResult
 from auditor.result.smallest import smallest
-from auditor.result.statistics import wilson
 from auditor.result.worst_class import worst_class
 from auditor.types import Norm
 
@@ -44,12 +44,13 @@ class Done:
         robust, unknown = outcomes.count("robust"), outcomes.count("not_evaluated")
         fragile = sum(not found.survives_rounding for _, found in standing.broken_by.values())
         rounded = eight_bit and not threat.minimal and not unknown
+        interval = share_interval(robust, n, self.facts.get("expectation"), settings.confidence)
         made = ThreatResult(
             norm=threat.norm,
             eps=threat.eps,
             goal=settings.goal,
             robust_accuracy=None if unknown else robust / n,
-            robust_interval=None if unknown else wilson(robust, n, settings.confidence),
+            robust_interval=None if unknown else interval,
             robust_upper_bound=(robust + unknown) / n,
             not_evaluated=unknown,
             robust_accuracy_8bit=(robust + fragile) / n if rounded else None,

@@ -20,6 +20,7 @@ from auditor.engine.clean import clean_pass
 from auditor.engine.corruptions import corruption_facts, corruption_table
 from auditor.engine.done import Done
 from auditor.engine.examination import examine
+from auditor.engine.expectation import fooled_clean, fooled_worst
 from auditor.engine.findings import all_wanted, colourless, not_audited, nothing_ran, unanswered
 from auditor.engine.inheritance import inherit, round_again
 from auditor.engine.inquiry import Inquiry
@@ -33,13 +34,16 @@ from auditor.engine.threats import check_sizes, corruptions_left_out, read_mask,
 from auditor.errors import DataError, ModelError, UsageError
 from auditor.events import Event, StageStarted
 from auditor.result.evidence import read_evidence, slug
+from auditor.result.expectation import expectation, share_interval
 from auditor.result.record import Finding as FindingRecord
 from auditor.result.record import ModelResult, ThreatResult
-from auditor.result.statistics import wilson
+from auditor.target.chance import DRAWS
 from auditor.target.search import choose_search, describe, restore
 from auditor.types import Access, Norm, Threat
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from auditor.attack import Attack
     from auditor.engine.plan import Step
     from auditor.engine.store import Store
@@ -66,6 +70,8 @@ class ModelAudit:
     _asked: list[Threat] = field(default_factory=list)
     _done: list[Done] = field(default_factory=list)
     _seconds: dict[str, float] = field(default_factory=dict)
+    _fooled: np.ndarray | None = None
+    """Which draws of a model that answers at random get which samples wrong as they are, `(draws, n)`."""
 
     def execute(self) -> ModelResult:
         """Audit; a model that cannot be audited gives a result with a finding that blocks."""
@@ -100,6 +106,8 @@ class ModelAudit:
             clean = clean_pass(
                 self.target, self.samples, self.store, batch_size, self.listen, identity, self._asked[0]
             )
+            if self.target.draws > 1:
+                self._fooled = fooled_clean(self.target, self.samples, batch_size)
         with self._timed("attack"):
             threats = self._threats(clean, batch_size, margin, identity, scene)
         record = self._result(findings, clean, threats)
@@ -113,7 +121,7 @@ class ModelAudit:
         self.target.through = self.settings.bpda
         with self._timed("preflight"):
             findings = preflight.inspect(self.checks, scene, Stage.PREFLIGHT)
-            preflight.apply(findings, self.target)
+            preflight.apply(findings, self.target, max(DRAWS, self.settings.eot or 0))
         return findings
 
     def _choose_search(self, x: Images, batch_size: int) -> None:
@@ -152,7 +160,7 @@ class ModelAudit:
                 threat=threat,
                 seed=self.settings.seed,
                 margin=margin,
-                draws=self.settings.eot,
+                draws=self.settings.eot or self.target.draws,
                 deadline=self.deadline if left == 1 else now + max(0.0, self.deadline - now) / left,
             )
             standing, earlier = Standing(clean, minimal=threat.minimal), self._of(threat.norm)
@@ -209,6 +217,8 @@ class ModelAudit:
             done.runs += in_blocks(cascade, plan, settings) if stops else cascade.run(plan)
             inquiry = Inquiry(batches, done.runs, self.make, self.listen, budget, settings.escalation)
             done.findings, done.facts["checks"] = examine(self.checks, scene, inquiry, largest=largest)
+        if self._fooled is not None and not threat.minimal:
+            done.facts["expectation"] = expectation(fooled_worst(batches, self._fooled), settings.confidence)
         # A run that was cut goes on from there when it is resumed.
         if not any(run.status in ("timed out", "failed") for run in done.runs):
             memory.forget()
@@ -222,6 +232,7 @@ class ModelAudit:
         target = self.target
         right = int(clean.correct.sum()) if clean else 0
         n = len(self.samples)
+        expected = expectation(self._fooled, self.settings.confidence) if clean and self._fooled is not None else None
         return ModelResult(
             name=target.name,
             path=target.source,
@@ -229,7 +240,7 @@ class ModelAudit:
             format=target.format,
             gradients=target.gradients,
             clean_accuracy=right / n if clean else None,
-            clean_interval=wilson(right, n, self.settings.confidence) if clean else None,
+            clean_interval=share_interval(right, n, expected, self.settings.confidence) if clean else None,
             findings=tuple(FindingRecord.of(finding) for finding in findings),
             threats=threats,
             num_classes=target.num_classes,
@@ -238,6 +249,8 @@ class ModelAudit:
             batching=target.batching,
             input_shape=target.input_shape,
             details=dict(target.details),
+            draws=target.draws,
+            expectation=expected,
             seconds={name: round(value, 4) for name, value in self._seconds.items()},
         )
 

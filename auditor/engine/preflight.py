@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auditor.check import Check, Finding, Severity, Stage
 from auditor.target import notices
+from auditor.target.chance import DRAWS
 
 if TYPE_CHECKING:
     from auditor.engine.scene import Scene
     from auditor.target.base import Target
-    from auditor.types import Images
+    from auditor.types import Images, Labels
 
 TWIN_UNUSABLE = frozenset({"AUD112", notices.TWIN})
 """Findings after which the twin's gradients are not followed: it gives none, or it disagrees with the model."""
@@ -25,6 +27,8 @@ _NO_NODE = (
 _BATCH = 32
 # A margin in logits that rounding alone does not cross, relative to the spread of the logits.
 _ROUNDING = 1e-6
+# Standard errors that the mean over draws of a candidate must be beyond the border.
+_CERTAIN = 2.0
 
 
 def inspect(checks: Iterable[type[Check]], scene: Scene, stage: Stage) -> list[Finding]:
@@ -78,9 +82,12 @@ def _worst(target: Target, x: Images) -> Images:
     return x[worst : worst + 1]
 
 
-def apply(findings: Iterable[Finding], target: Target) -> None:
-    """What preflight decides about the target: whether its gradients are followed."""
+def apply(findings: Iterable[Finding], target: Target, draws: int = DRAWS) -> None:
+    """What preflight decides about the target: whether its gradients are followed, and over how many draws it is judged
+    if it answers at random."""
     for finding in findings:
+        if finding.code == notices.RANDOM:
+            target.draws = draws
         if finding.code in TWIN_UNUSABLE and finding.severity is not Severity.INFO and target.twin is not None:
             target.drop_twin()
 
@@ -88,9 +95,12 @@ def apply(findings: Iterable[Finding], target: Target) -> None:
 def safety_margin(scene: Scene) -> float:
     """By how much an attack must fool the twin for the deployed model to be fooled as well, in logits.
 
-    The largest difference measured between the two on clean samples; for a model that is its own twin, rounding.
+    The largest difference measured between the two on clean samples; for a model that is its own twin, rounding. One
+    that answers at random is never the same: there it is what the mean of its draws may be off by.
     """
     target, x = scene.target, scene.x[:64]
+    if target.draws > 1:
+        return _CERTAIN * _noise(target, x, scene.y[:64]) / math.sqrt(scene.settings.eot or target.draws)
     answer = target.answer(x)
     spread = float((answer.amax() - answer.amin()).nan_to_num(0.0, 0.0, 0.0)) if len(x) else 0.0
     if target.gradients != "twin":
@@ -103,3 +113,14 @@ def safety_margin(scene: Scene) -> float:
     # Where one side takes the logarithm of a probability, a difference means something only among likely classes.
     likely = answer >= answer.amax(1, keepdim=True) - 15.0
     return float(gap[likely].max().nan_to_num(0.0)) + _ROUNDING * spread
+
+
+def _noise(target: Target, x: Images, y: Labels) -> float:
+    """By how much the margins of single draws scatter: the median over samples of their standard deviation."""
+    import torch
+
+    from auditor.engine.ledger import margins
+
+    y = y.to(target.device)
+    drawn = torch.stack([margins(target.answer(x), y) for _ in range(target.draws)])
+    return float(drawn.std(0).nan_to_num(0.0, 0.0, 0.0).median()) if len(x) else 0.0

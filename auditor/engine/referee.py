@@ -1,7 +1,8 @@
 """The referee: checks every candidate independently of the attack, in the deployed runtime.
 
 An example counts if it lies within the threat, holds only finite pixels in `[0, 1]`, and the deployed model gives
-it a wrong label both in a batch and alone.
+it a wrong label both in a batch and alone. Of a model that answers at random the majority of fresh draws decides, each
+time anew.
 """
 
 from __future__ import annotations
@@ -43,19 +44,20 @@ class Judgement:
 def judge(target: Target, x: Images, points: Tensor, aims: Aims, threat: Threat) -> Judgement:
     """Check points `(N, …)` of the threat's space against originals `x`; everything on the target's device.
 
-    Costs two forward passes a candidate, and one to three more for those that count.
+    Costs two forward passes a candidate, and one to three more for those that count; times the draws of a model that
+    answers at random.
     """
     if not len(points):
         empty = torch.zeros(0, device=x.device)
         none = empty.bool()
         return Judgement(none, none, empty.long(), empty, empty.double())
     images, size = threat.render(points, x), threat.distance(points, threat.origin(x))
-    logits = target.answer(images)
+    logits = target.judged(images)
     counts = _sound(images, points) & (size <= threat.eps + tolerance(threat.norm, threat.eps)) & aims.reached(logits)
     # Alone: a model whose answers depend on batch mates must not have this counted against it.
     for i in counts.nonzero().squeeze(1).tolist():
         one = slice(i, i + 1)
-        counts[i] = aims[one].reached(target.answer(images[one]))[0]
+        counts[i] = aims[one].reached(target.judged(images[one]))[0]
     survives = torch.zeros_like(counts)
     rows = counts.nonzero().squeeze(1)
     survives[rows] = fools_in_8bit(target, x[rows], points[rows], aims[rows], threat)
@@ -75,5 +77,5 @@ def fools_in_8bit(target: Target, x: Images, points: Tensor, aims: Aims, threat:
     for form in forms(threat):
         rows = (~fools).nonzero().squeeze(1)
         if len(rows):
-            fools[rows] = aims[rows].reached(target.answer(form(images[rows], x[rows])))
+            fools[rows] = aims[rows].reached(target.judged(form(images[rows], x[rows])))
     return fools

@@ -83,4 +83,4 @@ class _Line:
         rows = self._rows[at]
         self._ledger.asked[rows] += 1
         images = self._ledger.rendered(rows, self.points(at, scale))
-        return self._ledger.aims[rows].reached(self._target.answer(images))
+        return self._ledger.aims[rows].reached(self._target.judged(images))

@@ -73,6 +73,9 @@ class Standing:
     cut: set[int] = field(default_factory=set)
     spent: dict[int, int] = field(default_factory=dict)
     among: np.ndarray | None = None
+    fooled: np.ndarray | None = None
+    """Of a model that answers at random: how many fresh draws were wrong at each sample's worst point, `(n,)`; negative
+    where nobody asked."""
 
     @property
     def audited(self) -> np.ndarray:
@@ -129,4 +132,5 @@ class Standing:
                 name=names[i],
                 passes=found.passes if found else self.spent.get(i),
                 digest=self.clean.digests[i] if self.clean.digests else "",
+                fooled_draws=None if self.fooled is None or self.fooled[i] < 0 else int(self.fooled[i]),
             )

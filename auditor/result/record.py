@@ -271,6 +271,25 @@ class WorstClassResult(_Record):
     classes: int
 
 
+class ExpectationResult(_Record):
+    """What holds of a model that answers at random, over fresh draws at the worst point known of each sample: its
+    adversarial example, or the point that came closest to one, or the sample itself where that is misclassified."""
+
+    draws: int
+    rule: Literal["majority"]
+    """The class that most draws name counts. So robust accuracy is judged, on draws of its own."""
+    majority: float
+    """Share of samples that most draws got right."""
+    any: float
+    """Share of samples that every draw got right: any single draw that is wrong counts against it."""
+    mean: float
+    """Share of answers that were right, over samples and draws."""
+    interval: Interval
+    """Of `mean`; the draws' own variance is part of it."""
+    effective_samples: int
+    """As many samples without chance would give an interval as wide as robust accuracy has; gates go by it."""
+
+
 class ThreatResult(_Record):
     """One norm and budget. `robust_accuracy` is a share of all samples; None while some were not evaluated.
 
@@ -314,6 +333,8 @@ class ThreatResult(_Record):
     """None where all samples were audited at once."""
     worst_class: WorstClassResult | None = None
     """None with one class, and where the smallest changes were looked for."""
+    expectation: ExpectationResult | None = None
+    """None for a model that answers the same every time."""
 
     @property
     def minimal(self) -> bool:
@@ -361,6 +382,10 @@ class ModelResult(_Record):
     batching: str = "native"
     input_shape: tuple[int | None, ...] | None = None
     details: dict[str, Any] = Field(default_factory=dict)
+    draws: int = 1
+    """Answers over which every judgement was made; more than one where the model answers at random."""
+    expectation: ExpectationResult | None = None
+    """On clean samples; None for a model that answers the same every time."""
     seconds: dict[str, float] = Field(default_factory=dict)
     """Wall clock by stage: `load`, `preflight`, `clean`, `attack`, `model` (passes alone)."""
 

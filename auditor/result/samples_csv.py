@@ -34,6 +34,8 @@ class Row:
     """Passes spent until it fell, or in total where it stands."""
     digest: str = ""
     """Of the sample's pixels and label: the same sample in another run has the same."""
+    fooled_draws: int | None = None
+    """Of a model that answers at random: how many fresh draws were wrong at the worst point known."""
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
@@ -96,6 +98,7 @@ def _row(record: dict[str, str], path: Path, number: int) -> Row:
             name=record.get("name", ""),
             passes=optional("passes", int),  # type: ignore[arg-type]
             digest=record.get("digest") or "",
+            fooled_draws=optional("fooled_draws", int),  # type: ignore[arg-type]
         )
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"{path}, line {number}, does not hold what samples.csv should: {error}.") from error

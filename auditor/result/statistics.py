@@ -9,10 +9,10 @@ from statistics import NormalDist
 Interval = tuple[float, float]
 
 
-def wilson(k: int, n: int, confidence: float = 0.95) -> Interval:
+def wilson(k: float, n: float, confidence: float = 0.95) -> Interval:
     """Score interval for the share behind `k` successes among `n` (Wilson 1927); `(0, 1)` for `n = 0`.
 
-    The interval to print: short, and its coverage is right on average.
+    The interval to print: short, and its coverage is right on average. Counts need not be whole.
     """
     if n == 0:
         return (0.0, 1.0)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from auditor.check import Finding, Severity
+from auditor.target.chance import DRAWS
 from auditor.target.notices import FINITE, RANDOM
 
 if TYPE_CHECKING:
@@ -67,11 +68,12 @@ def at_random(passes: Tensor, y: Labels | None = None) -> Finding | None:
     right = "" if y is None else _right((answers == y).sum(1))
     return Finding(
         code=RANDOM,
-        severity=Severity.INCONCLUSIVE if changed else Severity.WARN,
+        severity=Severity.WARN,
         title=AT_RANDOM,
         detail=f"In {len(passes)} passes over the same samples, {changed} of {passes.shape[1]} answers changed class"
-        f"{right}, and normalised logits differed by up to {difference:.2g}.",
-        remedy="Switch the randomness off if it is not deployed; --eot 20 has attacks average over it.",
+        f"{right}, and normalised logits differed by up to {difference:.2g}. So an audit judges the class that most of "
+        f"{DRAWS} or more fresh draws name, and attacks average over draws.",
+        remedy="Switch the randomness off if it is not deployed. --eot sets the number of draws.",
     )
 
 

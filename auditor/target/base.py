@@ -11,6 +11,7 @@ import torch
 
 from auditor.errors import AuditorError, ModelError
 from auditor.target.batching import as_rows
+from auditor.target.chance import by_majority
 from auditor.target.head import Head
 from auditor.target.layout import refuse_giant
 from auditor.target.preprocessing import Preprocessing
@@ -85,6 +86,7 @@ class Target:
         frozen_mode: context in which the model is in eval mode and its own mode is restored afterwards.
         remade: the twin's network once more, around a changed copy of its module; None where it is made of none.
         through: whether gradients pass rounding and signs as if these were not there.
+        draws: answers over which it is judged; more than one where it answers at random.
         search: a cheaper form of the twin that attacks may look for examples with; None where the twin serves.
     """
 
@@ -113,6 +115,7 @@ class Target:
     remade: Callable[[Change], Network] | None = None
     search: Search | None = None
     through: bool = False
+    draws: int = 1
     num_classes: int = 0
 
     def __post_init__(self) -> None:
@@ -133,6 +136,15 @@ class Target:
                 raise ModelError(f"{self.name} does not fit into memory even with one sample.") from None
             return torch.cat([self.answer(half) for half in x.tensor_split(2)])
         return self.head.to_logits(self._checked(raw, len(x)))
+
+    def judged(self, x: Images) -> Logits:
+        """What the deployed model is taken to say of `x`: its answer, or where it answers at random the mean of fresh
+        draws, with the class first that most of them name.
+
+        Raises:
+            ModelError: as `answer`.
+        """
+        return self.answer(x) if self.draws == 1 else by_majority(self.answer, x, self.draws)
 
     def differentiable(self, x: Images) -> Logits:
         """The twin's logits for `x`, through which gradients with respect to `x` flow.

@@ -23,11 +23,13 @@ class Determinism(TrustCheck):
     Seen: repeated passes over the same samples that differ.
     Means: an example that fools one draw may not fool the next, and one lucky draw ends an attack too early
         (auto-attack pull 105). Such models need attacks that average over many draws (EOT, Athalye et al.,
-        arXiv:1802.00420), and a judgement over many draws; this audit does neither.
+        arXiv:1802.00420), and a judgement over many draws. The audit does both: attacks average over 20 draws or as
+        many as `--eot` says, and a sample counts as broken where most of 20 or more fresh draws are wrong, once in a
+        batch and once alone. The record also says what holds if any single draw may be wrong.
     Measured: five passes over the same samples: the number classified correctly, the answers, and the largest L2
         difference between logits of norm 1.
     Threshold: any change in the number of correct answers, or a difference above 1e-4 (AutoAttack's own check, Croce
-        & Hein, arXiv:2003.01690). Where answers change, the audit is inconclusive.
+        & Hein, arXiv:2003.01690). It warns; whether the draws suffice is the business of AUD215 and AUD216.
     Do: switch the randomness off if it is not deployed: dropout called as a function needs `training=self.training`.
     """
 

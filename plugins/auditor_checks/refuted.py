@@ -22,7 +22,8 @@ class RefutedExamples(TrustCheck):
     Means: these samples are counted as robust, though they are balanced on an edge: the answer depends on the batch,
         on chance, or on the difference between the twin and the runtime (auto-attack #74, foolbox #243).
     Measured: refuted candidates among all candidates of the attacks, per threat.
-    Threshold: more than 0.5 % make the audit inconclusive (proposed).
+    Threshold: more than 0.5 % make the audit inconclusive (proposed). Of a model that answers at random candidates are
+        refuted by chance, and only told of.
     Do: see AUD107, AUD108 and AUD114 for the cause; audit with `--batch-size 1`, or on the CPU.
     """
 
@@ -37,7 +38,7 @@ class RefutedExamples(TrustCheck):
             if refuted > _TOLERATED * candidates:
                 names = ", ".join(f"{run.name} {run.refuted}" for run in threat.attacks if run.refuted)
                 yield self.finding(
-                    Severity.INCONCLUSIVE,
+                    Severity.INCONCLUSIVE if scene.target.draws == 1 else Severity.INFO,
                     f"In {threat.said}, {share(refuted, candidates)} candidates were refuted "
                     f"({names}) and are not counted.",
                     "See whether AUD107, AUD108 or AUD114 names the cause; audit with --batch-size 1, or on the CPU.",

@@ -22,10 +22,10 @@ def test_rounding_that_differs_from_pass_to_pass_is_not_randomness(gray: Trained
     assert not found(Determinism, scene_of(network, gray.x, gray.y))
 
 
-def test_dropout_as_a_function_makes_the_audit_inconclusive(gray: Trained) -> None:
+def test_dropout_as_a_function_warns_that_chance_decides(gray: Trained) -> None:
     # Its argument `training` is True unless one says otherwise.
     (finding,) = found(Determinism, scene_of(lambda z: functional.dropout(gray.network(z)), gray.x, gray.y))
-    assert finding.severity is Severity.INCONCLUSIVE
+    assert finding.severity is Severity.WARN
     assert "random" in finding.title
 
 

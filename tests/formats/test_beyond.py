@@ -98,7 +98,7 @@ def test_junit_names_its_cases_in_units(beyond: Run) -> None:
 
 def test_an_ordinary_run_has_no_conditions(tmp_path: Path) -> None:
     run = Run(write_beyond(tmp_path / "run", ("soft",), "dodge"))
-    result = run.result.model_copy(update={"settings": {"goal": "dodge", "eot": 1, "mask": None}})
+    result = run.result.model_copy(update={"settings": {"goal": "dodge", "eot": None, "mask": None}})
     assert list(conditions(result)) == []
 
 

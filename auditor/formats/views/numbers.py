@@ -30,8 +30,15 @@ def conditions(result: Result) -> Iterator[str]:
         yield f"Goal: {goal}. A sample falls only where the model names the class that is wanted: {chosen}."
     if mask := settings.get("mask"):
         yield f"Only the pixels that {mask} marks white may change."
-    if (answers := settings.get("eot", 1)) != 1:
-        yield f"The model answers at random: every question was averaged over {answers} answers."
+    averaged = settings.get("eot")
+    for model in result.models:
+        if model.draws > 1:
+            yield (
+                f"{model.name} answers at random: attacks averaged over {averaged or model.draws} answers, and "
+                f"a sample falls where most of {model.draws} fresh ones are wrong."
+            )
+    if (averaged or 1) > 1 and all(model.draws == 1 for model in result.models):
+        yield f"Every question was averaged over {averaged} answers."
     yield from stopped(result)
 
 

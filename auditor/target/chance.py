@@ -1,0 +1,39 @@
+"""What a model that answers at random says: not one answer, but the class that most of several draws name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from auditor.types import Images, Logits
+
+DRAWS = 20
+"""Answers over which a model is judged that answers at random, and attacks average if nobody says otherwise (as many
+as AutoAttack's `rand` version, arXiv:2003.01690)."""
+
+RULE = "majority"
+"""The class that most draws name counts; of classes named equally often the one with the larger mean score."""
+
+
+def by_majority(answer: Callable[[Images], Logits], x: Images, draws: int) -> Logits:
+    """The mean of fresh answers to `x`, `(N, K)`, in which the class that most of them name is made the largest."""
+    total = answer(x)
+    votes = torch.zeros_like(total)
+    _count(votes, total)
+    for _ in range(draws - 1):
+        one = answer(x)
+        _count(votes, one)
+        total = total + one
+    mean = total / draws
+    first = mean.masked_fill(votes < votes.amax(1, keepdim=True), -torch.inf).argmax(1, keepdim=True)
+    largest = mean.amax(1, keepdim=True)
+    ahead = torch.nextafter(largest, torch.full_like(largest, torch.inf))
+    outvoted = mean.gather(1, first) < largest
+    return torch.where(outvoted, mean.scatter(1, first, ahead), mean)
+
+
+def _count(votes: torch.Tensor, answer: Logits) -> None:
+    votes.scatter_add_(1, answer.argmax(1, keepdim=True), torch.ones_like(votes[:, :1]))
