@@ -1,4 +1,4 @@
-"""`junit.xml`: a test case for each gate, each finding and each threat, as CI systems read them.
+"""`junit.xml`: a test case for each gate, finding, threat and inquiry, as CI systems read them.
 
 A gate that failed is a failure. What could not be decided is an error, because it is no pass either: gates that are
 inconclusive, findings that block or cast doubt, threats with samples that were not evaluated.
@@ -14,7 +14,7 @@ from auditor.formats import words
 from auditor.formats.base import Format
 
 if TYPE_CHECKING:
-    from auditor.result.record import Finding, GateResult, ModelResult, Result, ThreatResult
+    from auditor.result.record import CheckRun, Finding, GateResult, ModelResult, Result, ThreatResult
     from auditor.result.run import Run
 
 # What XML 1.0 cannot hold, not even escaped.
@@ -26,22 +26,30 @@ class Junit(Format):
 
     name = "junit"
     filename = "junit.xml"
-    help = "JUnit XML for CI systems: a test case per gate, finding and threat."
+    help = "JUnit XML for CI systems: a test case per gate, finding, threat and check of the attacks."
 
     def render(self, run: Run, templates: tuple[str, ...] = ()) -> str:
         """The document, in UTF-8, indented."""
+        from auditor.formats.views import numbers
+
         result = run.result
         root = ET.Element("testsuites", name="auditor", time=f"{result.seconds:.3f}")
+        properties = numbers.facts(result) + numbers.changed_settings(result)
         if result.gates:
             gates = _suite(root, "gates")
             for gate in result.gates:
                 _gate(gates, gate, result)
         for model in result.models:
             suite = _suite(root, model.name, result.started)
+            listed = ET.SubElement(suite, "properties")
+            for name, value in properties:
+                ET.SubElement(listed, "property", name=_clean(name), value=_clean(value))
             for finding in model.findings:
                 _finding(suite, model, finding)
             for threat in model.threats:
                 _threat(suite, model, threat, result)
+                for check in threat.checks:
+                    _inquiry(suite, f"auditor.{model.name}.checks", words.threat(threat.norm, threat.eps), check)
         for suite in [*root, root]:
             _count(suite)
         ET.indent(root)
@@ -83,6 +91,15 @@ def _finding(suite: ET.Element, model: ModelResult, finding: Finding) -> None:
     kind = "error" if finding.severity in ("block", "inconclusive") else "system-out"
     text = "\n".join(line for line in (finding.detail, finding.remedy) if line)
     _say(case, kind, f"{finding.severity}: {finding.title}", text)
+
+
+def _inquiry(suite: ET.Element, group: str, where: str, check: CheckRun) -> None:
+    """What a check asked of a threat's attacks; a doubt that stays is a finding too, whose severity decides."""
+    from auditor.formats.views.trust import came_of_it, story
+
+    case = _case(suite, group, f"{check.code} {where}", check.seconds)
+    kind = "skipped" if check.outcome == "not looked at" else "system-out"
+    _say(case, kind, f"{check.title}: {came_of_it(check)}. {story(check)}".strip())
 
 
 def _threat(suite: ET.Element, model: ModelResult, threat: ThreatResult, result: Result) -> None:

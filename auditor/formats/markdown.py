@@ -131,11 +131,17 @@ def _finding(model: str, finding: Finding) -> str:
 
 
 def _repeat(result: Result) -> Iterator[str]:
-    from auditor.formats.views.numbers import facts
+    from auditor.formats.views.numbers import changed_settings, facts
 
     yield from ("## To repeat this", "")
-    for name, value in facts(result):
-        yield f"- {name}: {_text(value)}"
+    for name, value in (*facts(result), *changed_settings(result)):
+        yield f"- {_text(name)}: {_text(value)}"
+    runs = {run.name: run for model in result.models for threat in model.threats for run in threat.attacks}
+    told = {name: ", ".join(f"{key}={value}" for key, value in run.parameters.items()) for name, run in runs.items()}
+    if any(told.values()):
+        yield from ("", "<details><summary>Parameters of the attacks</summary>", "")
+        yield from (f"- {_text(name)}: {_text(said)}" for name, said in told.items() if said)
+        yield from ("", "</details>")
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

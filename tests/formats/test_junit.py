@@ -59,3 +59,16 @@ def test_characters_that_xml_cannot_hold_do_not_break_the_file(run: Run, changed
         return result.model_copy(update={"models": (model,), "gates": ()})
 
     assert any(name.startswith("auditor.a�b�[31m]]>�.threats") for name in cases(changed(hostile)))
+
+
+def test_what_is_needed_to_repeat_the_run_stands_with_each_model(run: Run, changed: Callable[..., Run]) -> None:
+    def gated(result: Result) -> Result:
+        return result.model_copy(update={"settings": {**result.settings, "min_robust_accuracy": 0.9, "norm": "x"}})
+
+    root = ET.fromstring(Junit().render(changed(gated)).encode("utf-8"))
+    for suite in list(root)[1:]:
+        told = {p.get("name"): p.get("value") for p in suite.iter("property")}
+        assert told["seed"] == str(run.result.settings["seed"])
+        assert told["data sha256"] == run.result.data.sha256
+        assert told["min-robust-accuracy"] == "0.9"
+        assert "norm" not in told

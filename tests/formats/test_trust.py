@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
 
 from auditor.formats.html import Html
 from auditor.formats.html.charts.line import HEIGHT, line_chart
+from auditor.formats.junit import Junit
 from auditor.formats.markdown import Markdown
 from auditor.formats.terminal import render_terminal
 from auditor.formats.views.trust import points, said, story, trust_text
@@ -145,6 +147,14 @@ def test_a_finding_that_no_threat_tells_shows_its_numbers(changed: Callable[[Cal
     text = " ".join(Reading(Html().render(changed(with_finding))).text.split())
     assert "zero rows 17" in text
     assert "share that stands over budget" in text
+
+
+def test_junit_has_a_case_for_each_check_and_skips_those_that_were_not_made(asked: Run) -> None:
+    root = ET.fromstring(Junit().render(asked).encode())
+    cases = {case.get("name", ""): case for case in root.iter("testcase") if ".checks" in case.get("classname", "")}
+    assert {name.split()[0] for name in cases} == {"AUD203", "AUD207", "AUD209", "AUD214"}
+    kinds = {name.split()[0]: case[0].tag for name, case in cases.items()}
+    assert kinds == dict.fromkeys(("AUD203", "AUD207", "AUD209"), "system-out") | {"AUD214": "skipped"}
 
 
 def test_no_checks_no_section(run: Run) -> None:

@@ -224,3 +224,18 @@ def facts(result: Result) -> tuple[tuple[str, str], ...]:
         given += [("model", model.path), ("model sha256", model.sha256)]
     given += [(name, value) for name, value in result.environment.items()]
     return tuple((name, value) for name, value in given if value)
+
+
+_SAID = frozenset({"models", "data", "seed", "suite", "threats"})
+
+
+def changed_settings(result: Result) -> tuple[tuple[str, str], ...]:
+    """Settings that are not as they are by default, and not said elsewhere: names and values."""
+    from auditor.settings import Settings
+
+    fields = Settings.model_fields
+    return tuple(
+        (name.replace("_", "-"), str(value))
+        for name, value in result.settings.items()
+        if name in fields and name not in _SAID and value not in (fields[name].get_default(), [], {}, None)
+    )
