@@ -151,14 +151,6 @@ _MASKED = (
         eps=(0.3,),
     ),
     Case(
-        name="one-start",
-        wrong="k-winners-take-all, attacked from one start only",
-        model=ours("masks", "winners"),
-        codes=("AUD207", "AUD209", *_MISLED),
-        eps=(0.3,),
-        settings={"attack": ["pgd:steps=20"]},
-    ),
-    Case(
         name="labels-only",
         wrong="a one for the class and zeros for the others",
         model=ours("tricks", "labels_only"),

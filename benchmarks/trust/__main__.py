@@ -77,7 +77,9 @@ def _render(cases: list[Case], store: Store) -> None:
         judged.append(judge(case, Outcome(**{**fields, "detail": tuple(fields["detail"])})))
     missing = f" Not run: {', '.join(lacking)}." if lacking else ""
     seconds = sum(one.outcome.seconds for one in judged)
-    page.write(judged, f"{len(judged)} cases, {seconds:.0f} seconds of CPU time on one thread.{missing}")
+    commits = sorted({record["facts"]["commit"] for key, record in store.records.items() if key.startswith("case/")})
+    origin = f"{len(judged)} cases, {seconds:.0f} seconds of CPU time on one thread, measured at {', '.join(commits)}."
+    page.write(judged, origin + missing)
 
 
 def _parser() -> argparse.ArgumentParser:
