@@ -77,8 +77,10 @@ def _render(cases: list[Case], store: Store) -> None:
         judged.append(judge(case, Outcome(**{**fields, "detail": tuple(fields["detail"])})))
     missing = f" Not run: {', '.join(lacking)}." if lacking else ""
     seconds = sum(one.outcome.seconds for one in judged)
-    commits = sorted({record["facts"]["commit"] for key, record in store.records.items() if key.startswith("case/")})
-    origin = f"{len(judged)} cases, {seconds:.0f} seconds of CPU time on one thread, measured at {', '.join(commits)}."
+    made = [record["facts"]["packages"]["torch"] for key, record in store.records.items() if key.startswith("case/")]
+    origin = (
+        f"{len(judged)} cases, {seconds:.0f} seconds of CPU time on one thread; torch {', '.join(sorted({*made}))}."
+    )
     page.write(judged, origin + missing)
 
 
