@@ -64,13 +64,13 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Settings:
-    """Settings from flags (None, False or nothing is "not said") over configuration; what is wrong, in one sentence.
+    """Settings from flags (None, nothing, or a switch as it is by default is "not said") over configuration; what is wrong, in one sentence.
 
     Raises:
         UsageError: an unknown key, a value of the wrong kind, or values that make no sense together.
     """
     merged = {_ALIASES.get(key, key).replace("-", "_"): value for key, value in config.items()}
-    said = {_ALIASES.get(key, key): value for key, value in flags.items() if not _unsaid(value)}
+    said = {_ALIASES.get(key, key): value for key, value in flags.items() if not _unsaid(key, value)}
     merged |= {key: str(value) if isinstance(value, Path) else value for key, value in said.items()}
     known = (set(Settings.model_fields) - {"threats", "attacks"}) | {"norm", "eps", "attack"}
     for key in merged:
@@ -125,8 +125,12 @@ def _check_meant(said: Mapping[str, Any], threats: Sequence[ThreatSetting]) -> N
             raise UsageError(f"{flag_of(key)} bounds {norm} alone, which is not asked for: add --norm {norm}.")
 
 
-def _unsaid(value: Any) -> bool:
-    return value is None or value is False or (isinstance(value, (list, tuple)) and not value)
+def _unsaid(key: str, value: Any) -> bool:
+    """Whether a flag was not given: a switch that is off says something only where it is on by default."""
+    if value is False:
+        field = Settings.model_fields.get(key)
+        return field is None or field.get_default() is not True
+    return value is None or (isinstance(value, (list, tuple)) and not value)
 
 
 def _listed(value: Any) -> list[str]:

@@ -70,6 +70,13 @@ def test_flags_win_over_the_configuration() -> None:
     assert (made.suite, made.seed) == ("quick", 7)
 
 
+def test_a_switch_that_is_on_by_default_can_be_turned_off_and_one_that_is_off_was_not_said() -> None:
+    assert not build_settings({**BASE, "escalation": False}, {}).escalation
+    assert build_settings({**BASE, "escalation": None}, {}).escalation
+    assert not build_settings({**BASE, "escalation": None}, {"escalation": False}).escalation
+    assert build_settings({**BASE, "bpda": False}, {"bpda": True}).bpda
+
+
 def test_an_unknown_key_is_answered_with_the_nearest_one() -> None:
     with pytest.raises(UsageError, match="min-robust-accuracy"):
         build_settings(BASE, {"min-robust-acuracy": 0.4})

@@ -204,7 +204,7 @@ def test_a_plugin_is_left_out_by_its_name_or_its_distribution(site: SitePackages
 
 
 def test_leaving_out_what_is_not_there_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="no-such-plugin, which is not installed"):
+    with pytest.raises(UsageError, match="'no-such-plugin', which is not installed"):
         load("no-such-plugin")
 
 
