@@ -64,7 +64,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Settings:
-    """Settings from flags (None, nothing, or a switch as it is by default is "not said") over configuration; what is wrong, in one sentence.
+    """Settings from flags (None, nothing, or a switch as it is by default is "not said") over configuration; what is
+    wrong, in one sentence.
 
     Raises:
         UsageError: an unknown key, a value of the wrong kind, or values that make no sense together.
