@@ -199,6 +199,8 @@ class Inquiry:
         target: Target | None = None,
         labels: Labels | None = None,
         draws: int | None = None,
+        exact: bool = False,
+        through: bool | None = None,
         **parameters: Any,
     ) -> Trial:
         """Run an attack under other conditions on any samples, fallen ones too; only its passes are counted.
@@ -206,6 +208,7 @@ class Inquiry:
         Args:
             name: of an installed attack, or the attack itself.
             target: another network to attack, with `labels` `(n,)` of its own if need be.
+            exact, through: as for `attack`.
         """
         ring = self.batches.ring
         ring = replace(ring, threat=threat or ring.threat, target=target or ring.target, draws=draws or ring.draws)
@@ -217,17 +220,18 @@ class Inquiry:
         parts = [nothing]
         for at in range(0, len(on), self.batches.batch_size):
             part = slice(at, at + self.batches.batch_size)
-            parts.append(self._tried(ring, step, on[part], None if labels is None else labels[part]))
+            with ring.target.under(exact=exact, through=through):
+                parts.append(self._tried(ring, step, on[part], None if labels is None else labels[part], exact))
         self.batches.store.flush()
         fell = np.concatenate([p.fell for p in parts[1:]] or [nothing.fell])
         margin = np.concatenate([p.margin for p in parts[1:]] or [nothing.margin])
         bad = next((p for p in parts if not p.ended), nothing)
         return Trial(fell, margin, bad.status, bad.reason)
 
-    def _tried(self, ring: Ring, step: Step, on: np.ndarray, labels: Labels | None) -> Trial:
+    def _tried(self, ring: Ring, step: Step, on: np.ndarray, labels: Labels | None, exact: bool) -> Trial:
         """One batch of a trial; what was tried before an interruption is remembered."""
         store = self.batches.store
-        where = (self.code, ring.target.name, str(ring.threat), ring.draws)
+        where = (self.code, ring.target.name, str(ring.threat), ring.draws, exact, ring.target.through)
         key = batch_key(*self.batches.identity, "trial", *where, step.name, parameters(step), on.tolist())
         if (known := store.get(key)) is None:
             x, y = self.fetch(on)

@@ -18,19 +18,24 @@ def auditor_checks() -> list[type[Check]]:
     from auditor_checks.classes import ClassCount
     from auditor_checks.clean_accuracy import CleanAccuracy
     from auditor_checks.complete import SuiteComplete
+    from auditor_checks.control import UndefendedControl
     from auditor_checks.convergence import MoreSteps
     from auditor_checks.data import SampleQuality
     from auditor_checks.determinism import Determinism
     from auditor_checks.dynamic import DynamicModel
     from auditor_checks.finite import FiniteAnswers
+    from auditor_checks.full_range import FallsToChance, UnboundedAttack
     from auditor_checks.gradients import Differentiable, UsefulGradients
     from auditor_checks.labels import LabelOrder
     from auditor_checks.masking import BlackBoxBeatsWhiteBox
     from auditor_checks.mode import EvalMode
     from auditor_checks.pixels import PixelRange, PixelScale
     from auditor_checks.probabilities import ProbabilityHead
+    from auditor_checks.random_noise import NoiseBeatsGradients
     from auditor_checks.refuted import RefutedExamples
+    from auditor_checks.single_step import SingleStepBeatsIterative
     from auditor_checks.twin import TwinAgreement
+    from auditor_checks.useless import UselessGradients
     from auditor_checks.wiring import ModelWiring
     from auditor_checks.worst_class import WorstClass
 
@@ -52,8 +57,14 @@ def auditor_checks() -> list[type[Check]]:
         Budget,
         SampleQuality,
         FiniteAnswers,
+        SingleStepBeatsIterative,
         BlackBoxBeatsWhiteBox,
+        UnboundedAttack,
+        NoiseBeatsGradients,
+        FallsToChance,
         MoreSteps,
+        UndefendedControl,
+        UselessGradients,
         RefutedExamples,
         SuiteComplete,
         WorstClass,

@@ -2,55 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from auditor.check import Finding, Severity, Stage
+from auditor.check import Finding, Severity
 from auditor.types import Access
-from auditor_checks._base import TrustCheck, share
+from auditor_checks._base import share
+from auditor_checks._inquiry import InquiryCheck
+from auditor_checks._outdone import counted, heard
+from auditor_checks._ways import all_gone_on, reaching, then_by_queries
 
 if TYPE_CHECKING:
+    from auditor.engine.inquiry import Inquiry
     from auditor.engine.scene import Scene
     from auditor.result.record import AttackRun
 
 _SUSPICIOUS, _WRONG = 0.01, 0.05
+_TRIED = 32
 
 
-class BlackBoxBeatsWhiteBox(TrustCheck):
+class BlackBoxBeatsWhiteBox(InquiryCheck):
     """Attacks with gradients find what attacks without them find.
 
-    Seen: a black-box attack that ran after all white-box attacks broke samples that those had missed.
+    Seen: black-box attacks broke samples that white-box attacks of the same plan had looked at and missed.
     Means: who sees more should find more. Gradients are masked somewhere (Athalye et al., arXiv:1802.00420), or the
         white-box attacks were too weak, so that more samples than these are likely to fall to a better attack.
     Measured: samples broken by attacks without gradients after the last attack with gradients, per threat; queries
-        that start from the point where gradients got to (`square-refine`) are among them.
-    Threshold: more than 1 % of all samples warn, more than 5 % make the audit inconclusive (proposed; AutoAttack
-        calls 0.2 % suspicious). One sample is none: it takes two.
-    Do: run a stronger suite (`--suite thorough`), and read AUD112 and AUD113 for what hides the gradients.
+        that start from the point where gradients got to (`square-refine`) are among them. Up to 32 of them are tried
+        with other losses, gradients past rounding, and more starts. What breaks them, and queries from scratch, are
+        run on all that stand, with twice the effort each time until that breaks no more; what falls is counted.
+    Threshold: more than 1 % of all samples (AutoAttack calls 0.2 % suspicious), and more than one, raise the doubt; so
+        do more than 5 % that fell between two white-box attacks. It stays where the search does not come to an end,
+        as a warning, and makes the audit inconclusive where more than 5 % fell without gradients (proposed).
+    Do: run a stronger suite (`--suite thorough`), and read AUD112, AUD113 and AUD221 for what hides the gradients.
     """
 
     code: ClassVar[str] = "AUD202"
     title: ClassVar[str] = "Black-box attacks broke what white-box attacks missed"
-    stage: ClassVar[Stage] = Stage.AUDIT
 
-    def inspect(self, scene: Scene) -> Iterator[Finding]:
-        n = len(scene.samples)
-        for threat in scene.result.threats if scene.result else ():
-            missed = _missed(threat.attacks)
-            broken = sum(run.broken for run in missed)
-            # Where the smallest change is looked for, `broken` are improvements.
-            if threat.minimal or broken < 2 or broken <= _SUSPICIOUS * n:
-                continue
-            names = ", ".join(f"{run.name} {run.broken}" for run in missed if run.broken)
-            yield self.finding(
-                Severity.INCONCLUSIVE if broken > _WRONG * n else Severity.WARN,
-                f"In {threat.said}, {share(broken, n)} samples withstood the attacks with gradients "
-                f"that looked at them and fell to one without ({names}).",
-                "Run --suite thorough, or raise the steps and restarts of the white-box attacks.",
-            )
+    def ask(self, scene: Scene, inquiry: Inquiry) -> Iterator[Finding]:
+        n = inquiry.total
+        since_first, since_last = missed([run for run in inquiry.runs if not run.because])
+        inquiry.show(
+            **{
+                "broken by queries after the last white-box attack": broken_by(since_last),
+                "and since the first": broken_by(since_first),
+            }
+        )
+        doubted = since_last if suspicious(broken_by(since_last), n, _SUSPICIOUS) else since_first
+        if not suspicious(broken_by(doubted), n, _SUSPICIOUS if doubted is since_last else _WRONG):
+            return
+        names = ", ".join(f"{run.name} {run.broken}" for run in doubted if run.broken)
+        inquiry.doubt(
+            f"{share(broken_by(doubted), n)} samples withstood the attacks with gradients that looked at them and fell "
+            f"to one without ({names})."
+        )
+        fallen = inquiry.broken_by(*{run.attack for run in doubted})
+        ways, left = reaching(inquiry, fallen[:: max(1, len(fallen) // _TRIED)][:_TRIED])
+        settled = all_gone_on(inquiry, then_by_queries(inquiry, ways))
+        tried = min(_TRIED, len(fallen))
+        told = f"{inquiry.doubts[0]} {heard(ways, tried - len(left), tried)} {counted(inquiry)}"
+        if settled:
+            yield self.mended(told)
+            return
+        wrong = broken_by(doubted) + sum(run.broken for run in inquiry.tried if run.access != Access.GRADIENTS)
+        yield self.finding(
+            Severity.INCONCLUSIVE if wrong > _WRONG * n else Severity.WARN,
+            told,
+            "Run --suite thorough, or raise the steps and restarts of the white-box attacks.",
+        )
 
 
-def _missed(runs: tuple[AttackRun, ...]) -> tuple[AttackRun, ...]:
-    """The black-box attacks that ran after the last white-box attack; none where no white-box attack ran."""
+def suspicious(broken: int, n: int, share: float) -> bool:
+    """Whether so many are more than this share; one sample is none."""
+    return broken >= 2 and broken > share * n
+
+
+def broken_by(runs: Sequence[AttackRun]) -> int:
+    """Samples that these attacks broke."""
+    return sum(run.broken for run in runs)
+
+
+def missed(runs: Sequence[AttackRun]) -> tuple[list[AttackRun], list[AttackRun]]:
+    """The black-box attacks that ran after the first white-box attack, and those after the last; none without one."""
     white = [position for position, run in enumerate(runs) if run.access == Access.GRADIENTS and run.attacked]
-    return tuple(r for r in runs[white[-1] + 1 :] if r.access in (Access.SCORES, Access.LABELS)) if white else ()
+    black = [i for i, run in enumerate(runs) if run.access in (Access.SCORES, Access.LABELS)]
+    first, last = (white[0], white[-1]) if white else (len(runs), len(runs))
+    return [runs[i] for i in black if i > first], [runs[i] for i in black if i > last]

@@ -9,13 +9,12 @@ import pytest
 from auditor.check import Check, Finding, Severity
 from auditor.result.record import INHERITED, AttackRun
 from auditor_checks.complete import SuiteComplete
-from auditor_checks.masking import BlackBoxBeatsWhiteBox
 from auditor_checks.refuted import RefutedExamples
 from tests.checks.conftest import Trained
 from tests.checks.scenes import found, record, run, scene_of
 
 Said = Callable[..., list[Finding]]
-AFTERWARDS = [BlackBoxBeatsWhiteBox, RefutedExamples, SuiteComplete]
+AFTERWARDS = [RefutedExamples, SuiteComplete]
 
 
 @pytest.fixture
@@ -29,30 +28,13 @@ def said(gray: Trained) -> Said:
 
 
 @pytest.mark.parametrize("check", AFTERWARDS)
-def test_nothing_is_said_where_white_box_attacks_did_the_work(said: Said, check: type[Check]) -> None:
+def test_nothing_is_said_where_attacks_did_their_work(said: Said, check: type[Check]) -> None:
     assert not said(check, run("noise", "labels", 40), run("apgd", "gradients", 60), run("square", "scores", 2))
 
 
 @pytest.mark.parametrize("check", AFTERWARDS)
 def test_nothing_is_said_before_the_attacks(gray: Trained, check: type[Check]) -> None:
     assert not found(check, gray.scene)
-
-
-@pytest.mark.parametrize(("broken", "severity"), [(4, Severity.WARN), (14, Severity.INCONCLUSIVE)])
-def test_samples_that_only_a_black_box_attack_broke_are_held_against_the_white_box(
-    said: Said, broken: int, severity: Severity
-) -> None:
-    (finding,) = said(BlackBoxBeatsWhiteBox, run("apgd", "gradients", 60), run("square", "scores", broken))
-    assert finding.severity is severity
-    assert f"{broken} of 256" in finding.detail
-    assert "linf" in finding.detail
-
-
-def test_black_box_attacks_before_the_white_box_or_without_one_say_nothing(said: Said) -> None:
-    assert not said(BlackBoxBeatsWhiteBox, run("noise", "labels", 90), run("apgd", "gradients", 60))
-    assert not said(BlackBoxBeatsWhiteBox, run("square", "scores", 90))
-    skipped = run("apgd", "gradients", 0, status="skipped", reason="no gradients", attacked=0)
-    assert not said(BlackBoxBeatsWhiteBox, skipped, run("square", "scores", 90))
 
 
 def test_refuted_examples_make_the_audit_inconclusive_above_half_a_percent(said: Said) -> None:

@@ -1,0 +1,176 @@
+"""Ways to search on where the attacks of a plan are in doubt, each gone on with until it pays no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from auditor.types import Access, Norm
+from auditor_checks._inquiry import more_than_few
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from auditor.engine.inquiry import Inquiry, Trial
+    from auditor.result.record import AttackRun
+    from auditor.types import Threat
+
+FEW = 0.005
+"""Of all samples; a round that breaks no more, or a single one, does not pay."""
+_ROUNDS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """An attack with its parameters and conditions; always in the precision of the model, whatever the suite chose.
+
+    Attributes:
+        effort: the parameter that is doubled from round to round.
+        said: what is different about it, as a person says it.
+        least: rounds that have to be made before it can be said that they do not pay.
+    """
+
+    attack: str
+    effort: str
+    said: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    through: bool | None = None
+    least: int = 1
+
+    def tried(self, inquiry: Inquiry, on: np.ndarray, threat: Threat | None = None) -> Trial:
+        """What it does to some samples, fallen ones too, without being counted."""
+        return inquiry.trial(self.attack, on, threat=threat, exact=True, through=self.through, **self.parameters)
+
+    def run(self, inquiry: Inquiry) -> AttackRun:
+        """Run it on all that stand."""
+        return inquiry.attack(self.attack, exact=True, through=self.through, **self.parameters)
+
+    def harder(self) -> Way:
+        """The same with twice the steps or queries."""
+        return replace(self, parameters={**self.parameters, self.effort: 2 * self.parameters[self.effort]})
+
+    def settled(self, inquiry: Inquiry) -> bool:
+        """Whether a check did this already to all that stand, and it did not pay."""
+        return self.through is None and any(
+            run.because
+            and run.attack == self.attack
+            and run.status == "ran"
+            and run.attacked >= len(inquiry.standing)
+            and not more_than_few(run.broken, inquiry.total, FEW)
+            and run.parameters[self.effort] >= 2 ** (self.least - 1) * self.parameters[self.effort]
+            and all(run.parameters[name] == value for name, value in self.parameters.items() if name != self.effort)
+            for run in inquiry.runs
+        )
+
+
+_BALL = (
+    Way(
+        attack="apgd",
+        effort="steps",
+        said="a loss that does not depend on the scale of the logits",
+        parameters={"loss": "dlr", "steps": 50},
+    ),
+    Way(
+        attack="apgd",
+        effort="steps",
+        said="gradients that pass rounding and signs",
+        parameters={"loss": "dlr", "steps": 50},
+        through=True,
+    ),
+    Way(
+        attack="apgd",
+        effort="steps",
+        said="further starts",
+        parameters={"loss": "margin", "steps": 25, "start": "tiles", "restarts": 5},
+    ),
+)
+_FEW_ENTRIES = (
+    Way(attack="sigma-zero", effort="steps", said="more steps", parameters={"steps": 400}),
+    Way(
+        attack="sigma-zero",
+        effort="steps",
+        said="gradients that pass rounding and signs",
+        parameters={"steps": 400},
+        through=True,
+    ),
+)
+_SQUARE = Way(attack="square", effort="queries", said="queries alone", parameters={"queries": 1000}, least=2)
+_SPARSE = Way(attack="sparse-rs", effort="queries", said="queries alone", parameters={"queries": 1000}, least=2)
+_LABELS = {Norm.LINF: "rays", Norm.L2: "hopskipjump", Norm.L0: "pointwise"}
+
+
+def following_gradients(norm: Norm) -> tuple[Way, ...]:
+    """Ways that follow gradients as the suites do not."""
+    return _FEW_ENTRIES if norm is Norm.L0 else _BALL
+
+
+def asking_scores(norm: Norm) -> Way:
+    """The way that asks for scores and begins anew, so that nothing of a misled search is left in it."""
+    return _SPARSE if norm is Norm.L0 else _SQUARE
+
+
+def asking_labels(norm: Norm) -> Way | None:
+    """The way that asks for labels alone, where there is one."""
+    if (attack := _LABELS.get(norm)) is None:
+        return None
+    return Way(attack=attack, effort="queries", said="labels alone", parameters={"queries": 2000})
+
+
+def reaching(inquiry: Inquiry, missed: np.ndarray, threat: Threat | None = None) -> tuple[list[Way], np.ndarray]:
+    """Try one way after the other on samples that an attack should have broken and missed, until at most one is left.
+
+    Returns the ways that broke some, and the samples that none of them broke.
+    """
+    ways: list[Way] = []
+    for way in (*following_gradients(inquiry.threat.norm), asking_scores(inquiry.threat.norm)):
+        if len(missed) < 2:
+            break
+        trial = way.tried(inquiry, missed, threat)
+        if trial.fell.any():
+            ways.append(way)
+            missed = missed[~trial.fell]
+    return ways, missed
+
+
+def gone_on(inquiry: Inquiry, way: Way) -> bool:
+    """Run it on all that stand, with twice the effort each time, until a round does not pay; whether it came to that.
+
+    What it breaks is counted.
+    """
+    if way.settled(inquiry):
+        return True
+    for number in range(1, _ROUNDS + 1):
+        if not len(inquiry.standing):
+            return True
+        run = way.run(inquiry)
+        if run.status != "ran":
+            return not len(inquiry.standing)
+        if number >= way.least and not more_than_few(run.broken, inquiry.total, FEW):
+            return True
+        way = way.harder()
+    return False
+
+
+def all_gone_on(inquiry: Inquiry, ways: Sequence[Way]) -> bool:
+    """Go on with each of these ways, whatever came of the others; whether all came to their end."""
+    ended = [gone_on(inquiry, way) for way in ways]
+    return all(ended)
+
+
+def then_by_queries(inquiry: Inquiry, ways: Sequence[Way]) -> list[Way]:
+    """These ways, and queries at the end: gradients that misled once are not trusted to have found all there is."""
+    scores = asking_scores(inquiry.threat.norm)
+    return [*(way for way in ways if way != scores), scores]
+
+
+def leading(inquiry: Inquiry) -> AttackRun | None:
+    """The attack of the plan that did most of the work: of those that follow gradients, if there are any."""
+    seen = [run for run in inquiry.runs if run.attack and run.attacked and run.status == "ran" and not run.because]
+    return max(seen, key=lambda run: (run.access == Access.GRADIENTS, run.broken, run.backwards), default=None)
+
+
+def cost(inquiry: Inquiry, run: AttackRun) -> int:
+    """Passes of a sample that withstands this attack."""
+    passes = inquiry.make(run.attack, run.parameters).passes(inquiry.target.num_classes)
+    return passes.forwards + passes.backwards if passes else 1

@@ -1,0 +1,201 @@
+"""Were the gradients of any use to the attacks?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from auditor.check import Finding, Severity
+from auditor.engine.ledger import margins
+from auditor.errors import ModelError
+from auditor.rng import Rng
+from auditor.types import Norm
+from auditor_checks._base import share
+from auditor_checks._inquiry import InquiryCheck, climbs, more_than_few
+from auditor_checks._outdone import counted
+from auditor_checks._ways import FEW, Way, asking_labels, asking_scores, following_gradients, gone_on
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from auditor.engine.inquiry import Inquiry
+    from auditor.engine.scene import Scene
+    from auditor.engine.view import Loss
+
+_MOST, _LEAST = 64, 8
+_EACH = 4
+_ZERO = 0.05
+_LED = 0.75
+_DENORMAL = torch.finfo(torch.float32).tiny
+_STEP = 2.0 / 255.0
+
+
+class Slope(NamedTuple):
+    """Of some samples: where the gradient is zero, too small for float32 or not finite; and where a step of signs along
+    it raises the margin of the deployed model more than random signs do, `(n,)` bool each."""
+
+    lost: np.ndarray
+    led: np.ndarray
+
+    @property
+    def useful(self) -> bool:
+        """Whether an attack can follow it: that it leads nowhere may happen to one sample, and to few."""
+        n = len(self.lost)
+        return not more_than_few(int(self.lost.sum()), n, _ZERO) and not more_than_few(
+            n - int(self.led.sum()), n, 1.0 - _LED
+        )
+
+    def said(self) -> str:
+        n = len(self.lost)
+        return (
+            f"the gradient is zero or lost in rounding on {share(int(self.lost.sum()), n)} samples, and a step along "
+            f"it raises the margin more than random signs on {share(int(self.led.sum()), n)}"
+        )
+
+
+class UselessGradients(InquiryCheck):
+    """The gradients that attacks followed led somewhere.
+
+    Seen: on samples that stand, the gradient of each loss that the plan's attacks climbed is zero or lost in rounding,
+        or a step along it raises the margin no more than a random step does.
+    Means: gradient attacks walked at random, and what stands was hardly attacked. Gradients vanish in saturated
+        outputs, are zero behind rounding, and shattered where a layer is steep and flat by turns (Athalye et al.,
+        arXiv:1802.00420).
+    Measured: on 8 to 64 samples that stand, for each loss of the plan, the share of gradients whose largest entry is
+        zero, not finite, or smaller than a normal float32 number, and the share of samples on which signs along the
+        gradient (half the budget in linf, 2/255 elsewhere) raise the deployed model's margin more than random signs.
+        Then, in this order: a loss that does not depend on the scale of the logits, in the model's own precision;
+        gradients that pass rounding and signs; queries from scratch; labels alone. Each is run on all that stand where
+        it promises something, with twice the effort each time until that breaks no more; what falls is counted.
+    Threshold: more than 5 % lost gradients under every loss of the plan, or less than 75 % of steps that lead uphill;
+        it takes two samples (proposed). The doubt stays, and makes the audit inconclusive, where no way is found that
+        works, or it does not come to an end.
+    Do: give the model in float32 without its softmax, or without the steps that break its gradients; `--bpda` follows
+        gradients past rounding from the beginning.
+    """
+
+    code: ClassVar[str] = "AUD221"
+    title: ClassVar[str] = "Gradients were of no use"
+
+    def ask(self, scene: Scene, inquiry: Inquiry) -> Iterator[Finding]:
+        if inquiry.target.twin is None or not climbs(inquiry):
+            return
+        losses = {run.parameters.get("loss", "margin") for run in climbs(inquiry)}
+        names = sorted({_plain(name) for name in losses})
+        some = inquiry.affordable(inquiry.standing, _EACH * len(names), _MOST)
+        if len(some) < _LEAST:
+            return
+        slopes = {name: slope(inquiry, some, name) for name in names}
+        for name, measured in slopes.items():
+            lost, led = int(measured.lost.sum()), int(measured.led.sum())
+            inquiry.show(**{f"{name}: lost gradients": lost, f"{name}: steps uphill": led, "samples": len(some)})
+        if any(measured.useful for measured in slopes.values()):
+            return
+        told = "; ".join(f"with {name}, {measured.said()}" for name, measured in slopes.items())
+        inquiry.doubt(f"On samples that stand, {told}.")
+        promising, settled = self._searched(inquiry, some)
+        said = f"{inquiry.doubts[0]} {_heard(promising)} {counted(inquiry)}"
+        if promising and settled:
+            yield self.mended(said)
+            return
+        yield self.finding(
+            Severity.INCONCLUSIVE,
+            said,
+            "Give the model without what hides its gradients, or run --suite thorough --bpda.",
+        )
+
+    def _searched(self, inquiry: Inquiry, some: np.ndarray) -> tuple[list[Way], bool]:
+        """The ways that worked, and whether all that stand were searched until that paid no more."""
+        norm, promising, settled = inquiry.threat.norm, [], True
+        for way in following_gradients(norm)[:2]:
+            if _led_by(inquiry, some, way):
+                promising.append(way)
+                settled &= gone_on(inquiry, way)
+                break
+        # Gradients that lead uphill are no proof that they lead to examples.
+        for blind in (asking_scores(norm), asking_labels(norm)):
+            if blind is None:
+                continue
+            before = len(inquiry.standing)
+            settled &= gone_on(inquiry, blind)
+            if more_than_few(before - len(inquiry.standing), inquiry.total, FEW) or not len(inquiry.standing):
+                promising.append(blind)
+            if promising:
+                break
+        return promising, settled
+
+
+def _heard(promising: list[Way]) -> str:
+    if not promising:
+        return "Neither other losses and gradients nor queries got further."
+    return f"It was gone on with {', then '.join(way.said for way in promising)}."
+
+
+def _led_by(inquiry: Inquiry, some: np.ndarray, way: Way) -> bool:
+    """Whether this way's gradients are of use."""
+    standing = np.intersect1d(some, inquiry.standing)
+    if len(standing) < 2:
+        return False
+    with inquiry.target.under(exact=True, through=way.through):
+        return slope(inquiry, standing, _plain(way.parameters.get("loss", "margin"))).useful
+
+
+def _plain(loss: str) -> str:
+    """The untargeted loss of a kind: what cannot be named here is looked at as the margin."""
+    kind = str(loss).removesuffix("-targeted")
+    return kind if kind in _LOSSES else "margin"
+
+
+def slope(inquiry: Inquiry, on: np.ndarray, loss: str) -> Slope:
+    """What the gradient of this loss is worth on some samples."""
+    threat = inquiry.threat
+    h = 0.5 * threat.eps if threat.norm is Norm.LINF else _STEP
+    lost, led = [], []
+    for part in np.array_split(on, -(-len(on) // inquiry.batches.batch_size)):
+        x, y = inquiry.fetch(part)
+        gradient = _gradient(inquiry, x, y, _LOSSES[loss])
+        largest = gradient.abs().flatten(1).amax(1)
+        lost.append(~(largest >= _DENORMAL) | ~largest.isfinite())
+        random = Rng.keyed(inquiry.batches.ring.seed, "AUD221", torch.from_numpy(part).to(x.device)).signs(*x.shape[1:])
+        along, aside = (
+            margins(_answer(inquiry, (x + h * step).clamp(0.0, 1.0)), y)
+            for step in (gradient.nan_to_num(0.0).sign(), random)
+        )
+        led.append(along > aside)
+    draws = inquiry.batches.ring.draws
+    inquiry.spend(3 * draws * len(on), draws * len(on))
+    return Slope(torch.cat(lost).cpu().numpy(), torch.cat(led).cpu().numpy())
+
+
+def _gradient(inquiry: Inquiry, x: Tensor, y: Tensor, loss: Loss) -> Tensor:
+    """The gradient that attacks follow, `(n, …)`; NaN where it cannot be computed."""
+    leaf, draws = x.clone().requires_grad_(), inquiry.batches.ring.draws
+    try:
+        with torch.enable_grad():
+            logits = sum((inquiry.target.searching(leaf) for _ in range(draws)), torch.zeros((), device=x.device))
+            (gradient,) = torch.autograd.grad(loss(logits / draws, y).sum(), leaf)
+    except (RuntimeError, ModelError):
+        return torch.full_like(x, torch.nan)
+    return gradient
+
+
+def _answer(inquiry: Inquiry, x: Tensor) -> Tensor:
+    draws = inquiry.batches.ring.draws
+    return torch.stack([inquiry.target.answer(x) for _ in range(draws)]).mean(0)
+
+
+def _cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    return functional.cross_entropy(logits, y, reduction="none")
+
+
+def _ratio(logits: Tensor, y: Tensor) -> Tensor:
+    """The margin over the range of the logits, which is not followed: it has the direction of dlr, and its scale."""
+    spread = (logits.amax(1) - logits.amin(1)).detach()
+    return margins(logits, y) / spread.clamp_min(_DENORMAL)
+
+
+_LOSSES: dict[str, Loss] = {"ce": _cross_entropy, "margin": margins, "dlr": _ratio}

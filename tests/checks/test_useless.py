@@ -1,0 +1,66 @@
+"""Gradients that were of no use are replaced by others, or by queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from auditor import Severity, straight_through
+from auditor_checks.useless import UselessGradients
+from tests.checks.conftest import Trained
+from tests.checks.inquiries import AttackSpec, asked, inquiry_into
+from tests.checks.masked import Network, reversed_gradient, rounded, scaled, unmoved, without_gradient
+
+MARGIN: AttackSpec = ("apgd", {"loss": "margin", "steps": 20})
+STRONG: tuple[AttackSpec, ...] = (
+    ("apgd", {"loss": "margin", "steps": 50}),
+    ("apgd", {"loss": "dlr", "steps": 50, "start": "tiles", "restarts": 5}),
+    ("square", {"queries": 2000}),
+)
+ENTROPY: AttackSpec = ("pgd", {"steps": 10})
+
+
+def test_gradients_that_lead_uphill_are_not_doubted(gray: Trained, tmp_path: Path) -> None:
+    inquiry = inquiry_into(gray.network, gray.x[:96], gray.y[:96], tmp_path, ENTROPY)
+    findings, run = asked(UselessGradients, inquiry)
+    assert (findings, run.outcome, run.tried) == ([], "clear", ())
+    assert run.evidence["ce: lost gradients"] == 0
+    assert 0 < run.forwards <= 3 * 64
+
+
+@pytest.mark.parametrize(
+    ("mask", "opened", "attack", "by"),
+    [
+        (scaled, None, ENTROPY, "scale of the logits"),
+        (rounded, straight_through(lambda x: torch.round(16.0 * x) / 16.0), MARGIN, "pass rounding"),
+        (without_gradient, None, MARGIN, "queries alone"),
+        (reversed_gradient, None, MARGIN, "queries alone"),
+    ],
+)
+def test_what_hides_gradients_is_got_round_and_the_true_number_found(
+    gray: Trained, tmp_path: Path, mask: Callable[[Any], Any], opened: Network | None, attack: AttackSpec, by: str
+) -> None:
+    x, y = gray.x[:64], gray.y[:64]
+    inquiry = inquiry_into(mask(gray.network), x, y, tmp_path / "masked", attack)
+    network = gray.network if opened is None else lambda x: gray.network(opened(x))
+    honest = inquiry_into(network, x, y, tmp_path / "honest", *STRONG)
+    assert len(inquiry.standing) > 2 * len(honest.standing)
+    (finding,), run = asked(UselessGradients, inquiry)
+    assert finding.severity is Severity.INFO
+    assert by in finding.detail
+    assert run.outcome == "mended"
+    assert abs(len(inquiry.standing) - len(honest.standing)) <= 2
+
+
+def test_a_model_that_nothing_moves_stays_doubtful(gray: Trained, tmp_path: Path) -> None:
+    x = gray.x[:16]
+    inquiry = inquiry_into(unmoved, x, torch.zeros(len(x), dtype=torch.int64), tmp_path, MARGIN)
+    (finding,), run = asked(UselessGradients, inquiry)
+    assert finding.severity is Severity.INCONCLUSIVE
+    assert "Neither" in finding.detail
+    assert len(run.tried) > 1
+    assert not run.broken
