@@ -120,9 +120,10 @@ class UselessGradients(InquiryCheck):
         for blind in (asking_scores(norm), asking_labels(norm)):
             if blind is None:
                 continue
-            before = len(inquiry.standing)
             settled &= gone_on(inquiry, blind)
-            if more_than_few(before - len(inquiry.standing), inquiry.total, FEW) or not len(inquiry.standing):
+            # What it did for the plan, or for a check before this one, tells as much.
+            broken = sum(run.broken for run in inquiry.runs if run.attack == blind.attack)
+            if more_than_few(broken, inquiry.total, FEW) or not len(inquiry.standing):
                 promising.append(blind)
             if promising:
                 break

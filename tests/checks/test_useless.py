@@ -44,7 +44,7 @@ def test_gradients_that_lead_uphill_are_not_doubted(gray: Trained, tmp_path: Pat
 def test_what_hides_gradients_is_got_round_and_the_true_number_found(
     gray: Trained, tmp_path: Path, mask: Callable[[Any], Any], opened: Network | None, attack: AttackSpec, by: str
 ) -> None:
-    x, y = gray.x[:64], gray.y[:64]
+    x, y = gray.x[:40], gray.y[:40]
     inquiry = inquiry_into(mask(gray.network), x, y, tmp_path / "masked", attack)
     network = gray.network if opened is None else lambda x: gray.network(opened(x))
     honest = inquiry_into(network, x, y, tmp_path / "honest", *STRONG)
@@ -54,6 +54,13 @@ def test_what_hides_gradients_is_got_round_and_the_true_number_found(
     assert by in finding.detail
     assert run.outcome == "mended"
     assert abs(len(inquiry.standing) - len(honest.standing)) <= 2
+
+
+def test_what_another_check_settled_by_queries_is_not_doubted_again(gray: Trained, tmp_path: Path) -> None:
+    inquiry = inquiry_into(without_gradient(gray.network), gray.x[:32], gray.y[:32], tmp_path, MARGIN)
+    asked(UselessGradients, inquiry)
+    (finding,), run = asked(UselessGradients, inquiry)
+    assert (finding.severity, run.outcome, run.tried) == (Severity.INFO, "mended", ())
 
 
 def test_a_model_that_nothing_moves_stays_doubtful(gray: Trained, tmp_path: Path) -> None:
