@@ -68,6 +68,7 @@ class Inquiry:
         make: sets an attack up by name and parameters, or raises UsageError where it is not installed.
         budget: passes that may be spent on all samples, the suite's included.
         escalation: whether doubts may be settled by further attacks.
+        limit: passes that one check may spend on settling a doubt.
     """
 
     batches: Batches
@@ -76,6 +77,7 @@ class Inquiry:
     listen: Callable[[Any], None] = lambda event: None
     budget: float = math.inf
     escalation: bool = True
+    limit: float = math.inf
     code: str = ""
     doubts: list[str] = field(default_factory=list)
     tried: list[AttackRun] = field(default_factory=list)
@@ -126,8 +128,8 @@ class Inquiry:
     def room(self, each: int, most: int = 64) -> int:
         """How many samples, at most `most`, the check's share of passes buys at `each` a sample; `most` of them where
         something is doubted already."""
-        left = math.inf if self.doubts else max(0.0, self._allowance - self.forwards - self.backwards)
-        return int(min(most, left // max(1, each)))
+        left = max(0.0, (self.limit if self.doubts else self._allowance) - self.forwards - self.backwards)
+        return most if math.isinf(left) else int(min(most, left // max(1, each)))
 
     def affordable(self, among: np.ndarray, each: int, most: int = 64) -> np.ndarray:
         """As many of these samples, evenly spread, as there is room for."""
@@ -162,7 +164,8 @@ class Inquiry:
         through: bool | None = None,
         **parameters: Any,
     ) -> AttackRun:
-        """Run an attack on standing samples (all of them by default); what it breaks is counted.
+        """Run an attack on standing samples (all of them by default); what it breaks is counted. Where the limit on
+        settling doubts leaves room for fewer, those that came closest are attacked.
 
         Args:
             name: of an installed attack; further arguments are its parameters.
@@ -173,6 +176,7 @@ class Inquiry:
         """
         todo = self.standing if on is None else np.intersect1d(on, self.standing)
         step = self._step(self.make(name, parameters))
+        todo = self._within_limit(todo, step.forwards + step.backwards)
         tally = Tally(status="skipped", reason=self._forbidden(step, todo))
         if not tally.reason:
             tally.status = "ran"
@@ -256,6 +260,14 @@ class Inquiry:
         taken = {run.name for run in self.runs}
         names = (step.name if i == 1 else f"{step.name}#{i}" for i in range(1, len(taken) + 2))
         return replace(step, name=next(name for name in names if name not in taken))
+
+    def _within_limit(self, todo: np.ndarray, each: int) -> np.ndarray:
+        """Of these samples those that the limit leaves room for, the closest first."""
+        left = max(0.0, self.limit - self.forwards - self.backwards)
+        if len(todo) * each <= left:
+            return todo
+        order = np.argsort(-self.batches.memory.eaten(todo), kind="stable")
+        return np.sort(todo[order[: int(left // each)]])
 
     def _forbidden(self, step: Step, todo: np.ndarray) -> str:
         """Why the attack does not run; empty where it does."""

@@ -131,6 +131,17 @@ def test_without_a_doubt_a_check_spends_its_share_and_no_more(inquiry: Inquiry) 
     assert inquiry.room(30, 8) == 8
 
 
+def test_where_settling_doubts_is_limited_the_closest_are_attacked(inquiry: Inquiry) -> None:
+    inquiry.limit = 3.0
+    inquiry.doubt("something")
+    assert inquiry.room(2) == 1
+    run = inquiry.attack("shift", size=0.06)
+    assert run.attacked == 3
+    assert run.broken == 2  # 0.05 from the boundary, so they came closest
+    inquiry.spend(5)
+    assert inquiry.attack("shift", size=0.1).status == "skipped"
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
