@@ -136,6 +136,12 @@ class Inquiry:
         count = self.room(each, min(most, len(among)))
         return among[np.linspace(0, len(among) - 1, count).astype(np.int64)] if count else among[:0]
 
+    def cost(self, name: str, **parameters: Any) -> int:
+        """Passes that an attack spends on a sample that withstands it, forward and backward, draw by draw."""
+        attack, rank = self.make(name, parameters), len(self.batches.samples.shape)
+        (step,) = make_plan([attack], self.target, self.threat, rank)
+        return (step.forwards + step.backwards) * self.batches.ring.draws
+
     def doubt(self, said: str) -> None:
         """Say what is doubted. From here on the check may spend what it takes to settle it."""
         self.doubts.append(said)
@@ -156,7 +162,7 @@ class Inquiry:
 
     def attack(
         self,
-        name: str,
+        name: str | Attack,
         on: np.ndarray | None = None,
         *,
         draws: int | None = None,
@@ -168,14 +174,14 @@ class Inquiry:
         settling doubts leaves room for fewer, those that came closest are attacked.
 
         Args:
-            name: of an installed attack; further arguments are its parameters.
+            name: of an installed attack, or the attack itself; further arguments are its parameters.
             on: positions of samples; those that have fallen meanwhile are spared.
             draws: answers over which each question is averaged; as the settings say by default.
             exact: search in float32, whatever cheaper form was chosen.
             through: whether gradients pass rounding and signs as if these were not there.
         """
         todo = self.standing if on is None else np.intersect1d(on, self.standing)
-        step = self._step(self.make(name, parameters))
+        step = self._step(self.make(name, parameters) if isinstance(name, str) else name)
         todo = self._within_limit(todo, step.forwards + step.backwards)
         tally = Tally(status="skipped", reason=self._forbidden(step, todo))
         if not tally.reason:

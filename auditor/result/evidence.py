@@ -52,6 +52,12 @@ def folder(run: Path, model: str, norm: str, eps: float) -> Path:
     return run / "evidence" / slug(model) / f"{norm}-{AUTO if math.isinf(eps) else f'{eps:.6g}'}"
 
 
+def models_with_evidence(run: Path) -> list[str]:
+    """The models, by the names of their folders, of which examples were found, in the order of the alphabet."""
+    place = run / "evidence"
+    return sorted(each.name for each in place.iterdir() if each.is_dir()) if place.is_dir() else []
+
+
 def pattern_path(run: Path, model: str, norm: str, eps: float, attack: str) -> Path:
     """Where the pattern lies that a universal attack learned against one model under one threat."""
     budget = AUTO if math.isinf(eps) else f"{eps:.6g}"

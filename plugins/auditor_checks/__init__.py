@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 def auditor_checks() -> list[type[Check]]:
     """Every check of this package, in the order of their codes."""
     from auditor_checks.batch import BatchInvariance
+    from auditor_checks.binarisation import BinarisationTest
     from auditor_checks.budget import Budget
+    from auditor_checks.certified import ProofAgainstExample
     from auditor_checks.classes import ClassCount
     from auditor_checks.clean_accuracy import CleanAccuracy
     from auditor_checks.complete import SuiteComplete
@@ -22,8 +24,10 @@ def auditor_checks() -> list[type[Check]]:
     from auditor_checks.convergence import MoreSteps
     from auditor_checks.data import SampleQuality
     from auditor_checks.determinism import Determinism
+    from auditor_checks.draws import EnoughDraws
     from auditor_checks.dynamic import DynamicModel
     from auditor_checks.finite import FiniteAnswers
+    from auditor_checks.fixed_draw import FixedDraw
     from auditor_checks.full_range import FallsToChance, UnboundedAttack
     from auditor_checks.gradients import Differentiable, UsefulGradients
     from auditor_checks.labels import LabelOrder
@@ -33,7 +37,9 @@ def auditor_checks() -> list[type[Check]]:
     from auditor_checks.probabilities import ProbabilityHead
     from auditor_checks.random_noise import NoiseBeatsGradients
     from auditor_checks.refuted import RefutedExamples
+    from auditor_checks.rounding import EightBits
     from auditor_checks.single_step import SingleStepBeatsIterative
+    from auditor_checks.transfer import TransferBeatsWhiteBox
     from auditor_checks.twin import TwinAgreement
     from auditor_checks.useless import UselessGradients
     from auditor_checks.wiring import ModelWiring
@@ -63,9 +69,15 @@ def auditor_checks() -> list[type[Check]]:
         NoiseBeatsGradients,
         FallsToChance,
         MoreSteps,
+        TransferBeatsWhiteBox,
+        BinarisationTest,
+        FixedDraw,
+        EnoughDraws,
         UndefendedControl,
         UselessGradients,
         RefutedExamples,
+        EightBits,
         SuiteComplete,
+        ProofAgainstExample,
         WorstClass,
     ]

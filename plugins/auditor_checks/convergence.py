@@ -42,7 +42,7 @@ class MoreSteps(InquiryCheck):
         steps, broken = int(parameters.pop("steps")), 0
         for doubling in range(1, _DOUBLINGS + 1):
             steps *= 2
-            close = inquiry.closest(inquiry.room(2 * steps, n))
+            close = inquiry.closest(inquiry.room(inquiry.cost(longest.attack, steps=steps, **parameters), n))
             run = inquiry.attack(longest.attack, close, steps=steps, **parameters)
             broken += run.broken
             inquiry.show(**{f"broken by {steps} steps": run.broken})

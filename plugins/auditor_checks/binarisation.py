@@ -1,0 +1,107 @@
+"""Would the attack find an example if there were one?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+
+from auditor.check import Finding, Severity
+from auditor.errors import UsageError
+from auditor.types import Norm
+from auditor_checks._base import share
+from auditor_checks._inquiry import InquiryCheck, climbs, more_than_few
+from auditor_checks._readout import ASKED, binarised
+
+if TYPE_CHECKING:
+    from auditor.engine.inquiry import Inquiry
+    from auditor.engine.scene import Scene
+    from auditor.target.base import Target
+
+_SHARE = 0.05
+_SAMPLES, _FEWEST = 16, 4
+_STEPS = 20
+_STRONGER: Mapping[str, Any] = {"loss": "margin", "steps": 100, "restarts": 2}
+
+
+class BinarisationTest(InquiryCheck):
+    """The attack finds examples where there are some for certain.
+
+    Seen: an attack that missed examples which are known to exist, near many samples.
+    Means: it is too weak for this model, and its robust accuracy says nothing (Zimmermann et al., arXiv:2206.13991).
+    Measured: on up to 16 samples. The network's head is replaced by one of two classes: one for the sample and 24
+        random points within 0.95 of the budget, the other for a random point on its edge, with the border half-way. So
+        an example exists. The longest attack along gradients looks for it, in at most 20 steps. Where it fails, a
+        longer one does (100 steps from two starts), then one whose gradients pass rounding; what finds the examples is
+        then run on the samples themselves, and what falls counts.
+    Threshold: success on less than 95 % (the paper's), and failure on more than one sample.
+    Do: attack the model with something made for it (`--bpda`, a substitute for a layer without gradients).
+    """
+
+    code: ClassVar[str] = "AUD214"
+    title: ClassVar[str] = "The attack misses examples that exist"
+    norms: ClassVar[frozenset[Norm]] = frozenset({Norm.LINF, Norm.L2})
+    once: ClassVar[bool] = True
+
+    def ask(self, scene: Scene, inquiry: Inquiry) -> Iterator[Finding]:
+        known, target = climbs(inquiry), inquiry.target
+        if not known or target.twin is None:
+            return
+        if target.draws > 1 or inquiry.found.clean.wanted is not None:
+            raise UsageError("made for models that answer the same every time, and for goals without a target")
+        longest = known[-1]
+        fewer = {"steps": min(_STEPS, int(longest.parameters["steps"])), "restarts": 1}
+        parameters = {name: fewer.get(name, value) for name, value in longest.parameters.items()}
+        # Where the attack does its work it ends early, and where it does not there is a doubt.
+        some = inquiry.affordable(inquiry.correct, _STEPS + ASKED, _SAMPLES)
+        if len(some) < _FEWEST:
+            raise UsageError("too few passes were left for it")
+        models = {int(i): model for i in some if (model := self._made(inquiry, int(i))) is not None}
+        missed = self._missed(inquiry, models, longest.attack, parameters)
+        inquiry.show(tested=len(models), missed=len(missed))
+        if not more_than_few(len(missed), len(models), _SHARE):
+            return
+        told = share(len(missed), len(models))
+        inquiry.doubt(f"{longest.name} missed {told} examples that were put into the ball.")
+        yield self._mend(inquiry, {i: models[i] for i in missed}, len(models))
+
+    def _made(self, inquiry: Inquiry, index: int) -> Target | None:
+        """The model with two classes around one sample."""
+        x, _ = inquiry.fetch(np.array([index]))
+        inquiry.spend(ASKED)
+        made = binarised(inquiry.target, x, inquiry.threat, torch.Generator().manual_seed(index))
+        return made and replace(made, name=f"{inquiry.target.name}, two classes around sample {index}")
+
+    def _missed(self, inquiry: Inquiry, models: Mapping[int, Target], attack: str, parameters: Any) -> list[int]:
+        """The samples near which the attack did not find the example."""
+        nought = torch.zeros(1, dtype=torch.long)
+        tried = {
+            index: inquiry.trial(attack, np.array([index]), target=model, labels=nought, **parameters)
+            for index, model in models.items()
+        }
+        return [index for index, trial in tried.items() if not trial.fell[0]]
+
+    def _mend(self, inquiry: Inquiry, models: Mapping[int, Target], tested: int) -> Finding:
+        for through in (False, True):
+            harder = {
+                i: replace(m, through=through or m.through, name=f"{m.name}, attacked harder ({through})")
+                for i, m in models.items()
+            }
+            left = self._missed(inquiry, harder, "apgd", _STRONGER)
+            if more_than_few(len(left), tested, _SHARE):
+                continue
+            run = inquiry.attack("apgd", through=through or None, exact=True, **_STRONGER)
+            if run.status == "ran":
+                how = ", with gradients past rounding," if through else ""
+                return self.mended(
+                    f"{inquiry.doubts[0]} {run.name} with 100 steps{how} finds them; it broke {run.broken} samples, "
+                    f"which count."
+                )
+        return self.finding(
+            Severity.INCONCLUSIVE,
+            f"{inquiry.doubts[0]} Longer attacks, and gradients past rounding, did not find them either.",
+            "Attack the model with something made for it: --bpda, or a substitute for the layer without gradients.",
+        )

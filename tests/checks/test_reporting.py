@@ -1,0 +1,45 @@
+"""Numbers that say less than they seem to, or contradict each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from auditor import Severity
+from auditor.engine.scene import Scene
+from auditor_checks.certified import ProofAgainstExample
+from auditor_checks.rounding import EightBits
+from tests.checks.conftest import Trained
+from tests.checks.scenes import found, record, run, scene_of
+
+
+def scene(gray: Trained, **numbers: Any) -> Scene:
+    """A record of 256 samples whose one threat has these numbers."""
+    model = record(run("pgd", "gradients", 10))
+    threat = model.threats[0].model_copy(update=numbers)
+    return scene_of(gray.network, gray.x, gray.y, result=model.model_copy(update={"threats": (threat,)}))
+
+
+@pytest.mark.parametrize(
+    ("rounded", "said"),
+    [(0.5, None), (0.507, None), (0.52, Severity.INFO), (0.56, Severity.WARN), (None, None)],
+)
+def test_examples_that_rounding_undoes_are_told_and_warned_of(
+    gray: Trained, rounded: float | None, said: Severity | None
+) -> None:
+    findings = found(EightBits, scene(gray, robust_accuracy=0.5, robust_accuracy_8bit=rounded))
+    assert [finding.severity for finding in findings] == ([] if said is None else [said])
+
+
+def test_below_one_level_rounding_undoes_examples_as_a_matter_of_course(gray: Trained) -> None:
+    (finding,) = found(EightBits, scene(gray, robust_accuracy=0.5, robust_accuracy_8bit=0.9, eps=0.003))
+    assert finding.severity is Severity.INFO
+
+
+@pytest.mark.parametrize(("certified", "contradicts"), [(None, False), (0.3, False), (0.5, False), (0.51, True)])
+def test_more_proofs_than_samples_that_stand_are_an_error(
+    gray: Trained, certified: float | None, contradicts: bool
+) -> None:
+    findings = found(ProofAgainstExample, scene(gray, certified_accuracy=certified, robust_upper_bound=0.5))
+    assert [finding.severity for finding in findings] == [Severity.BLOCK] * contradicts
