@@ -12,7 +12,7 @@ from auditor.engine.inquiry import FLOOR, SHARE, Inquiry
 from auditor.engine.preflight import broken_check
 from auditor.errors import UsageError
 from auditor.events import StageStarted
-from auditor.result.record import OVERSPENT, CheckRun, Outcome
+from auditor.result.record import INHERITED, OVERSPENT, CheckRun, Outcome
 
 if TYPE_CHECKING:
     from auditor.engine.scene import Scene
@@ -25,6 +25,8 @@ _GRAVE = (Severity.WARN, Severity.INCONCLUSIVE, Severity.BLOCK)
 def inquiries(checks: Sequence[type[Check]], inquiry: Inquiry, *, largest: bool) -> list[type[Check]]:
     """The checks that look at this threat, in the order of their codes; `largest`: no larger budget follows."""
     threat = inquiry.threat
+    if not any(run.status != "skipped" and run.name != INHERITED for run in inquiry.runs):
+        return []  # Where everything had fallen before, there is nobody to question.
     fit = [c for c in checks if c.stage is Stage.INQUIRY and threat.norm in c.norms and not threat.minimal]
     return sorted((c for c in fit if largest or not c.once), key=lambda c: c.code)
 

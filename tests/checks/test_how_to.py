@@ -27,7 +27,8 @@ def check() -> type[Check]:
 
 def test_it_finds_samples_that_noise_breaks_and_looks_on(check: type[Check], gray: Trained, tmp_path: Path) -> None:
     wide = Threat(norm=Norm.LINF, eps=0.45)
-    inquiry = inquiry_into(gray.network, gray.x, gray.y, tmp_path, threat=wide)  # no attack has run
+    weak = ("pgd", {"steps": 1, "step_size": 0.01})
+    inquiry = inquiry_into(gray.network, gray.x, gray.y, tmp_path, weak, threat=wide)
     findings, run = asked(check, inquiry)
     assert findings
     assert run.doubt.endswith("fell to noise alone.")

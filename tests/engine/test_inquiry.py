@@ -256,6 +256,13 @@ def test_checks_of_other_norms_and_of_the_largest_budget_wait(inquiry: Inquiry) 
     assert len(examine([Once], seen(inquiry), inquiry, largest=True)[1]) == 1
 
 
+def test_where_no_attack_had_anything_to_do_there_is_nobody_to_question(inquiry: Inquiry) -> None:
+    inquiry.runs[:] = [run.model_copy(update={"status": "skipped"}) for run in inquiry.runs]
+    assert examine([Doubting], seen(inquiry), inquiry) == ([], ())
+    inquiry.runs[:] = [run.model_copy(update={"status": "failed"}) for run in inquiry.runs]
+    assert len(examine([Doubting], seen(inquiry), inquiry)[1]) == 1
+
+
 def test_nothing_is_asked_once_the_time_or_the_passes_are_spent(inquiry: Inquiry) -> None:
     inquiry.budget = 1.0
     (finding,), (run,) = examine([Doubting], seen(inquiry), inquiry)
