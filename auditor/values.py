@@ -152,7 +152,7 @@ def parse_duration(given: Any) -> float:
     match = _DURATION.fullmatch(str(given).strip().lower())
     hours, minutes, seconds = (float(part or 0) for part in match.groups()) if match else (0.0, 0.0, 0.0)
     total = hours * 3600 + minutes * 60 + seconds
-    if not match or total <= 0:
+    if not match or not 0.0 < total < math.inf:
         raise UsageError(f"--time-limit {given!r} is no duration; write 90s, 10m or 1h30m.")
     return total
 
@@ -185,20 +185,22 @@ def _corruptions(given: Any) -> Any:
 
 
 def _number(given: Any, share: bool) -> float | int | None:
-    """None for what is no number; with a per cent sign only where it is a `share`."""
+    """None for what is no number, infinity for what no float can hold; with a per cent sign only where it is a
+    `share`."""
     if isinstance(given, bool):
         return None
-    if isinstance(given, int | float):
-        return given
     text = str(given).strip()
     percent = share and text.endswith("%")
     text = text[:-1] if percent else text
     try:
         # Whole numbers keep all their digits.
         value = int(text) if text.lstrip("+-").isdecimal() else float(Fraction(text) if "/" in text else text)
-    except (ValueError, ZeroDivisionError, OverflowError):
+        value = value / 100.0 if percent else value
+        return value if math.isfinite(value) else math.inf
+    except OverflowError:
+        return math.inf
+    except (ValueError, ZeroDivisionError):
         return None
-    return value / 100.0 if percent else value
 
 
 PARSED: Mapping[str, Callable[[Any], Any]] = {

@@ -48,3 +48,11 @@ def test_every_value_that_has_no_meaning_gets_a_sentence_of_its_own() -> None:
         "--samples is a whole number, at least 1, such as 100, not '0'.",
         "--std is a number above 0 for each channel, such as 0.229,0.224,0.225, not '0'.",
     ]
+
+
+@pytest.mark.parametrize("key", ["samples", "batch_size", "mean", "input_size", "min_robust_accuracy", "time_limit"])
+@pytest.mark.parametrize("given", ["9" * 400, 10**400])
+def test_numbers_that_no_float_can_hold_get_a_sentence(key: str, given: object) -> None:
+    values, problems = converted({key: given})
+    assert (values, len(problems)) == ({}, 1)
+    assert problems[0].startswith(f"--{key.replace('_', '-')} ")
