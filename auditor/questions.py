@@ -5,8 +5,9 @@ Every rule asks whether something is at least a threshold: a share, or, where a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,20 +25,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """A gate before it is decided. `counts` are of `n` samples: one for a share; lost, gained and unknown for a drop.
+    """A gate before it is decided. `counts` are of `n` samples: one for a share, which need not be whole; lost, gained
+    and unknown for a drop.
 
     Attributes:
         doubts: why it cannot pass, whatever the interval says.
         said: what else a reader should know.
         share: the kind of interval for a share.
+        of: samples that were asked about, where chance leaves no more certainty than `n` would without it; 0: `n`.
     """
 
     gate: GateResult
-    counts: tuple[int, ...]
+    counts: tuple[float, ...]
     n: int
     doubts: tuple[str, ...] = ()
     said: str = ""
     share: Bounds = clopper_pearson
+    of: int = 0
 
     @property
     def drop(self) -> bool:
@@ -55,10 +59,11 @@ class Asked:
 
     def _bounds(self, times: float, confidence: float) -> Interval:
         n = round(times * self.n)
-        counts = [min(n, round(times * count)) for count in self.counts]
         if not self.drop:
-            return self.share(counts[0], n, confidence)
-        lost, gained, unknown = counts
+            count = min(float(n), round(times * self.counts[0], 6))
+            # A count that is not whole is taken for the worse one at either end.
+            return (self.share(math.floor(count), n, confidence)[0], self.share(math.ceil(count), n, confidence)[1])
+        lost, gained, unknown = (min(n, round(times * count)) for count in self.counts)
         low, high = drop_bounds(lost, gained, n, confidence, unknown=unknown, share=self.share)
         return (-high, -low)
 
@@ -72,7 +77,12 @@ class Asked:
             low, high = question.bounds(confidence)
             return low >= question.threshold or high < question.threshold
 
-        return samples_to_decide(decided, self.n + 1)
+        enough = samples_to_decide(decided, self.n + 1)
+        if enough is None or self.of <= self.n:
+            return enough
+        # What the draws add to the variance stays, however many samples there are.
+        left = 1.0 / enough - (1.0 / self.n - 1.0 / self.of)
+        return math.ceil(1.0 / left) if left > 0.0 else None
 
 
 def asked(settings: Settings, models: Iterable[ModelResult], n: int) -> Iterator[Asked]:
@@ -101,15 +111,17 @@ def _gate(rule: str, model: ModelResult, value: float | None, threshold: float) 
 def _clean(model: ModelResult, threshold: float, n: int) -> Asked:
     assert model.clean_accuracy is not None
     gate, count = _gate("min_clean_accuracy", model, model.clean_accuracy, threshold), round(model.clean_accuracy * n)
-    if model.expectation is not None:
-        n, count = _without_chance(n, count, model.expectation)
-    return Asked(gate, (count,), n)
+    return _without_chance(Asked(gate, (count,), n), model.expectation)
 
 
-def _without_chance(n: int, count: int, expected: ExpectationResult) -> tuple[int, int]:
-    """The share `count / n` of as many samples as leave no more doubt than samples and draws do."""
-    most = min(n, expected.effective_samples)
-    return most, round(most * count / max(1, n))
+def _without_chance(asked: Asked, expected: ExpectationResult | None) -> Asked:
+    """The same share of as many samples as leave no more doubt than samples and draws do."""
+    if expected is None or expected.effective_samples >= asked.n:
+        return asked
+    most = expected.effective_samples
+    said = f"over {expected.draws} draws, which leave no more certainty than {most:,} samples without chance"
+    said = f"{asked.said}; {said}" if asked.said else said
+    return replace(asked, counts=(most * asked.counts[0] / asked.n,), n=most, of=asked.n, said=said)
 
 
 def _robust(model: ModelResult, threat: ThreatResult, threshold: float, n: int) -> Asked:
@@ -120,13 +132,12 @@ def _robust(model: ModelResult, threat: ThreatResult, threshold: float, n: int) 
     if (part := threat.sequential) is not None:
         n, count, share = part.audited, part.robust + part.not_evaluated + preview, anytime
         value = None if part.not_evaluated else count / n
-    if threat.expectation is not None:
-        n, count = _without_chance(n, count, threat.expectation)
     gate = _gate("min_robust_accuracy", model, value, threshold)
     gate = gate.model_copy(update={"norm": threat.norm, "eps": threat.eps})
     unknown = ("some samples were not evaluated",) if threat.unknown else ()
     said = f"after {part.audited:,} of {part.of:,} samples in random order" if part else ""
-    return Asked(gate, (count,), n, doubts_of(model) + unknown, said, share)
+    asked = Asked(gate, (count,), n, doubts_of(model) + unknown, said, share)
+    return _without_chance(asked, threat.expectation)
 
 
 def _drop(model: ModelResult, threat: ThreatResult, threshold: float) -> Asked:

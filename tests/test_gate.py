@@ -9,7 +9,7 @@ import pytest
 from auditor.gate import EXIT_CODES, gates_of, judge
 from auditor.result.comparison import drop_of
 from auditor.result.paired import drop_bounds
-from auditor.result.record import AttackRun, DropResult, Finding, GateResult, ModelResult, ThreatResult
+from auditor.result.record import AttackRun, DropResult, ExpectationResult, Finding, GateResult, ModelResult, ThreatResult
 from auditor.result.statistics import clopper_pearson
 from auditor.settings import Settings, ThreatSetting
 from auditor.types import Norm
@@ -232,3 +232,36 @@ def test_what_preview_attacks_alone_broke_never_gates() -> None:
 
     assert outcome("stable") == ("fail", 0.3)
     assert outcome("preview") == ("pass", 0.5)
+
+
+def by_chance(robust: float, effective: int) -> ModelResult:
+    """Whose draws leave no more certainty than so many samples without chance."""
+    audited = model(robust)
+    expected = ExpectationResult(
+        draws=20, rule="majority", majority=robust, any=0.0, mean=robust, interval=(0, 1), effective_samples=effective
+    )
+    threat = audited.threats[0].model_copy(update={"expectation": expected})
+    return audited.model_copy(update={"threats": (threat,)})
+
+
+def test_a_share_of_fewer_samples_that_is_no_whole_number_is_not_rounded_to_the_better() -> None:
+    # 0.96 of 12 samples are 11.52.
+    (gate,) = gates_of(settings(min_robust_accuracy=0.7), [by_chance(0.96, 12)], 500)
+    assert (gate.outcome, gate.value) == ("inconclusive", 0.96)
+    assert gate.interval == (clopper_pearson(11, 12)[0], 1.0)
+    assert "over 20 draws, which leave no more certainty than 12 samples without chance" in gate.detail
+
+
+def test_samples_that_would_decide_are_counted_in_samples_also_where_draws_add_to_the_doubt() -> None:
+    def needed(effective: int, n: int) -> int | None:
+        (gate,) = gates_of(settings(min_robust_accuracy=0.45), [by_chance(0.5, effective)], n)
+        assert gate.outcome == "inconclusive"
+        return gate.samples_needed
+
+    plain = needed(300, 300)
+    assert plain is not None
+    one_of_ten = needed(270, 300)
+    # Of 1 / 270 the draws keep 1 / 270 - 1 / 300, however many samples there are.
+    assert one_of_ten is not None
+    assert 1.0 / one_of_ten == pytest.approx(1.0 / plain - (1.0 / 270 - 1.0 / 300), rel=0.02)
+    assert needed(30, 300) is None

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from auditor.engine.outlook import outlook
 from auditor.engine.sequential import told
+from auditor.result.anytime import anytime
 from auditor.result.expectation import share_interval
 from auditor.result.record import INHERITED, ThreatResult
 from auditor.result.smallest import smallest
+from auditor.result.statistics import clopper_pearson
 from auditor.result.worst_class import worst_class
 from auditor.types import Norm
 
@@ -57,7 +59,9 @@ class Done:
             attacks=tuple(self.runs),
         )
         stands = ((int(standing.clean.labels[i]), outcomes[i] in _STANDS) for i in standing.audited.tolist())
-        worst = None if threat.minimal else worst_class(stands, settings.confidence)
+        # Where looking decides when to stop, an interval has to hold however often one looks.
+        kind = clopper_pearson if standing.among is None else anytime
+        worst = None if threat.minimal else worst_class(stands, settings.confidence, kind)
         sequential = told(standing, settings.confidence)
         if sequential is not None and not unknown:
             made = made.model_copy(update={"robust_interval": sequential.interval})

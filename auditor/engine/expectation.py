@@ -1,29 +1,38 @@
 """The worst points known of a model that answers at random, asked about anew, draw by draw.
 
-What a search kept, it kept for answers that it had seen. So what holds in expectation is measured on fresh ones.
+What a search kept, it kept for answers that it had seen. So what holds in expectation is measured on fresh ones. What
+was drawn once is kept: a resumed run says the same, also where the points that came closest are forgotten by then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from auditor.engine.store import batch_key
 from auditor.result.evidence import read_evidence
 
 if TYPE_CHECKING:
     from auditor.engine.aims import Aims
     from auditor.engine.batches import Batches
+    from auditor.engine.store import Store
     from auditor.samples.base import Samples
     from auditor.target.base import Target
     from auditor.types import Images
 
 
-def fooled_clean(target: Target, samples: Samples, batch_size: int) -> np.ndarray:
+def fooled_clean(
+    target: Target, samples: Samples, batch_size: int, store: Store, identity: tuple[Any, ...]
+) -> np.ndarray:
     """Which draw gets which sample wrong as it is, `(draws, n)` bool."""
+    return _kept(store, batch_key(*identity, "draws", target.draws), lambda: _clean(target, samples, batch_size))
+
+
+def _clean(target: Target, samples: Samples, batch_size: int) -> np.ndarray:
     fooled = np.zeros((target.draws, len(samples)), dtype=bool)
     for chunk in _chunks(np.arange(len(samples)), batch_size):
         y = samples.labels[chunk].to(target.device)
@@ -34,6 +43,16 @@ def fooled_clean(target: Target, samples: Samples, batch_size: int) -> np.ndarra
 def fooled_worst(batches: Batches, clean: np.ndarray) -> np.ndarray:
     """Which draw is fooled by the worst point known of which audited sample, `(draws, m)` bool: its example, or what
     came closest to one. What is not attacked is as it was in `clean`, `(draws, n)`. The standing is told how many."""
+    standing = batches.standing
+    fell = sorted((index, by) for index, (by, _) in standing.broken_by.items())
+    key = batch_key(*batches.identity, "draws", str(batches.ring.threat), len(clean), fell)
+    fooled, audited = _kept(batches.store, key, lambda: _worst(batches, clean)), standing.audited
+    standing.fooled = np.full(clean.shape[1], -1)
+    standing.fooled[audited] = fooled[:, audited].sum(0)
+    return fooled[:, audited]
+
+
+def _worst(batches: Batches, clean: np.ndarray) -> np.ndarray:
     ring, standing = batches.ring, batches.standing
     fooled, left = clean.copy(), set(standing.broken_by)
     for shard in read_evidence(batches.store.run, ring.target.name, ring.threat.norm, ring.threat.eps):
@@ -50,10 +69,18 @@ def fooled_worst(batches: Batches, clean: np.ndarray) -> np.ndarray:
         points = ring.threat.project(points, ring.threat.origin(x))
         aims = standing.clean.aims(chunk, ring.target.device)
         fooled[:, chunk] = _reached(ring.target, ring.threat.render(points, x), aims)
-    audited = standing.audited
-    standing.fooled = np.full(clean.shape[1], -1)
-    standing.fooled[audited] = fooled[:, audited].sum(0)
-    return fooled[:, audited]
+    return fooled
+
+
+def _kept(store: Store, key: str, draw: Callable[[], np.ndarray]) -> np.ndarray:
+    """What was drawn under this key, `(draws, n)` bool; drawn now if nothing was yet."""
+    if (known := store.get(key)) is None:
+        drawn = draw()
+        known = {"of": drawn.shape[1], "draws": [row.tobytes().hex() for row in np.packbits(drawn, axis=1)]}
+        store.put(key, known)
+        store.flush()
+    rows = np.array([list(bytes.fromhex(row)) for row in known["draws"]], dtype=np.uint8)
+    return np.unpackbits(rows, axis=1, count=known["of"]).astype(bool)
 
 
 def _reached(target: Target, images: Images, aims: Aims) -> np.ndarray:

@@ -107,7 +107,7 @@ class ModelAudit:
                 self.target, self.samples, self.store, batch_size, self.listen, identity, self._asked[0]
             )
             if self.target.draws > 1:
-                self._fooled = fooled_clean(self.target, self.samples, batch_size)
+                self._fooled = fooled_clean(self.target, self.samples, batch_size, self.store, identity)
         with self._timed("attack"):
             threats = self._threats(clean, batch_size, margin, identity, scene)
         record = self._result(findings, clean, threats)
@@ -122,6 +122,8 @@ class ModelAudit:
         with self._timed("preflight"):
             findings = preflight.inspect(self.checks, scene, Stage.PREFLIGHT)
             preflight.apply(findings, self.target, max(DRAWS, self.settings.eot or 0))
+            # Chance decides what is found: a resumed run judges as the run began.
+            self.target.draws = self.store.remember(f"draws of {self.target.name}", self.target.draws)
         return findings
 
     def _choose_search(self, x: Images, batch_size: int) -> None:
@@ -213,7 +215,8 @@ class ModelAudit:
             confidence=settings.confidence,
         )
         with self.target.under(exact=threat.minimal):
-            plan, stops = self._plan(threat), settings.sequential and not threat.minimal
+            # Draws have a variance of their own, which no interval knows that holds however often one looks.
+            plan, stops = self._plan(threat), settings.sequential and not threat.minimal and self.target.draws == 1
             done.runs += in_blocks(cascade, plan, settings) if stops else cascade.run(plan)
             inquiry = Inquiry(batches, done.runs, self.make, self.listen, budget, settings.escalation)
             if settings.suite == "quick" and not settings.attacks:

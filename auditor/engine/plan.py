@@ -102,7 +102,10 @@ def configured(
 
 
 def make_plan(parts: Sequence[Attack | Part], target: Target, threat: Threat, sample_rank: int) -> tuple[Step, ...]:
-    """Match the attacks against the threat and what the target allows; names are unique within the plan."""
+    """Match the attacks against the threat and what the target allows; names are unique within the plan.
+
+    Attacks in preview come last: what they break never gates, so it must not be kept from the others.
+    """
     steps: list[Step] = []
     labels: list[str] = []
     for part in parts:
@@ -120,7 +123,7 @@ def make_plan(parts: Sequence[Attack | Part], target: Target, threat: Threat, sa
         count = labels.count(label)
         name = label if count == 1 else f"{label}#{count}"
         steps.append(Step(name, attack, skip, broken, forwards, backwards, part.among))
-    return tuple(steps)
+    return tuple(sorted(steps, key=lambda step: step.attack.stage != "stable"))
 
 
 def _obstacle(attack: Attack, target: Target, threat: Threat, sample_rank: int) -> str:

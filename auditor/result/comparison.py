@@ -30,6 +30,7 @@ _ALIKE = 1e-6
 _MEANING = (
     *("suite", "attacks", "seed", "mean", "std", "input_range", "layout", "channel_order", "input_size"),
     *("goal", "mask", "rotation", "translation", "corruptions", "eot", "bpda", "max_passes", "tolerance"),
+    *("escalation", "precision", "without"),
 )
 
 

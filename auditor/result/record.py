@@ -265,7 +265,8 @@ class WorstClassResult(_Record):
     n: int
     share: float
     interval: Interval
-    """Exact, corrected for how many `classes` there are (Bonferroni), since the worst was picked after looking."""
+    """Exact (in a sequential scan one that holds whenever it stops), corrected for how many `classes` there are
+    (Bonferroni), since the worst was picked after looking."""
     gap: float
     """How far it lies below the share of all samples."""
     classes: int

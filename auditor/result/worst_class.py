@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from auditor.result.paired import Bounds
 from auditor.result.record import WorstClassResult
 from auditor.result.statistics import clopper_pearson
 
 
-def worst_class(stands: Iterable[tuple[int, bool]], confidence: float) -> WorstClassResult | None:
+def worst_class(
+    stands: Iterable[tuple[int, bool]], confidence: float, share: Bounds = clopper_pearson
+) -> WorstClassResult | None:
     """From the label of each sample and whether it stands (is right, and was not shown to be broken).
 
-    The interval is exact, and corrected for as many classes as there are (Bonferroni): the worst one was picked after
-    looking. None with fewer than two classes.
+    The interval (`share`: of which kind) is corrected for as many classes as there are (Bonferroni): the worst one was
+    picked after looking. None with fewer than two classes.
     """
     counts: dict[int, list[int]] = {}
     for label, standing in stands:
@@ -27,7 +30,7 @@ def worst_class(stands: Iterable[tuple[int, bool]], confidence: float) -> WorstC
         label=label,
         n=n,
         share=k / n,
-        interval=clopper_pearson(k, n, 1.0 - (1.0 - confidence) / len(counts)),
+        interval=share(k, n, 1.0 - (1.0 - confidence) / len(counts)),
         gap=mean - k / n,
         classes=len(counts),
     )

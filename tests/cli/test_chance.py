@@ -62,3 +62,22 @@ def test_a_mean_that_the_samples_do_not_give_is_noticed(auditor: Auditor, digits
     outcome = auditor("verify", run, "--trust")
     assert outcome.code != 0
     assert "mean over draws" in " ".join((outcome.out + outcome.err).split())
+
+
+def test_what_was_drawn_stays_drawn_and_a_sequential_scan_audits_everybody(
+    auditor: Auditor, digits_file: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    flags = f"--trust --data {digits_file} --samples 40 --eps 0.1 --attack pgd:steps=2 --no-escalation --out {run}"
+    gate = "--sequential --min-robust-accuracy 0.01"
+    auditor("scan", NOISY, *flags.split(), *gate.split())
+    (model,) = json.loads((run / "result.json").read_text())["models"]
+    (threat,) = model["threats"]
+    # The draws' variance is in no interval that holds however often one looks.
+    assert threat["sequential"] is None
+    assert threat["robust_accuracy"] is not None
+    (run / "result.json").unlink()
+    auditor("scan", NOISY, *flags.split(), *gate.split(), "--resume")
+    (again,) = json.loads((run / "result.json").read_text())["models"]
+    assert again["threats"][0]["expectation"] == threat["expectation"]
+    assert again["expectation"] == model["expectation"]

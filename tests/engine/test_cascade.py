@@ -340,3 +340,17 @@ def test_an_attack_that_cannot_speak_of_itself_failed(scene: Scene, what: str) -
     (run,) = scene.run(odd())
     assert run.status == "failed"
     assert set(scene.outcomes) == {"not_evaluated"}
+
+
+class Preview(Step1):
+    """As `Step1`, and not proven yet."""
+
+    name: ClassVar[str] = "preview"
+    stage: ClassVar[str] = "preview"
+
+
+def test_attacks_in_preview_come_last_so_that_they_take_nothing_from_those_that_gate(scene: Scene) -> None:
+    first, last = scene.run(Preview(size=0.06), Step1(size=0.06))
+    assert (first.stage, last.stage) == ("stable", "preview")
+    assert first.broken > 0
+    assert last.broken == 0

@@ -69,12 +69,17 @@ def test_fresh_draws_are_taken_at_examples_and_where_nothing_fell_at_the_closest
     scene.ring = replace(scene.ring, margin=0.2)  # Margins of single draws scatter by 0.23.
     scene.run(PGD(steps=10))
     assert scene.outcomes == ["broken", "robust", "robust", "misclassified"]
-    fooled = fooled_worst(scene.batches(), fooled_clean(target, scene.samples, 4))
+    clean = fooled_clean(target, scene.samples, 4, scene.batches().store, ("clean",))
+    fooled = fooled_worst(scene.batches(), clean)
     assert fooled.shape == (40, 4)
     assert fooled[:, 0].mean() > 0.5
     assert 0.0 < fooled[:, 1].mean() < 0.5
     assert fooled[:, 2].sum() == 0
     assert fooled[:, 3].all()
+    # A resumed run says the same, though what came closest is forgotten when a threat is done.
+    scene.batches().memory.forget()
+    assert (fooled_worst(scene.batches(), clean) == fooled).all()
+    assert (fooled_clean(target, scene.samples, 4, scene.batches().store, ("clean",)) == clean).all()
 
 
 def test_a_search_stops_where_the_mean_of_its_draws_is_beyond_what_chance_moves(build, images) -> None:

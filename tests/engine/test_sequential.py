@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 
 from auditor import Norm
 from auditor.engine.cascade import Cascade
+from auditor.engine.done import Done
 from auditor.engine.plan import make_plan
 from auditor.engine.sequential import Rule, blocks, in_blocks, order_of, told
 from auditor.result.anytime import anytime
@@ -172,3 +173,15 @@ def test_a_model_at_the_threshold_is_misjudged_no_more_often_than_agreed() -> No
         drawn = np.cumsum(generator.random((runs, ends[-1])) < truth, axis=1)[:, np.array(ends) - 1]
         words = [next(filter(None, map(decided, row, ends)), "") for row in drawn.tolist()]
         assert words.count(wrong) / runs <= 0.1 + room
+
+
+def test_the_worst_class_of_a_scan_that_stopped_has_an_interval_that_holds_whenever_it_stops(scan) -> None:  # type: ignore[no-untyped-def]
+    ran = scan(0.5, 0.9)
+    # Two classes in turn, each right as before.
+    labels = torch.arange(N) % 2
+    clean = replace(ran.scene.standing.clean, labels=labels.numpy(), prediction=labels.numpy())
+    ran.scene.standing.clean = clean
+    worst = Done(ran.scene.ring.threat, ran.scene.standing, list(ran.runs)).result(settings(0.5), eight_bit=False)
+    assert worst.worst_class is not None
+    k = round(worst.worst_class.share * worst.worst_class.n)
+    assert worst.worst_class.interval == anytime(k, worst.worst_class.n, 0.975)

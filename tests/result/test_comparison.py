@@ -172,3 +172,13 @@ def test_other_label_sets_and_versions_are_said(tmp_path: Path) -> None:
         "the data of the two runs name their classes differently",
     ]
     assert "different versions of auditor (0.0 and" in comparison.notes[0]
+
+
+@pytest.mark.parametrize("key", ["escalation", "precision", "without", "eot", "bpda"])
+def test_settings_that_decide_how_hard_was_searched_are_doubts(tmp_path: Path, key: str) -> None:
+    names = {f"{i}": True for i in range(5)}
+    before, after = write(tmp_path / "before", names), write(tmp_path / "after", names)
+    other = before.result.model_copy(update={"settings": before.result.settings | {key: "another"}})
+    assert compare_runs(Run(before.path, other), after).doubts == (
+        f"the runs differ in {key}, so the model is not all that changed",
+    )
