@@ -166,9 +166,15 @@ class Target:
 
     def read(self, network: Network, x: Images) -> Logits:
         """What `network`, which takes and answers what the twin does, says of `x`: logits, with gradients."""
-        with self._blamed(x), Stems(), Through() if self.through else nullcontext():
+        through = Through() if self.through else None
+        with self._blamed(x), Stems(), through or nullcontext():
             raw = network(self.preprocessing(x))
-        return self.twin_head.to_logits(self._checked(raw, len(x)))
+        rows = self._checked(raw, len(x))
+        if through is not None and self.twin_head is Head.PROBABILITIES:
+            # A saturated softmax hides from gradients what it was given.
+            before = through.before_softmax(rows)
+            return self.twin_head.to_logits(rows) if before is None else before
+        return self.twin_head.to_logits(rows)
 
     def raw(self, x: Images) -> torch.Tensor:
         """The deployed network's own outputs for `x`, before they are read as logits."""

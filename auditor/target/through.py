@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-_IDENTITY = ("round", "floor", "ceil", "trunc", "fix")
+_IDENTITY = ("round", "floor", "ceil", "trunc", "fix", "clamp", "clip")
+_SOFTMAX = (torch.softmax, torch.Tensor.softmax, functional.softmax)
 _STEPS: dict[Any, Callable[[Tensor], Tensor]] = {
     **{getattr(home, name): lambda x: x for name in _IDENTITY for home in (torch, torch.Tensor)},
     # A jump at 0, seen from near by as a slope.
@@ -38,10 +40,24 @@ def straight_through(exact: Callable[[Tensor], Tensor], smooth: Callable[[Tensor
 
 
 class Through(TorchFunctionMode):
-    """Within it, rounding and signs answer as ever and let gradients through as if they were not there.
+    """Within it, rounding, clipping and signs answer as ever and let gradients through as if they were not there.
 
     What a module calls is seen, and a twin of an ONNX file; the inside of TorchScript and exported programs is not.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._softmax: tuple[Tensor, Tensor] | None = None
+
+    def before_softmax(self, raw: Tensor) -> Tensor | None:
+        """What the last softmax was given, as logarithms of probabilities `(N, K)` that do not underflow, where its
+        answer is the network's own, `raw`; else None."""
+        if self._softmax is None:
+            return None
+        given, answer = self._softmax
+        if answer.dim() != 2 or answer.shape != raw.shape or not torch.equal(answer.to(raw.dtype), raw):
+            return None
+        return given.float().log_softmax(1)
 
     def __torch_function__(
         self,
@@ -51,6 +67,8 @@ class Through(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         answer = func(*args, **(kwargs or {}))
+        if func in _SOFTMAX:
+            self._softmax = args[0], answer.detach()
         smooth = _STEPS.get(func) if args and isinstance(args[0], Tensor) and args[0].requires_grad else None
         if smooth is None:
             return answer

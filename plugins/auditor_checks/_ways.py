@@ -74,7 +74,7 @@ _BALL = (
     Way(
         attack="apgd",
         effort="steps",
-        said="gradients that pass rounding and signs",
+        said="gradients that pass rounding, signs and saturated outputs",
         parameters={"loss": "dlr", "steps": 50},
         through=True,
     ),
@@ -83,6 +83,7 @@ _BALL = (
         effort="steps",
         said="further starts",
         parameters={"loss": "margin", "steps": 25, "start": "tiles", "restarts": 5},
+        through=True,
     ),
 )
 _FEW_ENTRIES = (
@@ -90,7 +91,7 @@ _FEW_ENTRIES = (
     Way(
         attack="sigma-zero",
         effort="steps",
-        said="gradients that pass rounding and signs",
+        said="gradients that pass rounding, signs and saturated outputs",
         parameters={"steps": 400},
         through=True,
     ),

@@ -36,7 +36,7 @@ _STEP = 2.0 / 255.0
 
 class Slope(NamedTuple):
     """Of some samples: where the gradient is zero, too small for float32 or not finite; and where a step of signs along
-    it raises the margin of the deployed model more than random signs do, `(n,)` bool each."""
+    it raises the margin more than random signs do, `(n,)` bool each."""
 
     lost: np.ndarray
     led: np.ndarray
@@ -67,10 +67,11 @@ class UselessGradients(InquiryCheck):
         arXiv:1802.00420).
     Measured: on 8 to 64 samples that stand, for each loss of the plan, the share of gradients whose largest entry is
         zero, not finite, or smaller than a normal float32 number, and the share of samples on which signs along the
-        gradient (half the budget in linf, 2/255 elsewhere) raise the deployed model's margin more than random signs.
+        gradient (half the budget in linf, 2/255 elsewhere) raise the margin more than random signs.
         Then, in this order: a loss that does not depend on the scale of the logits, in the model's own precision;
-        gradients that pass rounding and signs; queries from scratch; labels alone. Each is run on all that stand where
-        it promises something, with twice the effort each time until that breaks no more; what falls is counted.
+        gradients that pass rounding, signs and saturated outputs; these from further starts; queries from scratch;
+        labels alone. Each is run on all that stand where it promises something, with twice the effort each time until
+        that breaks no more; what falls is counted.
     Threshold: more than 5 % lost gradients under every loss of the plan, or less than 75 % of steps that lead uphill;
         it takes two samples (proposed). The doubt stays, and makes the audit inconclusive, where no way is found that
         works, or it does not come to an end.
@@ -111,11 +112,10 @@ class UselessGradients(InquiryCheck):
     def _searched(self, inquiry: Inquiry, some: np.ndarray) -> tuple[list[Way], bool]:
         """The ways that worked, and whether all that stand were searched until that paid no more."""
         norm, promising, settled = inquiry.threat.norm, [], True
-        for way in following_gradients(norm)[:2]:
+        for way in following_gradients(norm):
             if _led_by(inquiry, some, way):
                 promising.append(way)
                 settled &= gone_on(inquiry, way)
-                break
         # Gradients that lead uphill are no proof that they lead to examples.
         for blind in (asking_scores(norm), asking_labels(norm)):
             if blind is None:
@@ -185,8 +185,10 @@ def _gradient(inquiry: Inquiry, x: Tensor, y: Tensor, loss: Loss) -> Tensor:
 
 
 def _answer(inquiry: Inquiry, x: Tensor) -> Tensor:
+    """What attacks see; where the deployed model saturates, a way past that still sees which way is up."""
     draws = inquiry.batches.ring.draws
-    return torch.stack([inquiry.target.answer(x) for _ in range(draws)]).mean(0)
+    with torch.no_grad():
+        return torch.stack([inquiry.target.differentiable(x) for _ in range(draws)]).mean(0)
 
 
 def _cross_entropy(logits: Tensor, y: Tensor) -> Tensor:

@@ -51,6 +51,11 @@ def scaled(network: Network, factor: float = 1000.0) -> Network:
     return lambda x: factor * network(x)
 
 
+def saturated(network: Network) -> Network:
+    """Its probabilities are one and zeros."""
+    return lambda x: (30.0 * network(x)).softmax(1)
+
+
 def unmoved(x: Tensor) -> Tensor:
     """It answers the first of ten classes whatever it is asked."""
     return torch.eye(10)[0] + 0.0 * x.flatten(1).sum(1, keepdim=True)

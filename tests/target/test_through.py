@@ -21,6 +21,7 @@ STEPS: list[Callable[[Tensor], Tensor]] = [
     torch.trunc,
     torch.sign,
     lambda x: x.round(decimals=1),
+    lambda x: x.clamp(-0.1, 0.1),
     lambda x: x.floor(),
 ]
 
@@ -41,6 +42,26 @@ def test_outside_of_it_and_without_a_gradient_nothing_is_different() -> None:
     assert slope.tolist() == [0.0]
     with Through():
         assert torch.round(torch.tensor([0.7])).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_softmax_at_the_end_tells_what_it_was_given(half: bool) -> None:
+    x = torch.tensor([[0.0, 200.0, 50.0]], requires_grad=True)
+    with Through() as through:
+        answer = x.half().softmax(1).float() if half else torch.softmax(x, 1)
+    assert answer[0, 0] == 0.0
+    logits = through.before_softmax(answer)
+    assert logits is not None
+    assert logits.tolist() == [[-200.0, 0.0, -150.0]]
+    (slope,) = torch.autograd.grad(logits[0, 0] - logits[0, 1], x)
+    assert slope.tolist() == [[1.0, -1.0, 0.0]]
+
+
+def test_a_softmax_on_the_way_tells_nothing() -> None:
+    x = torch.rand(2, 3)
+    with Through() as through:
+        answer = x.softmax(1) @ torch.rand(3, 3)
+    assert through.before_softmax(answer) is None
 
 
 def test_a_wrapper_answers_exactly_and_has_the_gradient_of_what_it_roughly_is() -> None:
