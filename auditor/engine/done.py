@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from auditor.engine.outlook import outlook
-from auditor.engine.sequential import told
+from auditor.engine.sequential import of_audited, told
 from auditor.result.anytime import anytime
 from auditor.result.expectation import share_interval
 from auditor.result.record import INHERITED, ThreatResult
@@ -56,7 +56,7 @@ class Done:
             robust_upper_bound=(robust + unknown) / n,
             not_evaluated=unknown,
             robust_accuracy_8bit=(robust + fragile) / n if rounded else None,
-            attacks=tuple(self.runs),
+            attacks=tuple(self.runs) if standing.among is None else of_audited(self.runs, standing),
         )
         stands = ((int(standing.clean.labels[i]), outcomes[i] in _STANDS) for i in standing.audited.tolist())
         # Where looking decides when to stop, an interval has to hold however often one looks.

@@ -15,7 +15,7 @@ import torch
 
 from auditor.engine.focus import Focus
 from auditor.result.anytime import anytime
-from auditor.result.record import OVERSPENT, AttackRun, SequentialResult
+from auditor.result.record import INHERITED, OVERSPENT, AttackRun, SequentialResult
 from auditor.rng import Rng
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def blocks(n: int) -> Iterator[slice]:
 def in_blocks(cascade: Cascade, plan: tuple[Step, ...], settings: Settings) -> tuple[AttackRun, ...]:
     """Run the plan on block after block until the rule is certain, time has run out, or all samples were audited.
 
-    Afterwards the standing knows who was audited; who was not is cut, so not evaluated.
+    Afterwards the standing knows who was audited; who was not is cut, so not evaluated, also where a smaller budget has
+    an example: who fell to one would else be known of all samples, and who stands of those that were audited.
     """
     standing, rule = cascade.batches.standing, Rule.of(settings)
     n = len(standing.clean.labels)
@@ -89,7 +90,9 @@ def in_blocks(cascade: Cascade, plan: tuple[Step, ...], settings: Settings) -> t
         late = any(run.status == "timed out" for run in done[-1])
         if late or rule.certain(robust + spared, unknown, int(audited.sum())):
             break
-    standing.cut.update(i for i in np.flatnonzero(~audited & standing.clean.correct).tolist() if not standing.fell(i))
+    for index in np.flatnonzero(~audited & standing.clean.correct).tolist():
+        standing.broken_by.pop(index, None)
+        standing.cut.add(index)
     return tuple(map(_together, zip(*done, strict=True)))
 
 
@@ -113,6 +116,14 @@ def told(standing: Standing, confidence: float) -> SequentialResult | None:
         not_evaluated=unknown,
         interval=anytime(robust + unknown, len(audited), confidence),
     )
+
+
+def of_audited(runs: Sequence[AttackRun], standing: Standing) -> tuple[AttackRun, ...]:
+    """The runs, with what smaller budgets broke counted over the samples that were audited."""
+    attacked = int(standing.clean.attackable[standing.audited].sum())
+    broken = sum(by == INHERITED for by, _ in standing.broken_by.values())
+    counts = {"attacked": attacked, "broken": broken}
+    return tuple(run.model_copy(update=counts) if run.name == INHERITED else run for run in runs)
 
 
 def _together(runs: Sequence[AttackRun]) -> AttackRun:

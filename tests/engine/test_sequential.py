@@ -14,8 +14,10 @@ import torch
 from auditor import Norm
 from auditor.engine.cascade import Cascade
 from auditor.engine.done import Done
+from auditor.engine.inheritance import inherit
 from auditor.engine.plan import make_plan
 from auditor.engine.sequential import Rule, blocks, in_blocks, order_of, told
+from auditor.engine.standing import Standing
 from auditor.result.anytime import anytime
 from auditor.result.record import AttackRun
 from auditor.settings import Settings, ThreatSetting
@@ -185,3 +187,18 @@ def test_the_worst_class_of_a_scan_that_stopped_has_an_interval_that_holds_whene
     assert worst.worst_class is not None
     k = round(worst.worst_class.share * worst.worst_class.n)
     assert worst.worst_class.interval == anytime(k, worst.worst_class.n, 0.975)
+
+
+def test_what_a_smaller_budget_broke_of_samples_that_were_not_audited_is_not_counted(scan) -> None:  # type: ignore[no-untyped-def]
+    whole = scan(0.89, 0.9, "smaller")
+    scene, fell = whole.scene, [i for i in whole.audited if whole.scene.standing.fell(i)]
+    standing = Standing(scene.standing.clean)
+    inherited = inherit([scene.standing], standing, scene.ring.threat)
+    assert inherited.broken == len(fell) > 0
+    scene.standing = standing
+    runs = in_blocks(Cascade(scene.batches(16), lambda event: None), (), settings(0.3))
+    audited = set(standing.audited.tolist())
+    assert set(standing.broken_by) == audited & set(fell) < set(fell)
+    assert all((scene.outcomes[i] == "not_evaluated") == (i not in audited) for i in range(N))
+    (stated,) = Done(scene.ring.threat, standing, [inherited, *runs]).result(settings(0.3), eight_bit=False).attacks
+    assert (stated.attacked, stated.broken) == (len(audited), len(audited & set(fell)))
