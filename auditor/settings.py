@@ -50,6 +50,7 @@ class Settings(BaseModel):
     corruptions: str = "common"
     eot: int | None = Field(default=None, ge=1)
     bpda: bool = False
+    abstain: str | None = None
     suite: str = "standard"
     attacks: tuple[AttackSetting, ...] = ()
     samples: int | None = None

@@ -64,6 +64,9 @@ def scan(
     bpda: Annotated[
         bool, typer.Option("--bpda", help="Let gradients past rounding and signs in the model. [default: off]")
     ] = False,
+    abstain: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="The class, by number or name, that is a refusal to answer.")
+    ] = None,
     suite: Annotated[str | None, typer.Option(help="quick, standard or thorough. [default: standard]")] = None,
     attack: Annotated[
         list[str] | None, typer.Option(help="NAME[:key=value,...] instead of the suite; repeatable.")

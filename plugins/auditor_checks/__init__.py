@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 @hookimpl
 def auditor_checks() -> list[type[Check]]:
     """Every check of this package, in the order of their codes."""
+    from auditor_checks.abstention import Abstention
     from auditor_checks.batch import BatchInvariance
     from auditor_checks.binarisation import BinarisationTest
     from auditor_checks.budget import Budget
@@ -73,6 +74,7 @@ def auditor_checks() -> list[type[Check]]:
         BinarisationTest,
         FixedDraw,
         EnoughDraws,
+        Abstention,
         UndefendedControl,
         UselessGradients,
         RefutedExamples,

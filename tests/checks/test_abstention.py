@@ -1,0 +1,84 @@
+"""A class that no sample has, and that answers attacks, is a refusal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from auditor import Norm, Severity, Threat
+from auditor.engine.inquiry import Inquiry
+from auditor_checks.abstention import Abstention, _auc, _over_refusals
+from tests.checks.conftest import Trained
+from tests.checks.inquiries import asked, inquiry_into
+from tests.checks.scenes import target_of
+
+CLIMB = ("apgd", {"loss": "margin", "steps": 10})
+
+
+def detecting(gray: Trained, run: Path, spare: float) -> Inquiry:
+    """Into attacks on a model with an eleventh class, which grows with how much rougher a picture is than half of the
+    clean ones, and than `spare`."""
+
+    def rough(x: Tensor) -> Tensor:
+        return (x - functional.avg_pool2d(x, 3, 1, 1)).square().mean((1, 2, 3))
+
+    level = float(rough(gray.x).median()) + spare
+
+    def network(x: Tensor) -> Tensor:
+        return torch.cat([gray.network(x), 200.0 * (rough(x) - level)[:, None]], 1)
+
+    target = target_of(network, num_classes=11)
+    return inquiry_into(network, gray.x, gray.y, run, CLIMB, target=target, threat=Threat(norm=Norm.LINF, eps=0.1))
+
+
+def test_where_attacks_end_in_a_class_of_no_sample_both_ways_to_count_are_said(gray: Trained, tmp_path: Path) -> None:
+    inquiry = detecting(gray, tmp_path, 0.0)
+    (guessed,), run = asked(Abstention, inquiry)
+    assert guessed.severity is Severity.INFO  # These samples may merely lack a class.
+    (named,), _ = asked(Abstention, inquiry, abstain="10")
+    assert named.severity is Severity.WARN
+    fell = [found.prediction for _, found in inquiry.found.broken_by.values()]
+    assert run.evidence["refused"] == fell.count(10) > 25
+    curve = run.evidence["plot"]["y"]
+    assert curve[0] == pytest.approx(len(inquiry.standing) / len(gray.x))
+    assert max(curve) > curve[0]
+
+
+def test_nothing_is_guessed_where_every_class_has_samples_or_none_answers_attacks(
+    gray: Trained, tmp_path: Path
+) -> None:
+    for place, inquiry in (
+        ("plain", inquiry_into(gray.network, gray.x, gray.y, tmp_path / "plain", CLIMB)),
+        ("silent", detecting(gray, tmp_path / "silent", 9.0)),
+    ):
+        findings, run = asked(Abstention, inquiry)
+        assert (findings, run.outcome, run.forwards) == ([], "clear", 0), place
+
+
+def test_a_class_that_is_named_is_looked_at_and_one_that_is_not_there_is_said(gray: Trained, tmp_path: Path) -> None:
+    inquiry = detecting(gray, tmp_path, 9.0)
+    (finding,), _ = asked(Abstention, inquiry, abstain="10")
+    assert finding.severity is Severity.INFO
+    _, run = asked(Abstention, inquiry, abstain="reject")
+    assert run.outcome == "not looked at"
+    assert "'reject'" in run.detail
+
+
+def test_refusing_the_least_sure_leaves_the_share_that_is_right_of_the_rest() -> None:
+    sure, right = np.linspace(0.0, 1.0, 20), np.arange(20) >= 10
+    curve = _over_refusals(sure, right)
+    assert curve[0] == 0.5
+    assert curve[5] == pytest.approx(10 / 15)
+    assert curve[10] == 1.0
+
+
+def test_the_area_is_the_chance_that_a_clean_answer_is_surer() -> None:
+    assert _auc(np.array([0.9, 0.8]), np.array([0.1, 0.2])) == 1.0
+    assert _auc(np.array([0.5]), np.array([0.5])) == 0.5
+    assert _auc(np.array([0.9, 0.1]), np.array([0.5])) == 0.5
+    assert _auc(np.array([]), np.array([0.5])) is None
