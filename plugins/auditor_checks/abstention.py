@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 
 _HIDES = 0.05
 _EACH = 5
-_REFUSED = 0.05
 _RATES = tuple(step / 20.0 for step in range(20))
 
 
 class Abstention(InquiryCheck):
     """Every class is one that samples have; none is a refusal to answer.
 
-    Seen: a class that no sample has, and that the model names where it is attacked; or the one named by `--abstain`.
+    Seen: a last class that no sample has; or the one named by `--abstain`.
     Means: the model has a reject option. A single number misleads: robust accuracy counts refusals as failures, and if
         they counted as right, attacks would have had to avoid them, which these did not (Tramer et al.,
         arXiv:2002.08347; Carlini et al., arXiv:1902.06705).
@@ -33,9 +32,8 @@ class Abstention(InquiryCheck):
         are refused too, at every rate of refusal, refusals first: the worst answer known of each sample counts, with
         its confidence. `auc` is the chance that a clean answer is surer than one to an example.
     Threshold: without `--abstain`, the last class is taken for a refusal if it is the only one that no sample has, with
-        five samples for each other class, and at least 5 % of the examples are answered with it (proposed); since such
-        a class may be one that these samples lack, it is only told of. With `--abstain`, more than 5 points between the
-        two ways to count are warned of (proposed).
+        five samples for each other class (proposed); since such a class may be one that these samples lack, it is only
+        told of. With `--abstain`, more than 5 points between the two ways to count are warned of (proposed).
     Do: judge the model by the curve, at the rate of refusals that you can afford; attack it with a loss that avoids the
         detector as well.
     """
@@ -91,8 +89,7 @@ def _guessed(inquiry: Inquiry) -> int | None:
     counts = np.bincount(inquiry.found.clean.labels, minlength=last + 1)
     if last < 2 or counts[last] or counts[:last].min() < _EACH:
         return None
-    answers = [found.prediction for _, found in inquiry.found.broken_by.values()]
-    return last if answers.count(last) >= max(2.0, _REFUSED * len(answers)) else None
+    return last
 
 
 def _over_refusals(sure: np.ndarray, right: np.ndarray) -> list[float]:
