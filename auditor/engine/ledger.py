@@ -166,21 +166,32 @@ class Ledger:
         return margin
 
     def _keep_smallest(self, rows: Tensor, candidates: Images, margin: Tensor) -> None:
-        at = margin > self.margin
-        if at.device.type == "cpu":
-            kept = at.nonzero().squeeze(1)
-            if not len(kept):
-                return
-            rows, candidates, margin, at = rows[kept], candidates[kept], margin[kept], at[kept]
-        origin = self.origin[rows]
+        at, rows, candidates, margin = _marked(margin > self.margin, rows, candidates, margin)
+        if not len(rows):
+            return
+        origin = self.origin.index_select(0, rows)
         size = self.threat.distance(candidates, origin)
-        good = at & _inside(candidates, origin, self.threat) & (size < self.best_distance[rows])
+        # Searches along a border see many examples, few of which are smaller than what is known.
+        at, rows, candidates, margin, origin, size = _marked(
+            at & (size < self.best_distance[rows]), rows, candidates, margin, origin, size
+        )
+        if not len(rows):
+            return
+        good = at & _inside(candidates, origin, self.threat)
         self.best_distance[rows] = torch.where(good, size, self.best_distance[rows])
         self.best_margin[rows] = torch.where(good, margin, self.best_margin[rows])
         self.best[rows] = torch.where(per_sample(good, candidates), candidates, self.best[rows])
 
 
 _ROWWISE = tuple(field.name for field in fields(Ledger) if field.type == "Tensor" or field.type in _TENSORS)
+
+
+def _marked(where: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
+    """The marks and the values of the marked rows; on an accelerator, which would have to be waited for, of all."""
+    if where.device.type != "cpu":
+        return where, *values
+    rows = where.nonzero().squeeze(1)
+    return tuple(value.index_select(0, rows) for value in (where, *values))
 
 
 def _inside(candidates: Images, x: Images, threat: Threat) -> Tensor:

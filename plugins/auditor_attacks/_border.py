@@ -90,6 +90,11 @@ def size(change: Tensor, norm: Norm) -> Tensor:
     return measured
 
 
+def some(rows: Tensor) -> bool:
+    """Whether any are marked; on an accelerator, which would have to be waited for, there may be."""
+    return rows.device.type != "cpu" or bool(rows.any())
+
+
 @dataclass
 class Border:
     """Where the model's answer changes on the way from every sample to a point that it gets wrong.
@@ -150,6 +155,8 @@ class Border:
 
     def adopt(self, better: Tensor, far: Images, radius: Tensor | None = None) -> None:
         """In the rows `better` the ways lead elsewhere: to `far`, wrong there or at the distances `radius` before."""
+        if not some(better):
+            return
         put(self.far, better, far)
         reach = size(far - self.x, self.norm)
         self.reach = torch.where(better, reach, self.reach)
@@ -217,7 +224,11 @@ def _seeking(search: Search, border: Border, rng: Rng) -> Search:
     point = next(search)
     for turn in itertools.count():
         point = search.send((yield point))
-        lost, start = ~border.found, tiles(border.x, rng, _SIDES[turn % len(_SIDES)])
+        lost = ~border.found
+        if not some(lost):
+            point = search.send((yield point))
+            continue
+        start = tiles(border.x, rng, _SIDES[turn % len(_SIDES)])
         wrong = yield torch.where(per_sample(lost, start), start, point)
         point = search.send(wrong & ~lost)
         border.adopt(wrong & lost, start)
