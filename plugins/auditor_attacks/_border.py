@@ -7,6 +7,7 @@ search counts the questions; see `asked`.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from abc import abstractmethod
@@ -37,6 +38,8 @@ STARTS = len(_PLAIN) + len(_SIDES)
 """Kinds of images that searches begin with."""
 
 _LOOKS, _NEARER = 3, 0.9
+# Of uniform numbers in 0, 1, …, 255.
+_MEAN, _DEVIATION = 127.5, math.sqrt((256.0**2 - 1.0) / 12.0)
 
 
 def noise(rng: Rng, like: Images, grain: int, weight: Tensor | None = None) -> Images:
@@ -46,27 +49,32 @@ def noise(rng: Rng, like: Images, grain: int, weight: Tensor | None = None) -> I
     questions (Li et al., arXiv:2005.14137, section 3.4). `weight`, `(N,)`, is that of coarse tiles beside single
     pixels, 1 if not given. Inputs that are no images get single entries.
     """
-    total = _octets(rng, like[0].numel()).view_as(like)
-    if like.dim() != 4:
-        return total
-    height, width = like.shape[2:]
-    sides = [2**i for i in range(1, grain.bit_length()) if 2**i <= max(height, width)]
-    for side in sides:
-        down, across = math.ceil(height / side), math.ceil(width / side)
-        coarse = _octets(rng, like.shape[1] * down * across).view(len(like), -1, down, across)
-        coarse = coarse if weight is None else coarse * weight[:, None, None, None]
-        total = total.add_(enlarged(coarse, side)[:, :, :height, :width])
+    grids = [tuple(like.shape[1:])]
+    if like.dim() == 4:
+        channels, height, width = grids[0]
+        sides = [2**i for i in range(1, grain.bit_length()) if 2**i <= max(height, width)]
+        grids += [(channels, math.ceil(height / side), math.ceil(width / side)) for side in sides]
+    counts = [math.prod(grid) for grid in grids]
+    parts = _octets(rng, sum(counts)).to(torch.float32).sub_(_MEAN).split_with_sizes(counts, 1)
+    pixels, *tiled = (part.view(-1, *grid) for part, grid in zip(parts, grids, strict=True))
+    if tiled:
+        # From the coarsest down, each on the grid of the next finer.
+        coarse = functools.reduce(_finer, reversed(tiled))
+        pixels = _finer(coarse if weight is None else coarse * per_sample(weight, like), pixels)
     share = 1.0 if weight is None else per_sample(weight, like).square()
-    scaled: Tensor = total.div_((1.0 + len(sides) * share) ** 0.5)
+    scaled: Tensor = pixels * (_DEVIATION**2 * (1.0 + (len(grids) - 1) * share)) ** -0.5
     return scaled
 
 
+def _finer(coarse: Tensor, fine: Tensor) -> Tensor:
+    """The sum of values on two grids, the first of which has tiles twice as wide."""
+    height, width = fine.shape[2:]
+    return fine + enlarged(coarse, 2)[:, :, :height, :width]
+
+
 def _octets(rng: Rng, count: int) -> Tensor:
-    """Uniform numbers of mean 0 and variance 1, `(N, count)`, on a grid of 256: seven from each that is dealt."""
-    words = rng.integers(1 << 56, math.ceil(count / 7)).unsqueeze(2)
-    octets = words.view(torch.uint8)[..., :7].reshape(len(rng), -1)[:, :count]
-    centred = octets.to(torch.float32) - 127.5
-    return centred * math.sqrt(12.0 / (256.0**2 - 1.0))
+    """Uniform integers in [0, 256), `(N, count)` of uint8, eight to a hash."""
+    return rng.sixteen(math.ceil(count / 2)).to(torch.int16).view(torch.uint8)[:, :count]
 
 
 def enlarged(coarse: Images, side: int) -> Images:
@@ -252,5 +260,5 @@ def tiles(x: Images, rng: Rng, side: int) -> Images:
     """Black and white tiles of this side, `(N, …)`; inputs that are no images are a row."""
     channels, height, width = x.shape[1:] if x.dim() == 4 else (1, 1, x[0].numel())
     down, across = math.ceil(height / side), math.ceil(width / side)
-    coarse = (_octets(rng, channels * down * across) > 0.0).view(len(x), channels, down, across).to(x.dtype)
+    coarse = (_octets(rng, channels * down * across) > 127).view(len(x), channels, down, across).to(x.dtype)
     return enlarged(coarse, side)[:, :, :height, :width].reshape(x.shape)

@@ -14,7 +14,7 @@ from auditor.engine.view import View
 from auditor.norms import distance
 from auditor.rng import Rng
 from auditor.types import Norm, Threat
-from auditor_attacks._border import Border, noise, tiles
+from auditor_attacks._border import Border, BorderAttack, noise, tiles
 from auditor_attacks.boundary import Boundary
 from auditor_attacks.hopskipjump import HopSkipJump
 from auditor_attacks.pointwise import Pointwise
@@ -24,8 +24,8 @@ from tests.oracles import Linear, run, target_of
 
 # Weights that are white noise are met by white noise: grain 1.
 CASES = (
-    (HopSkipJump(queries=700, grain=1), Norm.L2),
-    (HopSkipJump(queries=2000, looks=30, grain=1), Norm.LINF),
+    (HopSkipJump(queries=1000, looks=30, grain=1), Norm.L2),
+    (HopSkipJump(queries=3000, looks=60, grain=1), Norm.LINF),
     (RayS(queries=250), Norm.LINF),
     (SurFree(queries=700, grain=1), Norm.L2),
     (Boundary(queries=800, grain=1), Norm.L2),
@@ -52,6 +52,30 @@ def test_without_a_budget_the_change_is_within_ten_percent_of_the_smallest(
     ratio = smallest(attack, model, norm)
     assert ratio.min() >= 1.0 - 1e-5
     assert ratio.max() <= 1.1
+
+
+@pytest.mark.parametrize(
+    ("attack", "norm", "most"),
+    [
+        (HopSkipJump(queries=1500), Norm.L2, 1.1),
+        (Boundary(queries=1500), Norm.L2, 1.1),
+        (SurFree(queries=1500), Norm.L2, 1.1),
+        (HopSkipJump(queries=200), Norm.L2, 2.5),
+        (HopSkipJump(queries=200), Norm.LINF, 2.5),
+        (Boundary(queries=200), Norm.L2, 1.75),
+        (SurFree(queries=200), Norm.L2, 1.5),
+        (RayS(queries=150), Norm.LINF, 1.5),
+        (RayS(queries=100), Norm.LINF, 2.5),
+    ],
+    ids=lambda value: f"{value.label}-{value.queries}" if isinstance(value, BorderAttack) else str(value),
+)
+def test_by_default_it_is_found_too_and_few_questions_leave_it_up_to_two_and_a_half_times_as_large(
+    attack: Attack, norm: Norm, most: float
+) -> None:
+    model = Linear.draw((3, 2, 4), 2, 8, norm)
+    ratio = smallest(attack, model, norm)
+    assert ratio.min() >= 1.0 - 1e-5
+    assert ratio.max() <= most
 
 
 @every_case

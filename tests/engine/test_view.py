@@ -283,3 +283,17 @@ def test_gradients_flow_back_through_answers_and_are_counted_when_they_do(target
 def test_answers_to_an_attack_that_sees_labels_are_labels(target, images) -> None:
     view = View(target, opened(images([0.3, 0.9]), torch.tensor([0, 1])), Access.LABELS)
     assert view.answers(images([0.3, 0.9]), torch.tensor([0, 1])).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+def test_of_examples_seen_together_only_the_smaller_ones_inside_the_box_replace_what_is_known() -> None:
+    x, y = torch.full((4, 2), 0.5), torch.zeros(4, dtype=torch.int64)
+    ledger = Ledger.open(x, y, Threat(norm=Norm.LINF, eps=math.inf), 2, 0.0, math.inf)
+    wrong, right = torch.tensor([0.0, 1.0]), torch.tensor([1.0, 0.0])
+    everyone = torch.arange(4)
+    ledger.record(everyone, x + torch.tensor([0.25, 0.25, 0.25, 0.5])[:, None], wrong.expand(4, 2))
+    # Smaller; larger; smaller but right; outside of the box in a place where it would be smaller.
+    ledger.x[3] = 0.875
+    offers = torch.tensor([0.125, 0.375, 0.125, 0.25])
+    ledger.record(everyone, ledger.x + offers[:, None], torch.stack([wrong, wrong, right, wrong]))
+    assert ledger.best_distance.tolist() == [0.125, 0.25, 0.25, 0.5]
+    assert ledger.best[:, 0].tolist() == [0.625, 0.75, 0.75, 1.0]

@@ -10,7 +10,7 @@ from auditor_attacks.surfree import SurFree
 
 ATTACKS = (
     Boundary(queries=160),
-    HopSkipJump(queries=120, looks=20),
+    HopSkipJump(queries=400, looks=20),
     Pointwise(queries=120),
     RayS(queries=120),
     SurFree(queries=160),
