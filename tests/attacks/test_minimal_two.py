@@ -17,6 +17,7 @@ from auditor.rng import Rng
 from auditor.types import Norm, Threat
 from auditor_attacks._quasi_newton import BoxLBFGS
 from auditor_attacks._smallest import Bisection, Smallest
+from auditor_attacks.alma import ALMA
 from auditor_attacks.cw import CW
 from auditor_attacks.cw_l0 import CWL0
 from auditor_attacks.cw_linf import CWLinf
@@ -84,6 +85,28 @@ def test_the_smallest_change_is_found_within_one_percent_and_by_ead_within_two(
     size = smallest(attack, model, norm)
     # Squared size, the other half of the elastic net, shares a change among entries of nearly equal slope.
     assert size.max() <= (1.02 if isinstance(attack, EAD) else 1.01) * model.eps
+    assert size.min() >= 0.999 * model.eps
+
+
+@SIZES
+@pytest.mark.parametrize(
+    ("attack", "norm", "most"),
+    [
+        (CW(), Norm.L2, 1.01),
+        (CW(steps=60, searches=7), Norm.L2, 1.04),
+        (ALMA(), Norm.L2, 1.01),
+        (ALMA(), Norm.L1, 1.01),
+        (EAD(), Norm.L1, 1.03),
+        (EAD(steps=60), Norm.L1, 1.03),
+    ],
+    ids=lambda value: f"{value.label}-{value.steps}" if isinstance(value, CW | ALMA | EAD) else str(value),
+)
+def test_by_default_it_is_found_within_one_percent_by_ead_and_with_fewer_steps_within_a_few(
+    attack: Attack, norm: Norm, most: float, num_classes: int, n: int
+) -> None:
+    model = Linear.draw((1, 5, 5), num_classes, n, norm, rivals=2)
+    size = smallest(attack, model, norm)
+    assert size.max() <= most * model.eps
     assert size.min() >= 0.999 * model.eps
 
 
