@@ -81,6 +81,8 @@ def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Setti
             raise UsageError(f"The configuration has no key {key.replace('_', '-')!r}.{hint}")
     merged["threats"] = parse_threats(_listed(merged.pop("norm", ())), _listed(merged.pop("eps", ())))
     merged["attacks"] = parse_attacks(_listed(merged.pop("attack", ())))
+    if isinstance(merged.get("hardened_with"), str):
+        merged["hardened_with"] = parse_attack(merged["hardened_with"], "--hardened-with")
     values, problems = converted(merged)
     merged = {key: value for key, value in merged.items() if not problems or key not in PARSED} | values
     for key in ("models", "providers", "without"):
@@ -149,7 +151,7 @@ def parse_attacks(texts: Sequence[str]) -> tuple[AttackSetting, ...]:
     return tuple(attacks)
 
 
-def parse_attack(text: str) -> AttackSetting:
+def parse_attack(text: str, flag: str = "--attack") -> AttackSetting:
     """`"pgd:steps=100,restarts=2"` as an attack with parameters; their types are checked when it is set up.
 
     A name may hold colons of its own, as in `"foolbox:LinfPGD:steps=20"`: parameters begin where an `=` follows.
@@ -161,10 +163,10 @@ def parse_attack(text: str) -> AttackSetting:
     for part in filter(None, rest.split(",")):
         key, equals, value = part.partition("=")
         if not equals:
-            raise UsageError(f"--attack {text!r}: {part!r} is no key=value.")
+            raise UsageError(f"{flag} {text!r}: {part!r} is no key=value.")
         key = key.strip().replace("-", "_")
         if key in parameters:
-            raise UsageError(f"--attack {text!r} gives {key} twice; give it once.")
+            raise UsageError(f"{flag} {text!r} gives {key} twice; give it once.")
         parameters[key] = value.strip()
     return AttackSetting(name=name.strip(), parameters=parameters)
 

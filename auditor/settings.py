@@ -53,6 +53,7 @@ class Settings(BaseModel):
     abstain: str | None = None
     suite: str = "standard"
     attacks: tuple[AttackSetting, ...] = ()
+    hardened_with: AttackSetting | None = None
     samples: int | None = None
     seed: int = 0
     batch_size: int | None = None

@@ -71,6 +71,10 @@ def scan(
     attack: Annotated[
         list[str] | None, typer.Option(help="NAME[:key=value,...] instead of the suite; repeatable.")
     ] = None,
+    hardened_with: Annotated[
+        str | None,
+        typer.Option(help="NAME[:key=value,...] that the model was hardened with: it alone proves nothing."),
+    ] = None,
     samples: Annotated[
         str | None, typer.Option(metavar="N", help="Audit so many samples, drawn class by class.")
     ] = None,

@@ -16,7 +16,9 @@ from auditor.engine.referee import Judgement, judge
 from auditor.engine.settle import settle
 from auditor.engine.view import Finished, OutOfTime, View
 from auditor.errors import AuditorError
+from auditor.lanes import LaneAttack
 from auditor.rng import Rng
+from auditor.types import Access
 
 if TYPE_CHECKING:
     from auditor.engine.plan import Step
@@ -67,6 +69,8 @@ class Attempt:
     closest_margin: Tensor
     """Of each sample: the closest point to an example that is known now, and its margin; where the smallest change is
     looked for, the example that was found and confirmed, and its size, infinite where none was."""
+    rescued: int = 0
+    """Samples for which the attack met an example and returned something else."""
 
     def joined(self, other: Attempt, offset: int) -> Attempt:
         """This attempt and another one on the samples that follow `offset` rows later, as one."""
@@ -84,21 +88,28 @@ class Attempt:
             passes=torch.cat([self.passes, other.passes]),
             closest=torch.cat([self.closest, other.closest]),
             closest_margin=torch.cat([self.closest_margin, other.closest_margin]),
+            rescued=self.rescued + other.rescued,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ring:
     """Where attempts take place: the target, the threat, the seed, how sure the twin must be, over how many draws each
-    question is averaged, and until when."""
+    question is averaged, and until when. Attacks search `within` this share of the budget; all of it counts."""
 
     target: Target
     threat: Threat
     seed: int
     margin: float
     draws: int = 1
+    within: float = 1.0
     deadline: float = float("inf")
     on_call: Callable[[], None] = lambda: None
+
+    @property
+    def searched(self) -> Threat:
+        """The threat that attacks are told of."""
+        return self.threat if self.within == 1.0 else replace(self.threat, eps=self.within * self.threat.eps)
 
 
 def opened(ring: Ring, x: Images, aims: Aims, known: tuple[Tensor, Tensor] | None = None) -> Ledger:
@@ -155,6 +166,7 @@ def concluded(
         unanswered=ledger.unanswered.nonzero().squeeze(1).cpu(),
         unsettled=doubted[: 0 if status == "ran" else None].cpu(),
         passes=passes.cpu(),
+        rescued=ledger.rescued,
         **_learned(ledger, found),
     )
 
@@ -202,16 +214,31 @@ def _run(ring: Ring, step: Step, ledger: Ledger, indices: Tensor) -> tuple[Statu
 
     def search() -> str:
         # Copies: what an attack does to its arguments moves neither the originals nor the labels.
-        last = step.attack.perturb(view, x.clone(), y.clone(), ring.threat, rng)
+        last = step.attack.perturb(view, x.clone(), y.clone(), ring.searched, rng)
         complaint = _contract(last, x)
         if not complaint:
             # The author's own answer is judged like every other candidate, at the price of one more pass.
-            point = ring.threat.project(last.detach().to(x.dtype), x)
+            point = ring.searched.project(last.detach().to(x.dtype), x)
             view.labels(point)
             view.note_closest(torch.arange(len(x), device=x.device), point, margins(ledger.logits, y))
+            _count_rescued(ring, step, ledger, point)
         return complaint
 
     return guarded(search)
+
+
+def _count_rescued(ring: Ring, step: Step, ledger: Ledger, point: Tensor) -> None:
+    """For how many samples the attack met an example and returned a `point` that is none; one pass for each."""
+    if isinstance(step.attack, LaneAttack) or ring.threat.minimal:
+        return  # What the engine steps returns nothing of its own; and the smallest change is not the last.
+    other = ledger.found & (point != ledger.best).flatten(1).any(1)
+    rows = other.nonzero().squeeze(1)
+    if len(rows):
+        source = ring.target.differentiable if step.attack.access is Access.GRADIENTS else ring.target.answer
+        with torch.no_grad():
+            answer = ledger.seen(rows, source(ledger.rendered(rows, point[rows])))
+        ledger.asked[rows] += 1
+        ledger.rescued += int((margins(answer, ledger.y[rows]) <= ledger.margin).sum())
 
 
 def guarded(search: Callable[[], str]) -> tuple[Status, str]:

@@ -39,6 +39,7 @@ class Tally:
     broken: int = 0
     refuted: int = 0
     unanswered: int = 0
+    rescued: int = 0
     forwards: int = 0
     backwards: int = 0
     seconds: float = 0.0
@@ -169,6 +170,7 @@ class Batches:
         value = {
             "breaks": [list(row) for row in zip(*(column.tolist() for column in columns), strict=True)],
             "refuted": outcome.refuted,
+            "rescued": outcome.rescued,
             "forwards": outcome.forwards,
             "backwards": outcome.backwards,
             "seconds": outcome.seconds,
@@ -195,6 +197,7 @@ class Batches:
         tally.attacked += len(chunk)
         tally.broken += len(breaks)
         tally.refuted += known["refuted"]
+        tally.rescued += known["rescued"]
         silent = [index for index in known["unanswered"] if index not in standing.broken_by]
         tally.unanswered += len(silent)
         standing.cut.update(silent)

@@ -168,6 +168,7 @@ class Inquiry:
         draws: int | None = None,
         exact: bool = False,
         through: bool | None = None,
+        within: float = 1.0,
         **parameters: Any,
     ) -> AttackRun:
         """Run an attack on standing samples (all of them by default); what it breaks is counted. Where the limit on
@@ -179,6 +180,7 @@ class Inquiry:
             draws: answers over which each question is averaged; as the settings say by default.
             exact: search in float32, whatever cheaper form was chosen.
             through: whether gradients pass rounding and signs as if these were not there.
+            within: the share of the budget that is searched.
         """
         todo = self.standing if on is None else np.intersect1d(on, self.standing)
         step = self._step(self.make(name, parameters) if isinstance(name, str) else name)
@@ -186,8 +188,8 @@ class Inquiry:
         tally = Tally(status="skipped", reason=self._forbidden(step, todo))
         if not tally.reason:
             tally.status = "ran"
-            conditions = (draws, exact, through)
-            ring = replace(self.batches.ring, draws=draws or self.batches.ring.draws)
+            conditions = (draws, exact, through, within)
+            ring = replace(self.batches.ring, draws=draws or self.batches.ring.draws, within=within)
             batches = replace(self.batches, ring=ring, identity=(*self.batches.identity, *conditions))
             title = f"{self.code}: {step.name}, {self.threat}"
             self.listen(StageStarted(model=self.target.name, title=title, total=len(todo) * step.forwards))

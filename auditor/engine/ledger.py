@@ -53,6 +53,8 @@ class Ledger:
     """Answers over which each question is averaged."""
     changes: int = 0
     """Grows whenever a sample may have fallen; while it stays, the same rows stand."""
+    rescued: int = 0
+    """Samples for which the attack met an example and returned something else."""
     on_call: Callable[[], None] = _ignore
 
     @classmethod

@@ -118,7 +118,7 @@ class Stream:
         everyone = torch.arange(self.capacity, device=example.x.device)
         self.refill(everyone)
         view = View(self.ring.target, self._pool, self.step.attack.access)
-        drive(self.step.attack, view, self.ring.threat, self._rng, self)  # type: ignore[arg-type]
+        drive(self.step.attack, view, self.ring.searched, self._rng, self)  # type: ignore[arg-type]
         return ""
 
     def refill(self, rows: Tensor) -> Tensor:

@@ -106,6 +106,8 @@ class AttackRun(_Record):
     """Candidates that the attack believed in and the referee did not confirm."""
     unanswered: int = 0
     """Samples near which the model answered NaN, and which were not broken otherwise."""
+    rescued: int = 0
+    """Samples for which it met an example and returned something else; the example counts."""
     because: str = ""
     """The code of the check that asked for it, where the suite did not."""
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
+
 from auditor.attack import Attack, Passes
+from auditor.norms import per_sample
 from auditor.parameters import parameter
 from auditor.types import Access, Norm
 from auditor_attacks._steps import Ball
@@ -46,7 +49,6 @@ class Noise(Attack):
         candidate = x
         for i in range(self.draws):
             # The engine judges the copy that is returned, so the last one costs no pass here.
-            if i:
-                target.labels(candidate)
-            candidate = draw[i % len(draw)](rng)
+            fooled = target.labels(candidate) != y if i else torch.zeros_like(y, dtype=torch.bool)
+            candidate = torch.where(per_sample(fooled, x), candidate, draw[i % len(draw)](rng))
         return candidate

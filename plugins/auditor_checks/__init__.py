@@ -26,22 +26,30 @@ def auditor_checks() -> list[type[Check]]:
     from auditor_checks.data import SampleQuality
     from auditor_checks.determinism import Determinism
     from auditor_checks.draws import EnoughDraws
+    from auditor_checks.duplicates import OneFamily
     from auditor_checks.dynamic import DynamicModel
     from auditor_checks.finite import FiniteAnswers
     from auditor_checks.fixed_draw import FixedDraw
     from auditor_checks.full_range import FallsToChance, UnboundedAttack
     from auditor_checks.gradients import Differentiable, UsefulGradients
+    from auditor_checks.hardened import TrainedOn
     from auditor_checks.labels import LabelOrder
+    from auditor_checks.losses import OtherLosses
     from auditor_checks.masking import BlackBoxBeatsWhiteBox
     from auditor_checks.mode import EvalMode
     from auditor_checks.pixels import PixelRange, PixelScale
     from auditor_checks.probabilities import ProbabilityHead
     from auditor_checks.random_noise import NoiseBeatsGradients
     from auditor_checks.refuted import RefutedExamples
+    from auditor_checks.restarts import MoreRestarts
+    from auditor_checks.rough import RoughLoss
     from auditor_checks.rounding import EightBits
+    from auditor_checks.silent import SilentSuccess
     from auditor_checks.single_step import SingleStepBeatsIterative
+    from auditor_checks.smaller import SmallerBudget
     from auditor_checks.transfer import TransferBeatsWhiteBox
     from auditor_checks.twin import TwinAgreement
+    from auditor_checks.unfinished import UnfinishedClimb
     from auditor_checks.useless import UselessGradients
     from auditor_checks.wiring import ModelWiring
     from auditor_checks.worst_class import WorstClass
@@ -68,12 +76,20 @@ def auditor_checks() -> list[type[Check]]:
         BlackBoxBeatsWhiteBox,
         UnboundedAttack,
         NoiseBeatsGradients,
+        SmallerBudget,
         FallsToChance,
         MoreSteps,
+        UnfinishedClimb,
+        MoreRestarts,
+        SilentSuccess,
+        RoughLoss,
+        OtherLosses,
         TransferBeatsWhiteBox,
         BinarisationTest,
         FixedDraw,
         EnoughDraws,
+        OneFamily,
+        TrainedOn,
         UndefendedControl,
         Abstention,
         UselessGradients,

@@ -40,7 +40,26 @@ def test_without_escalation_nothing_more_is_run(gray: Trained, tmp_path: Path) -
     assert not run.tried
 
 
-def test_without_an_attack_that_takes_steps_nothing_is_asked(gray: Trained, tmp_path: Path) -> None:
+def test_where_nothing_follows_gradients_queries_are_doubled(gray: Trained, tmp_path: Path) -> None:
     inquiry = inquiry_into(gray.network, gray.x, gray.y, tmp_path, ("square", {"queries": 10}))
+    before = len(inquiry.standing)
+    _, run = asked(MoreSteps, inquiry)
+    assert run.doubt
+    assert {"broken by 20 queries", "broken by 40 queries"} <= set(run.evidence)
+    assert len(inquiry.standing) == before - run.broken < before
+
+
+def test_without_steps_and_queries_nothing_is_asked(gray: Trained, tmp_path: Path) -> None:
+    inquiry = inquiry_into(gray.network, gray.x, gray.y, tmp_path, ("noise", {"draws": 10}))
     findings, run = asked(MoreSteps, inquiry)
     assert (findings, run.outcome, run.forwards) == ([], "clear", 0)
+
+
+def test_the_kind_of_climb_that_broke_the_most_is_gone_on_with(gray: Trained, tmp_path: Path) -> None:
+    # The longest is not the strongest: it came when little was left.
+    plan = ("pgd", {"loss": "margin", "steps": 8}), ("apgd", {"loss": "ce", "steps": 30})
+    inquiry = inquiry_into(gray.network, gray.x, gray.y, tmp_path, *plan, threat=Threat(norm=Norm.LINF, eps=0.06))
+    _, run = asked(MoreSteps, inquiry)
+    (again, *_) = (tried for tried in inquiry.runs if tried.because)
+    assert (again.attack, again.parameters["loss"], again.parameters["steps"]) == ("pgd", "margin", 16)
+    assert run.tried
