@@ -55,7 +55,7 @@ def test_a_scan_of_one_model_has_nothing_to_try(gray: Trained, tmp_path: Path) -
 
 
 def test_examples_outside_the_budget_of_the_second_do_not_count(gray: Trained, tmp_path: Path) -> None:
-    inquiry = second(gray, tmp_path, gray.network)
+    inquiry = second(gray, tmp_path, gray.network, ("noise", {"draws": 1}))
     inquiry.batches.ring = replace(inquiry.batches.ring, threat=replace(inquiry.threat, eps=0.01))
     _, run = asked(TransferBeatsWhiteBox, inquiry)
     assert run.broken == 0
