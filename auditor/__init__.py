@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from auditor.attack import Attack, Passes
     from auditor.check import Check, Finding, Severity, Stage, plot
     from auditor.defense import Defense
-    from auditor.engine.inquiry import Inquiry, Trial
+    from auditor.engine.inquiry import Inquiry
     from auditor.engine.ledger import margins
     from auditor.engine.scene import Scene
+    from auditor.engine.trial import Trial
     from auditor.engine.view import Gradient, View
     from auditor.errors import AuditorError, DataError, ModelError, PluginError, RunError, UsageError
     from auditor.formats.base import Format
@@ -61,7 +62,7 @@ _HOME = {
     "Stage": "check",
     "Target": "target.base",
     "Threat": "types",
-    "Trial": "engine.inquiry",
+    "Trial": "engine.trial",
     "UniversalAttack": "universal",
     "UsageError": "errors",
     "View": "engine.view",

@@ -69,6 +69,9 @@ class Check(ABC):
     """Under which threats an inquiry is made; never where the smallest changes are looked for."""
     once: ClassVar[bool] = False
     """Whether one inquiry is enough for a norm: at its largest budget."""
+    settles: ClassVar[frozenset[str]] = frozenset()
+    """Codes of findings before the attacks that no longer make the audit inconclusive where this inquiry, under every
+    threat, came to an end without a doubt."""
 
     @abstractmethod
     def inspect(self, scene: Scene) -> Iterable[Finding]:

@@ -16,6 +16,7 @@ from auditor.result.record import INHERITED, OVERSPENT, CheckRun, Outcome
 
 if TYPE_CHECKING:
     from auditor.engine.scene import Scene
+    from auditor.result.record import ThreatResult
 
 LATE = "the time limit was reached"
 MISSED = "AUD005"
@@ -66,6 +67,26 @@ def _missed(made: Sequence[CheckRun], where: str) -> Iterator[Finding]:
         )
 
 
+def settled(
+    findings: Sequence[Finding], checks: Sequence[type[Check]], threats: Sequence[ThreatResult]
+) -> list[Finding]:
+    """The findings before the attacks, those that inquiries under every threat settled as warnings."""
+    at_rest = {code for check in checks for code in check.settles if all(_rests(check.code, t) for t in threats)}
+    return [
+        replace(finding, severity=Severity.WARN, detail=f"{finding.detail} Attacks found ways around it.")
+        if threats and finding.code in at_rest and finding.severity is Severity.INCONCLUSIVE
+        else finding
+        for finding in findings
+    ]
+
+
+def _rests(code: str, threat: ThreatResult) -> bool:
+    """Whether the check looked at this threat's attacks and is left without a doubt; or there was nobody to ask."""
+    outcomes = [run.outcome for run in threat.checks if run.code == code]
+    idle = all(run.status == "skipped" or run.name == INHERITED for run in threat.attacks)
+    return all(outcome in ("clear", "mended") for outcome in outcomes) and (bool(outcomes) or idle)
+
+
 def _ask(check: type[Check], scene: Scene, inquiry: Inquiry) -> tuple[CheckRun, list[Finding]]:
     """What one check finds under the threat, and the record of its inquiry."""
     started, where = time.perf_counter(), _said(inquiry)
@@ -104,7 +125,7 @@ def _no_room(inquiry: Inquiry) -> str:
     """Why nothing more is asked of this threat; empty where there is time and passes are left."""
     if time.monotonic() > inquiry.batches.ring.deadline:
         return LATE
-    return OVERSPENT if sum(run.forwards + run.backwards for run in inquiry.runs) >= inquiry.budget else ""
+    return OVERSPENT if inquiry.spent >= inquiry.budget else ""
 
 
 def _said(inquiry: Inquiry) -> str:

@@ -20,6 +20,7 @@ from auditor.engine.attempt import attempt
 from auditor.engine.batches import Tally, parameters, recorded
 from auditor.engine.plan import make_plan
 from auditor.engine.store import batch_key
+from auditor.engine.trial import Trial
 from auditor.events import AttackFinished, StageStarted
 from auditor.result.record import OVERSPENT
 
@@ -38,25 +39,6 @@ SHARE = 0.1
 FLOOR = 50 * 64
 """They may always spend this many, so that short suites are looked at too."""
 NOT_ALLOWED = "--no-escalation"
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What an attack did under other conditions; nothing of it is counted.
-
-    `fell` says which samples it broke there, `(n,)`; `margin` how far each got: the largest wrong logit less the true
-    one, at the closest point.
-    """
-
-    fell: np.ndarray
-    margin: np.ndarray
-    status: str = "ran"
-    reason: str = ""
-
-    @property
-    def ended(self) -> bool:
-        """Whether the attack ran to its end."""
-        return self.status == "ran"
 
 
 @dataclass
@@ -85,6 +67,13 @@ class Inquiry:
     forwards: int = 0
     backwards: int = 0
     _allowance: float = 0.0
+    _beside: int = 0
+    """Passes of trials, and of checks' own, which no run tells of."""
+
+    @property
+    def spent(self) -> int:
+        """All passes under this threat so far, those of trials included."""
+        return sum(run.forwards + run.backwards for run in self.runs) + self._beside
 
     @property
     def threat(self) -> Threat:
@@ -128,7 +117,8 @@ class Inquiry:
     def room(self, each: int, most: int = 64) -> int:
         """How many samples, at most `most`, the check's share of passes buys at `each` a sample; `most` of them where
         something is doubted already."""
-        left = max(0.0, (self.limit if self.doubts else self._allowance) - self.forwards - self.backwards)
+        own = (self.limit if self.doubts else self._allowance) - self.forwards - self.backwards
+        left = max(0.0, min(own, self.budget - self.spent))
         return most if math.isinf(left) else int(min(most, left // max(1, each)))
 
     def affordable(self, among: np.ndarray, each: int, most: int = 64) -> np.ndarray:
@@ -157,6 +147,10 @@ class Inquiry:
 
     def spend(self, forwards: int, backwards: int = 0) -> None:
         """Count passes of single samples that a check made itself."""
+        self._beside += forwards + backwards
+        self._count(forwards, backwards)
+
+    def _count(self, forwards: int, backwards: int) -> None:
         self.forwards += forwards
         self.backwards += backwards
 
@@ -184,8 +178,9 @@ class Inquiry:
         """
         todo = self.standing if on is None else np.intersect1d(on, self.standing)
         step = self._step(self.make(name, parameters) if isinstance(name, str) else name)
-        todo = self._within_limit(todo, step.forwards + step.backwards)
-        tally = Tally(status="skipped", reason=self._forbidden(step, todo))
+        each = (step.forwards + step.backwards) * (draws or self.batches.ring.draws)
+        todo = self._within_limit(todo, each)
+        tally = Tally(status="skipped", reason=self._forbidden(step, len(todo), each))
         if not tally.reason:
             tally.status = "ran"
             conditions = (draws, exact, through, within)
@@ -197,7 +192,7 @@ class Inquiry:
                 batches.run(step, todo, tally, lambda passes: None)
         run = recorded(step, tally, self.code)
         self.listen(AttackFinished(model=self.target.name, threat=self.threat, attack=run))
-        self.spend(run.forwards, run.backwards)
+        self._count(run.forwards, run.backwards)
         self.runs.append(run)
         self.tried.append(run)
         return run
@@ -244,7 +239,8 @@ class Inquiry:
         """One batch of a trial; what was tried before an interruption is remembered."""
         store = self.batches.store
         where = (self.code, ring.target.name, str(ring.threat), ring.draws, exact, ring.target.through)
-        key = batch_key(*self.batches.identity, "trial", *where, step.name, parameters(step), on.tolist())
+        said = None if labels is None else labels.tolist()
+        key = batch_key(*self.batches.identity, "trial", *where, step.name, parameters(step), on.tolist(), said)
         if (known := store.get(key)) is None:
             x, y = self.fetch(on)
             aims = self.found.clean.aims(on, ring.target.device) if labels is None else Aims(labels.to(y.device), None)
@@ -277,18 +273,17 @@ class Inquiry:
         order = np.argsort(-self.batches.memory.eaten(todo), kind="stable")
         return np.sort(todo[order[: int(left // each)]])
 
-    def _forbidden(self, step: Step, todo: np.ndarray) -> str:
+    def _forbidden(self, step: Step, count: int, each: int) -> str:
         """Why the attack does not run; empty where it does."""
         if why := step.skip or step.broken:
             return why
         if not self.escalation:
             return NOT_ALLOWED
-        if not len(todo):
+        if not count:
             return "nothing was left to attack"
         if time.monotonic() > self.batches.ring.deadline:
             return "the time limit was reached"
-        spent = sum(run.forwards + run.backwards for run in self.runs)
-        return OVERSPENT if spent + len(todo) * (step.forwards + step.backwards) > self.budget else ""
+        return OVERSPENT if self.spent + count * each > self.budget else ""
 
     def begin(self, code: str, allowance: float) -> None:
         """The next check asks."""

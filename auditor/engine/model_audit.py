@@ -19,7 +19,7 @@ from auditor.engine.cascade import Cascade
 from auditor.engine.clean import clean_pass
 from auditor.engine.corruptions import corruption_facts, corruption_table
 from auditor.engine.done import Done
-from auditor.engine.examination import examine
+from auditor.engine.examination import examine, settled
 from auditor.engine.expectation import fooled_clean, fooled_worst
 from auditor.engine.findings import all_wanted, colourless, not_audited, nothing_ran, unanswered
 from auditor.engine.inheritance import inherit, round_again
@@ -111,6 +111,7 @@ class ModelAudit:
         with self._timed("attack"):
             threats = self._threats(clean, batch_size, margin, identity, scene)
         record = self._result(findings, clean, threats)
+        findings = settled(findings, self.checks, threats)
         findings += [finding for done in self._done for finding in done.findings]
         findings += preflight.inspect(self.checks, replace(scene, result=record), Stage.AUDIT)
         findings += [*all_wanted(clean), *nothing_ran(threats), *unanswered(threats)]

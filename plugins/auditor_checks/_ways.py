@@ -12,7 +12,8 @@ from auditor_checks._inquiry import more_than_few
 if TYPE_CHECKING:
     import numpy as np
 
-    from auditor.engine.inquiry import Inquiry, Trial
+    from auditor.engine.inquiry import Inquiry
+    from auditor.engine.trial import Trial
     from auditor.result.record import AttackRun
     from auditor.types import Threat
 

@@ -77,7 +77,7 @@ class UsefulGradients(TrustCheck):
         gradient is zero too, something inside swallows it (auto-attack #43).
     Measured: both gradients at the correctly classified preflight samples.
     Threshold: any NaN or infinity stops the audit; any zero row warns (AutoAttack); zero rows of the margin on more
-        than 5 % make it inconclusive (proposed).
+        than 5 % make it inconclusive (proposed), unless AUD221 finds ways around it under every threat.
     Do: trust attacks with margin losses (`apgd:loss=dlr`) and black-box attacks more; give the model in float32,
         without its softmax.
     """

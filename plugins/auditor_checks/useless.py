@@ -80,6 +80,7 @@ class UselessGradients(InquiryCheck):
     """
 
     code: ClassVar[str] = "AUD221"
+    settles: ClassVar[frozenset[str]] = frozenset({"AUD113"})
     title: ClassVar[str] = "Gradients were of no use"
 
     def ask(self, scene: Scene, inquiry: Inquiry) -> Iterator[Finding]:

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from auditor import Access, Attack, Check, Finding, Norm, Rng, Severity, Stage, Threat, View, parameter
-from auditor.engine.examination import examine
+from auditor.engine.examination import examine, settled
 from auditor.engine.inquiry import FLOOR, NOT_ALLOWED, Inquiry
 from auditor.engine.plan import configured
 from auditor.engine.scene import Scene as Seen
-from auditor.result.record import OVERSPENT
+from auditor.result.record import OVERSPENT, CheckRun, ThreatResult
 from tests.engine.scenes import Scene
 
 VALUES = [0.10, 0.45, 0.47, 0.55, 0.58, 0.90]
@@ -129,6 +129,16 @@ def test_without_a_doubt_a_check_spends_its_share_and_no_more(inquiry: Inquiry) 
     assert inquiry.affordable(np.arange(10), 30).tolist() == []
     inquiry.doubt("something")
     assert inquiry.room(30, 8) == 8
+
+
+def test_passes_of_trials_count_against_the_budget_and_draws_multiply_what_an_attack_costs(inquiry: Inquiry) -> None:
+    before = inquiry.spent
+    inquiry.trial("shift", inquiry.correct, size=0.06)
+    assert inquiry.spent == before + inquiry.forwards
+    inquiry.budget = inquiry.spent + 12
+    assert inquiry.room(3) == 4
+    assert inquiry.attack("shift", size=0.01, draws=3).reason == OVERSPENT
+    assert inquiry.attack("shift", size=0.01).status == "ran"
 
 
 def test_where_settling_doubts_is_limited_the_closest_are_attacked(inquiry: Inquiry) -> None:
@@ -288,6 +298,43 @@ def test_checks_share_what_they_may_spend(inquiry: Inquiry) -> None:
     checks = [type(f"Spending{i}", (Spending,), {"code": f"AUD29{i}"}) for i in range(4)]
     examine(checks, seen(inquiry), inquiry)
     assert rooms == [FLOOR // 4] * 4
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "severity"),
+    [
+        (("mended", "clear"), Severity.WARN),
+        (("mended", "doubtful"), Severity.INCONCLUSIVE),
+        (("mended", "not looked at"), Severity.INCONCLUSIVE),
+        (("mended", None), Severity.INCONCLUSIVE),
+        ((), Severity.INCONCLUSIVE),
+    ],
+)
+def test_what_was_seen_before_the_attacks_is_settled_by_the_check_that_says_so_under_every_threat(
+    inquiry: Inquiry, outcomes: tuple[Any, ...], severity: Severity
+) -> None:
+    class Settling(Doubting):
+        """Settles another code."""
+
+        settles: ClassVar[frozenset[str]] = frozenset({"AUD113"})
+
+    before = [
+        Finding(code=code, severity=Severity.INCONCLUSIVE, title="t", detail="d") for code in ("AUD113", "AUD112")
+    ]
+    threats = [
+        ThreatResult(
+            norm=Norm.LINF,
+            eps=0.1,
+            robust_accuracy=None,
+            robust_interval=None,
+            robust_upper_bound=1.0,
+            attacks=tuple(inquiry.runs),
+            checks=() if outcome is None else (CheckRun(code="AUD299", title="t", outcome=outcome),),
+        )
+        for outcome in outcomes
+    ]
+    first, second = settled(before, [Settling], threats)
+    assert (first.severity, second.severity) == (severity, Severity.INCONCLUSIVE)
 
 
 def seen(inquiry: Inquiry) -> Seen:
