@@ -88,6 +88,8 @@ def binarised(target: Target, x: Images, threat: Threat, generator: torch.Genera
     edge = threat.project(x + threat.eps * _drawn_out(noise[-1:], threat), x)
     with torch.no_grad():
         seen = features(target.twin, target.num_classes, target.preprocessing(torch.cat([edge, x, inner])))
+    if not bool(seen.isfinite().all()):
+        return None
     centre = seen[1:].mean(0)
     normal, values = _plane(seen.double() - centre.double())
     gap = values[0] - values[1:].max()

@@ -11,7 +11,8 @@ from auditor_checks._base import TrustCheck, percent
 if TYPE_CHECKING:
     from auditor.engine.scene import Scene
 
-_SHOWN, _WARNED = 0.01, 0.05
+_SHOWN, _WARNED = 0.01, 0.9
+_FEW = 10
 _LEVEL = 1.0 / 255.0
 
 
@@ -23,8 +24,9 @@ class EightBits(TrustCheck):
         than its robust accuracy says; and a model that answers otherwise off the grid of images may hide from attacks.
     Measured: robust accuracy where an example counts only if one of three 8-bit images made from it inside the budget
         fools the model too, less robust accuracy. For data that is 8-bit images, per threat.
-    Threshold: a difference of more than one point is told, of more than five warned of (proposed), in budgets of a
-        level and more.
+    Threshold: a difference of more than one point is told. Where more than 90 % of ten or more examples die, in budgets
+        of a level and more, it is a warning (proposed): the first example that an attack finds lies just beyond the
+        border, so of honest networks up to 40 % died, and of those whose border only queries found up to 80 %.
     Do: say which of the two numbers you mean; both are in the report.
     """
 
@@ -33,12 +35,15 @@ class EightBits(TrustCheck):
     stage: ClassVar[Stage] = Stage.AUDIT
 
     def inspect(self, scene: Scene) -> Iterator[Finding]:
-        for threat in scene.result.threats if scene.result else ():
+        result = scene.result
+        for threat in result.threats if result else ():
             exact, rounded = threat.robust_accuracy, threat.robust_accuracy_8bit
             if exact is None or rounded is None or round((rounded - exact) * len(scene.samples)) < 2:
                 continue
             if (gap := rounded - exact) > _SHOWN:
-                wide = gap > _WARNED and not (threat.norm == "linf" and threat.eps < _LEVEL)
+                broken = ((result.clean_accuracy if result else None) or 1.0) - exact
+                most = gap > _WARNED * broken and broken * len(scene.samples) >= _FEW
+                wide = most and not (threat.norm == "linf" and threat.eps < _LEVEL)
                 yield self.finding(
                     Severity.WARN if wide else Severity.INFO,
                     f"In {threat.said}, robust accuracy is {percent(exact)}, and {percent(rounded)} against examples "

@@ -23,7 +23,7 @@ def scene(gray: Trained, **numbers: Any) -> Scene:
 
 @pytest.mark.parametrize(
     ("rounded", "said"),
-    [(0.5, None), (0.507, None), (0.52, Severity.INFO), (0.56, Severity.WARN), (None, None)],
+    [(0.5, None), (0.507, None), (0.52, Severity.INFO), (0.85, Severity.INFO), (0.87, Severity.WARN), (None, None)],
 )
 def test_examples_that_rounding_undoes_are_told_and_warned_of(
     gray: Trained, rounded: float | None, said: Severity | None
