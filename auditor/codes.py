@@ -50,14 +50,14 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "AUD005": (
         "Not every check was made",
-        """Time or passes were spent before all checks had questioned the attacks.
+        """Not all checks questioned the attacks: time or passes were spent, or they may run none of their own.
 
-        Seen: `--time-limit` or `--max-passes` reached after the suite, with checks still to come.
+        Seen: `--time-limit` or `--max-passes` reached after the suite, with checks still to come; or `--no-escalation`.
         Means: the attacks did what the table says, and whether they did it well was not asked in full: a weak search
             would not have been noticed (Carlini et al., arXiv:1902.06705).
         Measured: the checks that were not made, by code.
         Threshold: any.
-        Do: raise the limit and continue with `--resume`.""",
+        Do: raise `--time-limit` and continue with `--resume`; raise `--max-passes`; leave `--no-escalation` out.""",
     ),
     "AUD306": (
         "Compared with the baseline",

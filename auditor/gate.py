@@ -72,7 +72,8 @@ def _verdict(models: Sequence[ModelResult], gates: Sequence[GateResult]) -> tupl
     for model in models:
         for finding in model.findings:
             if finding.severity == "block":
-                return "error", f"{model.name} was not audited: {finding.code}: {finding.title}."
+                why = finding.detail if finding.code == "AUD001" else f"{finding.title}."
+                return "error", f"{model.name} was not audited: {finding.code}: {why}"
     if failed := [g for g in gates if g.outcome == "fail"]:
         return "fail", _sentence(failed[0], len(failed), len(gates))
     for model in models:

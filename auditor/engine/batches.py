@@ -197,7 +197,7 @@ class Batches:
         tally.attacked += len(chunk)
         tally.broken += len(breaks)
         tally.refuted += known["refuted"]
-        tally.rescued += known["rescued"]
+        tally.rescued += known.get("rescued", 0)
         silent = [index for index in known["unanswered"] if index not in standing.broken_by]
         tally.unanswered += len(silent)
         standing.cut.update(silent)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from auditor.engine.batches import Batches, Tally, recorded
-from auditor.engine.focus import Focus, unpaid
+from auditor.engine.focus import WHOLE, Focus, unpaid
 from auditor.engine.outlook import outlook
 from auditor.engine.suites import BORDER
 from auditor.events import AttackFinished, Event, Progress, StageStarted
@@ -77,6 +77,8 @@ class Cascade:
         most = self._affordable(step, runs)
         wanted = len(self._focus.choose(step.among, todo, self.batches.memory))
         todo = self._focus.choose(step.among, todo, self.batches.memory, most)
+        if step.among in WHOLE and len(todo) < wanted:  # Whom an attack on everyone left out is not evaluated.
+            standing.cut.update(np.setdiff1d(standing.standing(), todo).tolist())
         if not len(todo):
             tally.status, tally.reason = "skipped", OVERSPENT
             return tally

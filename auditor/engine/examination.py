@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auditor.check import Check, Finding, Severity, Stage
-from auditor.engine.inquiry import FLOOR, SHARE, Inquiry
+from auditor.engine.inquiry import FLOOR, NOT_ALLOWED, SHARE, Inquiry
 from auditor.engine.preflight import broken_check
-from auditor.errors import UsageError
+from auditor.errors import PluginError, UsageError
 from auditor.events import StageStarted
+from auditor.result.plain import plain
 from auditor.result.record import INHERITED, OVERSPENT, CheckRun, Outcome
 
 if TYPE_CHECKING:
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 
 LATE = "the time limit was reached"
 MISSED = "AUD005"
+_WHY = {
+    LATE: "the time limit was reached before",
+    OVERSPENT: "--max-passes was spent before",
+    NOT_ALLOWED: "--no-escalation forbids the attacks with which",
+}
+_REMEDY = {
+    LATE: "Raise --time-limit and continue with --resume.",
+    OVERSPENT: "Raise --max-passes, in a run of its own.",
+    NOT_ALLOWED: "Leave --no-escalation out where the number is to be trusted.",
+}
 _GRAVE = (Severity.WARN, Severity.INCONCLUSIVE, Severity.BLOCK)
 
 
@@ -56,14 +67,14 @@ def examine(
 
 def _missed(made: Sequence[CheckRun], where: str) -> Iterator[Finding]:
     """Checks that neither time nor passes were left for."""
-    late = [run for run in made if run.outcome == "not looked at" and run.detail in (LATE, OVERSPENT)]
+    late = [run for run in made if run.outcome == "not looked at" and run.detail in _WHY]
     if late:
         yield Finding(
             code=MISSED,
             severity=Severity.WARN,
             title="Not every check was made",
-            detail=f"In {where}: {late[0].detail} before {', '.join(run.code for run in late)} could ask.",
-            remedy="Raise the limit and continue with --resume.",
+            detail=f"In {where}: {_WHY[late[0].detail]} {', '.join(run.code for run in late)} could ask.",
+            remedy=_REMEDY[late[0].detail],
         )
 
 
@@ -95,13 +106,15 @@ def _ask(check: type[Check], scene: Scene, inquiry: Inquiry) -> tuple[CheckRun, 
     inquiry.listen(StageStarted(model=inquiry.target.name, title=f"{check.code}, {inquiry.threat}", total=0))
     missing = ""
     try:
-        told = list(check().inspect(scene))
+        told = _findings(check().inspect(scene))
     except UsageError as error:  # An attack that it asked for is not installed.
         told, missing = [], str(error)
     except (Exception, SystemExit) as error:  # a plugin border: a broken check hurts only itself
         told, missing = [broken_check(check, error)], f"{type(error).__name__}: {error}"
     grave = [finding for finding in told if finding.severity in _GRAVE]
     outcome: Outcome = "mended" if inquiry.doubts else "clear"
+    if outcome == "clear" and not missing and any(run.reason == NOT_ALLOWED for run in inquiry.tried):
+        missing = NOT_ALLOWED  # Nothing wrong was found since nobody looked.
     run = CheckRun(
         code=check.code,
         title=check.title,
@@ -113,12 +126,21 @@ def _ask(check: type[Check], scene: Scene, inquiry: Inquiry) -> tuple[CheckRun, 
         forwards=inquiry.forwards,
         backwards=inquiry.backwards,
         seconds=round(time.perf_counter() - started, 4),
-        evidence=dict(inquiry.evidence),
+        evidence=plain(inquiry.evidence),
     )
     return run, [
         replace(finding, detail=f"In {where}: {finding.detail}", evidence={**inquiry.evidence, **finding.evidence})
         for finding in told
     ]
+
+
+def _findings(told: object) -> list[Finding]:
+    """What a check returned, if it is findings."""
+    listed = list(told) if isinstance(told, Iterable) else [told]
+    findings = [item for item in listed if isinstance(item, Finding)]
+    if len(findings) < len(listed):
+        raise PluginError("it returned something that is no finding")
+    return findings
 
 
 def _no_room(inquiry: Inquiry) -> str:

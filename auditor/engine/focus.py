@@ -25,7 +25,7 @@ _CLOSE = 0.8
 _SHARE = 1 / 4
 _BORDER, _BORDER_SHARE = 0.85, 1 / 10
 _PAYS = 0.02
-_WHOLE = (ALL, BLIND, MUTE)
+WHOLE = (ALL, BLIND, MUTE)
 
 
 @dataclass
@@ -47,10 +47,10 @@ class Focus:
         share, close = (_BORDER_SHARE, _BORDER) if among == BORDER else (self._share, _CLOSE)
         eaten = memory.eaten(standing)
         count = max(math.ceil(share * len(standing)), int((eaten >= close).sum()))
-        count = len(standing) if among in _WHOLE else count
+        count = len(standing) if among in WHOLE else count
         chosen = np.argsort(-eaten, kind="stable")[: int(min(count, most))]
         self._paying = among == PAYING
-        self._focused = among not in (*_WHOLE, BORDER)
+        self._focused = among not in (*WHOLE, BORDER)
         self._ranks = {int(standing[at]): rank / len(standing) for rank, at in enumerate(chosen.tolist())}
         return np.sort(standing[chosen])
 

@@ -22,7 +22,7 @@ from auditor.engine.plan import make_plan
 from auditor.engine.store import batch_key
 from auditor.engine.trial import Trial
 from auditor.events import AttackFinished, StageStarted
-from auditor.result.record import OVERSPENT
+from auditor.result.record import NOTHING_LEFT, OVERSPENT
 
 if TYPE_CHECKING:
     from auditor.attack import Attack
@@ -39,6 +39,7 @@ SHARE = 0.1
 FLOOR = 50 * 64
 """They may always spend this many, so that short suites are looked at too."""
 NOT_ALLOWED = "--no-escalation"
+LIMITED = "what a quick suite spends on a doubt was spent"
 
 
 @dataclass
@@ -179,8 +180,9 @@ class Inquiry:
         todo = self.standing if on is None else np.intersect1d(on, self.standing)
         step = self._step(self.make(name, parameters) if isinstance(name, str) else name)
         each = (step.forwards + step.backwards) * (draws or self.batches.ring.draws)
-        todo = self._within_limit(todo, each)
-        tally = Tally(status="skipped", reason=self._forbidden(step, len(todo), each))
+        wanted, todo = len(todo), self._within_limit(todo, each)
+        late = LIMITED if wanted and not len(todo) else ""
+        tally = Tally(status="skipped", reason=self._forbidden(step, len(todo), each, late))
         if not tally.reason:
             tally.status = "ran"
             conditions = (draws, exact, through, within)
@@ -273,14 +275,14 @@ class Inquiry:
         order = np.argsort(-self.batches.memory.eaten(todo), kind="stable")
         return np.sort(todo[order[: int(left // each)]])
 
-    def _forbidden(self, step: Step, count: int, each: int) -> str:
+    def _forbidden(self, step: Step, count: int, each: int, late: str) -> str:
         """Why the attack does not run; empty where it does."""
         if why := step.skip or step.broken:
             return why
         if not self.escalation:
             return NOT_ALLOWED
-        if not count:
-            return "nothing was left to attack"
+        if late or not count:
+            return late or NOTHING_LEFT
         if time.monotonic() > self.batches.ring.deadline:
             return "the time limit was reached"
         return OVERSPENT if self.spent + count * each > self.budget else ""

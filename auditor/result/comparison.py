@@ -115,6 +115,12 @@ def _notes(before: Run, after: Run, comparisons: int) -> Iterator[str]:
     versions = [result.environment.get("auditor", "unknown") for result in (old, new)]
     if versions[0] != versions[1]:
         yield f"the runs were made by different versions of auditor ({versions[0]} and {versions[1]})"
+    for earlier, later in matched(before, after):
+        if earlier.name != later.name:
+            yield f"{earlier.name} is compared with {later.name}, the only models of these runs"
+        for when, model in (("earlier", earlier), ("later", later)):
+            if codes := sorted({f.code for f in model.findings if f.severity in ("inconclusive", "block")}):
+                yield f"the {when} audit of {model.name} cannot be trusted to the end: {', '.join(codes)}"
     unknown = sum(row.outcome == "not_evaluated" for run in (before, after) for row in run.rows)
     if unknown:
         yield f"{unknown} outcomes are not known, since the samples were not evaluated; they are not compared"

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.check import Finding as FindingRecord
+from auditor.result.plain import plain
 from auditor.settings import Budget
 from auditor.types import Norm
 
@@ -61,7 +62,7 @@ class Finding(_Record):
             title=finding.title,
             detail=finding.detail,
             remedy=finding.remedy,
-            evidence=dict(finding.evidence),
+            evidence=plain(finding.evidence),
         )
 
 

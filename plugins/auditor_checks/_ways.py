@@ -143,10 +143,11 @@ def gone_on(inquiry: Inquiry, way: Way) -> bool:
     if way.settled(inquiry):
         return True
     for number in range(1, _ROUNDS + 1):
-        if not len(inquiry.standing):
+        stood = len(inquiry.standing)
+        if not stood:
             return True
         run = way.run(inquiry)
-        if run.status != "ran":
+        if run.status != "ran" or run.attacked < stood:
             return not len(inquiry.standing)
         if number >= way.least and not more_than_few(run.broken, inquiry.total, FEW):
             return True

@@ -100,3 +100,14 @@ def test_an_attack_for_where_it_pays_is_left_out_where_its_kind_found_nothing(
     runs = follow(engine, APGD(steps=4), Square(queries=4), Part(Square(queries=8), "paying"))
     assert (runs[2].status, runs[2].needless) == ("skipped", True)
     assert runs[2].reason.endswith(UNPAID)
+
+
+def test_whom_an_attack_on_everyone_left_out_for_want_of_passes_is_not_evaluated(
+    target, images, memory, tmp_path: Path
+) -> None:
+    engine = cascade(target, images, memory, tmp_path, 0.005)
+    engine.budget = 100.0
+    runs = follow(engine, APGD(steps=4), APGD(steps=4, loss="margin"))
+    standing = engine.batches.standing
+    assert OVERSPENT in runs[0].reason
+    assert {standing.outcome(int(i)) for i in standing.standing()} == {"not_evaluated"}

@@ -206,6 +206,21 @@ class Crashing(Doubting):
         raise ZeroDivisionError("oh no")
 
 
+class Nonsense(Doubting):
+    """Returns what is no finding."""
+
+    def inspect(self, scene: Any) -> Any:
+        return ["hello", None]
+
+
+class Odd(Doubting):
+    """Shows what JSON cannot hold."""
+
+    def inspect(self, scene: Any) -> Iterator[Finding]:
+        scene.inquiry.show(number=np.float32(0.5), thing=object, pair=(1, 2))
+        return iter(())
+
+
 class Missing(Doubting):
     """Asks for an attack that is not there."""
 
@@ -233,6 +248,8 @@ class Once(Doubting):
         (Staying, "doubtful", "AUD299", 2),
         (Calm, "clear", None, 0),
         (Crashing, "not looked at", "AUD002", 0),
+        (Nonsense, "not looked at", "AUD002", 0),
+        (Odd, "clear", None, 0),
         (Missing, "not looked at", None, 0),
     ],
 )
@@ -247,6 +264,27 @@ def test_what_came_of_a_check_is_written_down(
         assert findings[0].detail == "In linf 0.1: 2 fell."
         assert findings[0].evidence == run.evidence == {"broken": 2}
         assert run.doubt == "The steps are short."
+
+
+def test_what_json_cannot_hold_is_kept_as_text(inquiry: Inquiry) -> None:
+    _, (run,) = examine([Odd], seen(inquiry), inquiry)
+    assert run.evidence == {"number": 0.5, "thing": "<class 'object'>", "pair": [1, 2]}
+    assert run.model_dump_json()
+
+
+def test_a_check_that_was_not_allowed_to_look_has_found_nothing_wrong_with_nothing(inquiry: Inquiry) -> None:
+    class Looking(Doubting):
+        """Looks without a doubt."""
+
+        def inspect(self, scene: Any) -> Iterator[Finding]:
+            scene.inquiry.attack("shift", size=0.01)
+            yield from ()
+
+    inquiry.escalation = False
+    (finding,), (run,) = examine([Looking], seen(inquiry), inquiry)
+    assert (run.outcome, run.detail) == ("not looked at", NOT_ALLOWED)
+    assert (finding.code, finding.severity) == ("AUD005", Severity.WARN)
+    assert "--no-escalation" in finding.detail
 
 
 def test_one_that_breaks_leaves_the_others_their_turn(inquiry: Inquiry) -> None:

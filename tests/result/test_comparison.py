@@ -9,6 +9,7 @@ import pytest
 
 from auditor.errors import UsageError
 from auditor.result.comparison import change_of, compare_runs, drop_of
+from auditor.result.record import Finding
 from auditor.result.run import Run
 from auditor.result.samples_csv import Row, write_rows
 from auditor.result.shared import numbered
@@ -182,3 +183,14 @@ def test_settings_that_decide_how_hard_was_searched_are_doubts(tmp_path: Path, k
     assert compare_runs(Run(before.path, other), after).doubts == (
         f"the runs differ in {key}, so the model is not all that changed",
     )
+
+
+def test_an_audit_that_cannot_be_trusted_and_another_name_are_said(tmp_path: Path) -> None:
+    before, after = Run(write_beyond(tmp_path / "a", ("soft",))), Run(write_beyond(tmp_path / "b", ("hard",)))
+    doubt = Finding(code="AUD221", severity="inconclusive", title="t", detail="d")
+    model = after.result.models[0].model_copy(update={"findings": (doubt,)})
+    doubted = Run(after.path, after.result.model_copy(update={"models": (model,)}))
+    notes = compare_runs(before, doubted).notes
+    assert "soft is compared with hard, the only models of these runs" in notes
+    assert "the later audit of hard cannot be trusted to the end: AUD221" in notes
+    assert not any("cannot be trusted" in note for note in compare_runs(before, before).notes)
