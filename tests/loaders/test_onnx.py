@@ -260,7 +260,7 @@ def test_a_choice_among_outputs_is_told(tmp_path: Path) -> None:
 
 
 def test_an_output_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no output 'logits'; it has label .*, features .*, scores"):
+    with pytest.raises(UsageError, match=r"no output 'logits'; it has label .*, features .*, scores"):
         load(two_outputs(tmp_path / "two.onnx", linear(tmp_path / "m.onnx")), output="logits")
 
 
