@@ -12,7 +12,7 @@ import numpy as np
 from auditor.check import Finding, Severity, plot
 from auditor.types import Norm
 from auditor_checks._base import percent, share
-from auditor_checks._inquiry import InquiryCheck
+from auditor_checks._inquiry import InquiryCheck, climbs
 from auditor_checks._outdone import counted, heard
 from auditor_checks._ways import all_gone_on, cost, leading, reaching, then_by_queries
 
@@ -69,6 +69,8 @@ class Series:
             trial = inquiry.trial(run.attack, series.survivors, threat=threat, **run.parameters)
             series.ended &= trial.ended
             series.survivors = series.survivors[~trial.fell]
+            if threat.eps >= whole:
+                series.survivors = _by_steps(inquiry, run, series.survivors, threat)
             series.eps.append(threat.eps)
             series.surviving.append(len(series.survivors))
         return series
@@ -92,6 +94,17 @@ class Series:
         }
 
 
+def _by_steps(inquiry: Inquiry, run: AttackRun, survivors: np.ndarray, threat: Threat) -> np.ndarray:
+    """Of what an attack left those that the plan's best attack in steps leaves too: a single step across the whole
+    range goes past examples of sound models."""
+    best = max(climbs(inquiry), key=lambda other: other.broken, default=None)
+    if best is None or best.name == run.name or not len(survivors):
+        return survivors
+    trial = inquiry.trial(best.attack, survivors, threat=threat, **best.parameters)
+    left: np.ndarray = survivors[~trial.fell]
+    return left
+
+
 def whole_range(threat: Threat, shape: tuple[int, ...]) -> float:
     """The budget within which every image is."""
     entries = float(math.prod(shape))
@@ -105,7 +118,8 @@ class UnboundedAttack(InquiryCheck):
     Means: the attack does not work on them: an example exists, so only the search can fail (Carlini et al.,
         arXiv:1902.06705; Athalye et al., arXiv:1802.00420). What stands within the budget was attacked no better.
     Measured: up to 16 samples that stand, under the largest budget of a norm, by the plan's attack that broke most;
-        the budget is doubled until all fell or it is the whole range. Survivors are tried there with other losses,
+        the budget is doubled until all fell or it is the whole range; what is left there the plan's best attack in
+        steps tries too. Survivors are tried there with other losses,
         gradients past rounding, more starts, and queries alone; what breaks them, and queries in any case, are run on
         all that stand within the threat, with twice the effort each time until that breaks no more.
     Threshold: two survivors raise the doubt (Pintor et al., arXiv:2106.09947: any). It stays as a warning where two are

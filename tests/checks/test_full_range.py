@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from auditor import Norm, Severity, Threat
+from auditor.selftest.networks import digits, linear
+from auditor_checks._ways import leading
 from auditor_checks.full_range import FallsToChance, UnboundedAttack, whole_range
 from tests.checks.conftest import Trained
 from tests.checks.inquiries import asked, inquiry_into
@@ -30,6 +32,18 @@ def test_an_honest_model_falls_and_the_series_stops_there(gray: Trained, tmp_pat
     assert line["y"][-1] == 0.0 < line["y"][-2]
     assert line["x"][-1] < whole_range(threat, (1, 8, 8))
     assert run.forwards == 0, "the second check reads the series of the first"
+
+
+def test_what_a_single_step_across_the_whole_range_goes_past_a_climb_tries_before_anything_is_doubted(
+    tmp_path: Path,
+) -> None:
+    x, y = (part[:100] for part in digits())
+    network, threat = linear(), Threat(norm=Norm.LINF, eps=0.05)
+    inquiry = inquiry_into(network, x, y, tmp_path, ("fgsm", {}), CLIMB, threat=threat)
+    assert leading(inquiry).attack == "fgsm"  # type: ignore[union-attr]
+    findings, run = asked(UnboundedAttack, inquiry)
+    assert (findings, run.outcome, run.tried) == ([], "clear", ())
+    assert run.evidence["survivors"] == []
 
 
 def test_an_attack_that_was_misled_is_replaced_by_one_that_breaks_the_survivors(gray: Trained, tmp_path: Path) -> None:
