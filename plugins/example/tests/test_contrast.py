@@ -70,5 +70,5 @@ def test_an_audit_with_the_installed_plugin_breaks_exactly_the_samples_within_re
     subprocess.run([*command, "--attack", "contrast:steps=2", "--out", out, "--quiet"], check=True)
     outcomes = [row.outcome for row in Run(out).rows]
     assert outcomes == ["broken" if reachable else "robust" for reachable in np.abs(DISTANCES) < EPS]
-    (ran,) = Run(out).result.models[0].threats[0].attacks
+    ran = Run(out).result.models[0].threats[0].attacks[0]  # checks may have asked for more after it
     assert (ran.name, ran.status, ran.broken) == ("contrast", "ran", 2)

@@ -76,7 +76,7 @@ def test_an_audit_breaks_exactly_the_samples_within_reach_whatever_the_batch(
     rows = list(Run(out).rows)
     reachable = np.abs(DISTANCES) < EPS
     assert [row.outcome for row in rows] == ["broken" if near else "robust" for near in reachable]
-    (ran,) = Run(out).result.models[0].threats[0].attacks
+    ran = Run(out).result.models[0].threats[0].attacks[0]  # checks may have asked for more after it
     assert (ran.name, ran.status, ran.broken) == ("polish", "ran", 2)
     # What stands was asked about to the end; what fell left its lane at the third question, after two steps of eps / 2.
     assert {row.passes for row in rows if row.outcome == "robust"} == {2 * (2 * 4 + 1)}
