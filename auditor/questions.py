@@ -12,14 +12,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from auditor.result.anytime import anytime
+from auditor.result.measures import ExpectationResult
 from auditor.result.paired import drop_bounds
-from auditor.result.record import ExpectationResult, GateResult, ModelResult, ThreatResult
+from auditor.result.record import GateResult, ModelResult, ThreatResult
 from auditor.result.simultaneous import Question
 from auditor.result.statistics import Interval, clopper_pearson, samples_to_decide
 
 if TYPE_CHECKING:
+    from auditor.result.measures import DropResult
     from auditor.result.paired import Bounds
-    from auditor.result.record import DropResult
     from auditor.settings import Settings
 
 

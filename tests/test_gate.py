@@ -8,16 +8,9 @@ import pytest
 
 from auditor.gate import EXIT_CODES, gates_of, judge
 from auditor.result.comparison import drop_of
+from auditor.result.measures import DropResult, ExpectationResult
 from auditor.result.paired import drop_bounds
-from auditor.result.record import (
-    AttackRun,
-    DropResult,
-    ExpectationResult,
-    Finding,
-    GateResult,
-    ModelResult,
-    ThreatResult,
-)
+from auditor.result.record import AttackRun, Finding, GateResult, ModelResult, ThreatResult
 from auditor.result.statistics import clopper_pearson
 from auditor.settings import Settings, ThreatSetting
 from auditor.types import Norm

@@ -41,13 +41,7 @@ def clean_pass(
         DataError: a label lies outside the model's classes.
     """
     labels = samples.labels.numpy()
-    if len(labels) and (labels.min() < 0 or labels.max() >= target.num_classes):
-        outside = int(labels.max() if labels.max() >= target.num_classes else labels.min())
-        raise DataError(
-            f"The data holds label {outside}, but {target.name} answers with {target.num_classes} classes "
-            f"(0 to {target.num_classes - 1}). If the data names its classes in another order, say the model's "
-            f"order with --classes FILE."
-        )
+    _check_labels(labels, target)
     listen(StageStarted(model=target.name, title="clean accuracy", total=len(samples)))
     predictions: list[int] = []
     confidences: list[float] = []
@@ -79,6 +73,16 @@ def clean_pass(
         classes,
         tuple(digests),
     )
+
+
+def _check_labels(labels: np.ndarray, target: Target) -> None:
+    if len(labels) and (labels.min() < 0 or labels.max() >= target.num_classes):
+        outside = int(labels.max() if labels.max() >= target.num_classes else labels.min())
+        raise DataError(
+            f"The data holds label {outside}, but {target.name} answers with {target.num_classes} classes "
+            f"(0 to {target.num_classes - 1}). If the data names its classes in another order, say the model's "
+            f"order with --classes FILE."
+        )
 
 
 def _measured(target: Target, samples: Samples, indices: list[int], goal: Threat | None) -> dict[str, list[Any]]:

@@ -13,7 +13,7 @@ import torch
 
 from auditor.engine.store import batch_key
 from auditor.events import Event, Progress, StageStarted
-from auditor.result.record import CorruptionResult
+from auditor.result.measures import CorruptionResult
 from auditor.result.statistics import wilson
 from auditor.rng import Rng
 from auditor.types import Norm

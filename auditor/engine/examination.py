@@ -83,8 +83,9 @@ def settled(
 ) -> list[Finding]:
     """The findings before the attacks, those that inquiries under every threat settled as warnings."""
     at_rest = {code for check in checks for code in check.settles if all(_rests(check.code, t) for t in threats)}
+    said = "What attacks made of that was asked, and no doubt stayed."
     return [
-        replace(finding, severity=Severity.WARN, detail=f"{finding.detail} Attacks found ways around it.")
+        replace(finding, severity=Severity.WARN, detail=f"{finding.detail} {said}")
         if threats and finding.code in at_rest and finding.severity is Severity.INCONCLUSIVE
         else finding
         for finding in findings
@@ -93,9 +94,11 @@ def settled(
 
 def _rests(code: str, threat: ThreatResult) -> bool:
     """Whether the check looked at this threat's attacks and is left without a doubt; or there was nobody to ask."""
-    outcomes = [run.outcome for run in threat.checks if run.code == code]
+    asked = [run for run in threat.checks if run.code == code]
     idle = all(run.status == "skipped" or run.name == INHERITED for run in threat.attacks)
-    return all(outcome in ("clear", "mended") for outcome in outcomes) and (bool(outcomes) or idle)
+    # One that spent no pass has looked at nothing.
+    settled = [run.outcome == "mended" or (run.outcome == "clear" and run.forwards > 0) for run in asked]
+    return all(settled) and (bool(asked) or idle)
 
 
 def _ask(check: type[Check], scene: Scene, inquiry: Inquiry) -> tuple[CheckRun, list[Finding]]:

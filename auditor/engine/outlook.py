@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from auditor.engine.standing import Standing
 from auditor.result.forecast import forecast
-from auditor.result.record import ForecastResult
+from auditor.result.measures import ForecastResult
 
 LEAST = 20
 """With fewer samples that the model gets right nothing is foretold."""

@@ -15,7 +15,8 @@ import torch
 
 from auditor.engine.focus import Focus
 from auditor.result.anytime import anytime
-from auditor.result.record import INHERITED, OVERSPENT, AttackRun, SequentialResult
+from auditor.result.measures import SequentialResult
+from auditor.result.record import INHERITED, OVERSPENT, AttackRun
 from auditor.rng import Rng
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from auditor.result.measures import ChangeResult, DropResult
 from auditor.result.paired import holm, tango
-from auditor.result.record import ChangeResult, DropResult
 from auditor.result.shared import shared_rows
 from auditor.result.statistics import mcnemar
 from auditor.settings import Settings

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from auditor.result.comparison import matched
 
 if TYPE_CHECKING:
-    from auditor.result.record import CorruptionResult, ModelResult
+    from auditor.result.measures import CorruptionResult
+    from auditor.result.record import ModelResult
     from auditor.result.run import Run
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from auditor.result.record import ExpectationResult
+from auditor.result.measures import ExpectationResult
 from auditor.result.statistics import Interval, wilson
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from auditor.result.record import SmallestResult
+from auditor.result.measures import SmallestResult
 from auditor.result.statistics import binomial_tail, wilson
 
 _POINTS = 256

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from auditor.result.measures import WorstClassResult
 from auditor.result.paired import Bounds
-from auditor.result.record import WorstClassResult
 from auditor.result.statistics import clopper_pearson
 
 

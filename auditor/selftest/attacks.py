@@ -16,16 +16,20 @@ if TYPE_CHECKING:
     from auditor.rng import Rng
     from auditor.types import Images, Labels, Threat
 
-_LINF = frozenset({Norm.LINF})
+
+@dataclass(frozen=True, kw_only=True)
+class _Ours(Attack):
+    """Sees gradients, within a linf ball."""
+
+    norms: ClassVar[frozenset[Norm]] = frozenset({Norm.LINF})
+    access: ClassVar[Access] = Access.GRADIENTS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Idle(Attack):
+class Idle(_Ours):
     """Returns the clean samples."""
 
     name: ClassVar[str] = "selftest-idle"
-    norms: ClassVar[frozenset[Norm]] = _LINF
-    access: ClassVar[Access] = Access.GRADIENTS
 
     def passes(self, num_classes: int) -> Passes:
         return Passes(1)
@@ -36,12 +40,10 @@ class Idle(Attack):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Overshooting(Attack):
+class Overshooting(_Ours):
     """One long step downhill, eight times as far as the budget allows."""
 
     name: ClassVar[str] = "selftest-overshooting"
-    norms: ClassVar[frozenset[Norm]] = _LINF
-    access: ClassVar[Access] = Access.GRADIENTS
 
     def passes(self, num_classes: int) -> Passes:
         return Passes(2, 1)
@@ -52,36 +54,30 @@ class Overshooting(Attack):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lost(Attack):
+class Lost(_Ours):
     """Returns NaN."""
 
     name: ClassVar[str] = "selftest-nan"
-    norms: ClassVar[frozenset[Norm]] = _LINF
-    access: ClassVar[Access] = Access.GRADIENTS
 
     def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
         return torch.full_like(x, torch.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Crashing(Attack):
+class Crashing(_Ours):
     """Raises an error."""
 
     name: ClassVar[str] = "selftest-crashing"
-    norms: ClassVar[frozenset[Norm]] = _LINF
-    access: ClassVar[Access] = Access.GRADIENTS
 
     def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
         raise RuntimeError("this attack was made to crash")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forgetful(Attack):
+class Forgetful(_Ours):
     """Climbs for ten steps and hands back the samples it began with, whatever it met on the way."""
 
     name: ClassVar[str] = "selftest-forgetful"
-    norms: ClassVar[frozenset[Norm]] = _LINF
-    access: ClassVar[Access] = Access.GRADIENTS
 
     def passes(self, num_classes: int) -> Passes:
         return Passes(10, 10)

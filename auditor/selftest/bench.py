@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from auditor.errors import UsageError
-from auditor.selftest.broken import BROKEN
+from auditor.selftest.broken_audits import AUDITS
+from auditor.selftest.broken_models import MODELS
 from auditor.selftest.case import Case
 from auditor.selftest.honest import HONEST
 
+BROKEN = (*MODELS, *AUDITS)
 CASES: dict[str, Case] = {case.name: case for case in (*BROKEN, *HONEST)}
 
 

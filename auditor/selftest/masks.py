@@ -20,7 +20,6 @@ Map = Callable[[Tensor], Tensor]
 
 _LEVELS = 15
 _STAIRS = 64
-_SHARP = 1000.0
 
 
 class Chain(nn.Module):
@@ -38,8 +37,6 @@ class Chain(nn.Module):
 
 
 class _Backward(torch.autograd.Function):
-    """The identity, whose gradient is what `change` makes of the true one."""
-
     @staticmethod
     def forward(ctx: Any, x: Tensor, change: Map) -> Tensor:
         ctx.change = change
@@ -50,7 +47,9 @@ class _Backward(torch.autograd.Function):
         return ctx.change(gradient), None
 
 
-def _backward(change: Map) -> Map:
+def backwards(change: Map) -> Map:
+    """The identity, whose gradient is what `change` makes of the true one."""
+
     def same(x: Tensor) -> Tensor:
         answer: Tensor = _Backward.apply(x, change)
         return answer
@@ -60,17 +59,17 @@ def _backward(change: Map) -> Map:
 
 def zero_gradient() -> nn.Module:
     """A layer whose gradient is zero."""
-    return Chain(_backward(torch.zeros_like), plain())
+    return Chain(backwards(torch.zeros_like), plain())
 
 
 def reversed_gradient() -> nn.Module:
     """A layer whose gradient has the wrong sign."""
-    return Chain(_backward(torch.neg), plain())
+    return Chain(backwards(torch.neg), plain())
 
 
 def mirrored_gradient() -> nn.Module:
     """A layer that gives each pixel the gradient of the one across the middle."""
-    return Chain(_backward(lambda gradient: gradient.flip(-1)), plain())
+    return Chain(backwards(lambda gradient: gradient.flip(-1)), plain())
 
 
 def noisy_gradient() -> nn.Module:
@@ -79,7 +78,7 @@ def noisy_gradient() -> nn.Module:
     def drowned(gradient: Tensor) -> Tensor:
         return gradient + 100.0 * gradient.abs().amax() * torch.randn_like(gradient)
 
-    return Chain(_backward(drowned), plain())
+    return Chain(backwards(drowned), plain())
 
 
 def infinite_gradient() -> nn.Module:

@@ -14,12 +14,10 @@ DRAWS = 20
 """Answers over which a model is judged that answers at random, and attacks average if nobody says otherwise (as many
 as AutoAttack's `rand` version, arXiv:2003.01690)."""
 
-RULE = "majority"
-"""The class that most draws name counts; of classes named equally often the one with the larger mean score."""
-
 
 def by_majority(answer: Callable[[Images], Logits], x: Images, draws: int) -> Logits:
-    """The mean of fresh answers to `x`, `(N, K)`, in which the class that most of them name is made the largest."""
+    """The mean of fresh answers to `x`, `(N, K)`, in which the class that most of them name is made the largest; of
+    classes named equally often the one with the larger mean."""
     total = answer(x)
     votes = torch.zeros_like(total)
     _count(votes, total)

@@ -13,12 +13,10 @@ if TYPE_CHECKING:
 @hookimpl
 def auditor_attacks() -> list[type[Attack]]:
     """The attacks of this package, by name. A module whose name begins with an underscore defines none."""
-    import importlib
-    import pkgutil
+    from auditor.attack import Attack
+    from auditor.discovery import defined
 
-    names = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
-    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
-    found = [value for module in modules for value in vars(module).values() if _defined(value, module.__name__)]
+    found = [kind for kind in defined(__name__, __path__) if issubclass(kind, Attack)]
     return sorted(found, key=lambda attack: attack.name)
 
 
@@ -28,9 +26,3 @@ def auditor_find_attack(name: str) -> type[Attack] | None:
     from auditor_attacks._bridges import find
 
     return find(name)
-
-
-def _defined(value: object, module: str) -> bool:
-    from auditor.attack import Attack
-
-    return isinstance(value, type) and issubclass(value, Attack) and value.__module__ == module

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from auditor.engine.scene import Scene
     from auditor.types import Images, Logits
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 CONFIDENCE = 0.99
@@ -25,15 +26,15 @@ _BATCH_VALUES = 2**22
 _REPEATED_VALUES = 2**20
 
 
-def once(question: Callable[[Scene], T]) -> Callable[[Scene], T]:
-    """Ask a question of a scene only once; the answer is kept on the scene, and goes with it."""
+def once(question: Callable[[S], T]) -> Callable[[S], T]:
+    """Ask a question of a scene or an inquiry only once; the answer is kept on it, and goes with it."""
 
     @wraps(question)
-    def asked(scene: Scene) -> T:
+    def asked(of: S) -> T:
         # The way of functools.cached_property: around the frozen fields, which stay as they are.
-        kept = vars(scene).setdefault("_answers", {})
+        kept = vars(of).setdefault("_answers", {})
         if question not in kept:
-            kept[question] = question(scene)
+            kept[question] = question(of)
         answer: T = kept[question]
         return answer
 

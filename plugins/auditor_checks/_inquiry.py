@@ -103,7 +103,7 @@ def kind(run: AttackRun) -> tuple[str, object]:
     return run.attack, run.parameters.get("loss")
 
 
-def once(run: AttackRun, steps: int, **changes: Any) -> dict[str, Any]:
+def one_restart(run: AttackRun, steps: int, **changes: Any) -> dict[str, Any]:
     """The parameters of one restart of a climb, towards one class, from a point of its own, with so many steps."""
     own = {"steps": steps, "restarts": 1, "targets": 1, "start": "surface"}
     kept = {key: value for key, value in own.items() if key in run.parameters}

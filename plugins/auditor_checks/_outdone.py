@@ -9,7 +9,7 @@ from auditor.check import Finding, Severity
 from auditor.types import Norm
 from auditor_checks._base import share
 from auditor_checks._inquiry import InquiryCheck, climbs, more_than_few
-from auditor_checks._ways import FEW, Way, all_gone_on, cost, reaching, then_by_queries
+from auditor_checks._ways import FEW, Way, all_gone_on, reaching, then_by_queries
 
 if TYPE_CHECKING:
     from auditor.engine.inquiry import Inquiry
@@ -27,7 +27,7 @@ class Outdone(InquiryCheck):
         fallen, best = inquiry.broken_by(self.simple), most_broken(inquiry)
         if best is None or not len(fallen):
             return
-        some = inquiry.affordable(fallen, cost(inquiry, best))
+        some = inquiry.affordable(fallen, inquiry.cost(best.attack, **best.parameters))
         if len(some) < 2:
             return
         trial = inquiry.trial(best.attack, some, **best.parameters)

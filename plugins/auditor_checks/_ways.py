@@ -172,8 +172,3 @@ def leading(inquiry: Inquiry) -> AttackRun | None:
     seen = [run for run in inquiry.runs if run.attack and run.attacked and run.status == "ran" and not run.because]
     return max(seen, key=lambda run: (run.access == Access.GRADIENTS, run.broken, run.backwards), default=None)
 
-
-def cost(inquiry: Inquiry, run: AttackRun) -> int:
-    """Passes of a sample that withstands this attack."""
-    passes = inquiry.make(run.attack, run.parameters).passes(inquiry.target.num_classes)
-    return passes.forwards + passes.backwards if passes else 1

@@ -14,7 +14,7 @@ from auditor.types import Access, Norm, Threat
 from auditor_checks._base import share
 from auditor_checks._inquiry import InquiryCheck
 from auditor_checks._linear import Border
-from auditor_checks._ways import all_gone_on, cost, following_gradients
+from auditor_checks._ways import all_gone_on, following_gradients
 
 if TYPE_CHECKING:
     from auditor.engine.inquiry import Inquiry
@@ -61,7 +61,8 @@ class UndefendedControl(InquiryCheck):
         failed: list[str] = []
         worked = 0
         for run in candidates:
-            count = min(_ATTACKED, len(rows), max(inquiry.room(cost(inquiry, run), _ATTACKED), 0))
+            each = inquiry.cost(run.attack, **run.parameters)
+            count = min(len(rows), inquiry.room(each, _ATTACKED))
             if count < _LEAST:
                 continue
             part = rows[torch.linspace(0, len(rows) - 1, count).long()]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from auditor_checks._base import share
-from auditor_checks._inquiry import InquiryCheck, longest_query, once, strongest
+from auditor_checks._inquiry import InquiryCheck, longest_query, one_restart, strongest
 
 if TYPE_CHECKING:
     from auditor.check import Finding
@@ -54,7 +54,7 @@ class MoreSteps(InquiryCheck):
 def _doubled(inquiry: Inquiry, run: AttackRun, word: str) -> Iterator[AttackRun]:
     """The attack with twice, four times, … the steps or queries, on as many samples as there is room for."""
     effort = int(run.parameters[word])
-    parameters = once(run, effort) if word == "steps" else dict(run.parameters)
+    parameters = one_restart(run, effort) if word == "steps" else dict(run.parameters)
     for _ in range(_DOUBLINGS):
         effort *= 2
         more = {**parameters, word: effort}

@@ -11,10 +11,11 @@ import numpy as np
 
 from auditor.check import Finding, Severity, plot
 from auditor.types import Norm
+from auditor_checks._answers import once
 from auditor_checks._base import percent, share
-from auditor_checks._inquiry import InquiryCheck, climbs
+from auditor_checks._inquiry import InquiryCheck, strongest
 from auditor_checks._outdone import counted, heard
-from auditor_checks._ways import all_gone_on, cost, leading, reaching, then_by_queries
+from auditor_checks._ways import all_gone_on, leading, reaching, then_by_queries
 
 if TYPE_CHECKING:
     from auditor.engine.inquiry import Inquiry
@@ -44,37 +45,6 @@ class Series:
     surviving: list[int] = field(default_factory=list)
     ended: bool = True
 
-    @classmethod
-    def of(cls, inquiry: Inquiry) -> Series | None:
-        """The series of this threat, made once for all checks that look at it; None where there is no room for one."""
-        # The way of functools.cached_property: beside the fields, which stay as they are.
-        kept = vars(inquiry).setdefault("_series", {})
-        if "made" not in kept:
-            kept["made"] = cls._made(inquiry)
-        made: Series | None = kept["made"]
-        return made
-
-    @classmethod
-    def _made(cls, inquiry: Inquiry) -> Series | None:
-        run, standing = leading(inquiry), inquiry.standing
-        if run is None or len(standing) < _LEAST:
-            return None
-        some = inquiry.affordable(standing, 2 * cost(inquiry, run), _MOST)
-        if len(some) < _LEAST:
-            return None
-        series = cls(run, some, some)
-        threat, whole = inquiry.threat, whole_range(inquiry.threat, inquiry.batches.samples.shape)
-        while len(series.survivors) and threat.eps < whole:
-            threat = replace(threat, eps=min(2.0 * threat.eps, whole))
-            trial = inquiry.trial(run.attack, series.survivors, threat=threat, **run.parameters)
-            series.ended &= trial.ended
-            series.survivors = series.survivors[~trial.fell]
-            if threat.eps >= whole:
-                series.survivors = _by_steps(inquiry, run, series.survivors, threat)
-            series.eps.append(threat.eps)
-            series.surviving.append(len(series.survivors))
-        return series
-
     def evidence(self, inquiry: Inquiry) -> dict[str, Any]:
         """The curve of the accuracy over the budget: the standing samples that were tried speak for the others."""
         n, standing = inquiry.total, len(inquiry.standing)
@@ -94,10 +64,33 @@ class Series:
         }
 
 
+@once
+def series_of(inquiry: Inquiry) -> Series | None:
+    """The series of this threat, made once for all checks that look at it; None where there is no room for one."""
+    run, standing = leading(inquiry), inquiry.standing
+    if run is None or len(standing) < _LEAST:
+        return None
+    some = inquiry.affordable(standing, 2 * inquiry.cost(run.attack, **run.parameters), _MOST)
+    if len(some) < _LEAST:
+        return None
+    series = Series(run, some, some)
+    threat, whole = inquiry.threat, whole_range(inquiry.threat, inquiry.batches.samples.shape)
+    while len(series.survivors) and threat.eps < whole:
+        threat = replace(threat, eps=min(2.0 * threat.eps, whole))
+        trial = inquiry.trial(run.attack, series.survivors, threat=threat, **run.parameters)
+        series.ended &= trial.ended
+        series.survivors = series.survivors[~trial.fell]
+        if threat.eps >= whole:
+            series.survivors = _by_steps(inquiry, run, series.survivors, threat)
+        series.eps.append(threat.eps)
+        series.surviving.append(len(series.survivors))
+    return series
+
+
 def _by_steps(inquiry: Inquiry, run: AttackRun, survivors: np.ndarray, threat: Threat) -> np.ndarray:
     """Of what an attack left those that the plan's best attack in steps leaves too: a single step across the whole
     range goes past examples of sound models."""
-    best = max(climbs(inquiry), key=lambda other: other.broken, default=None)
+    best = strongest(inquiry)
     if best is None or best.name == run.name or not len(survivors):
         return survivors
     trial = inquiry.trial(best.attack, survivors, threat=threat, **best.parameters)
@@ -134,7 +127,7 @@ class UnboundedAttack(InquiryCheck):
     once: ClassVar[bool] = True
 
     def ask(self, scene: Scene, inquiry: Inquiry) -> Iterator[Finding]:
-        series = Series.of(inquiry)
+        series = series_of(inquiry)
         if series is None:
             return
         inquiry.show(**series.evidence(inquiry))
@@ -179,7 +172,7 @@ class FallsToChance(InquiryCheck):
     once: ClassVar[bool] = True
 
     def ask(self, scene: Scene, inquiry: Inquiry) -> Iterator[Finding]:
-        series = Series.of(inquiry)
+        series = series_of(inquiry)
         if series is None or not series.ended or not series.eps:
             return
         inquiry.show(**series.evidence(inquiry))

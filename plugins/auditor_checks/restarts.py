@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from auditor_checks._base import share
-from auditor_checks._inquiry import InquiryCheck, once, strongest
+from auditor_checks._inquiry import InquiryCheck, one_restart, strongest
 
 if TYPE_CHECKING:
     from auditor.check import Finding
@@ -54,7 +54,7 @@ def _begun_anew(inquiry: Inquiry, run: AttackRun) -> Iterator[AttackRun]:
     steps, restarts = min(_STEPS, int(run.parameters["steps"])), _RESTARTS
     for _ in range(_DOUBLINGS):
         on = inquiry.closest(inquiry.room(restarts * (2 * steps + 1), inquiry.total))
-        again = inquiry.attack(run.attack, on, **once(run, steps, restarts=restarts))
+        again = inquiry.attack(run.attack, on, **one_restart(run, steps, restarts=restarts))
         inquiry.show(**{f"broken by {restarts} restarts": again.broken})
         restarts *= 2
         yield again

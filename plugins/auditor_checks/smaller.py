@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from auditor.types import Norm
 from auditor_checks._base import share
-from auditor_checks._inquiry import InquiryCheck, longest_query, once, strongest
+from auditor_checks._inquiry import InquiryCheck, longest_query, one_restart, strongest
 
 if TYPE_CHECKING:
     from auditor.check import Finding
@@ -53,7 +53,7 @@ def _parts(inquiry: Inquiry) -> Iterator[AttackRun]:
     climb, query = strongest(inquiry), longest_query(inquiry)
     if climb is not None:
         steps = min(_STEPS, int(climb.parameters["steps"]))
-        name, parameters, each = climb.attack, once(climb, steps), 2 * steps + 1
+        name, parameters, each = climb.attack, one_restart(climb, steps), 2 * steps + 1
     elif query is not None:
         each = min(_QUERIES, int(query.parameters["queries"]))
         name, parameters = query.attack, {**query.parameters, "queries": each}

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from auditor.selftest.masks import backwards
+
 Network = Callable[[Tensor], Tensor]
-
-
-class _Changed(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, change: Network) -> Tensor:
-        ctx.change = change
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return ctx.change(gradient), None
 
 
 def with_gradient(change: Network, network: Network) -> Network:
     """The network, with the gradient that `change` makes of its own."""
 
-    def answer(x: Tensor) -> Tensor:
-        return network(_Changed.apply(x, change))
-
-    return answer
+    changed = backwards(change)
+    return lambda x: network(changed(x))
 
 
 def reversed_gradient(network: Network) -> Network:

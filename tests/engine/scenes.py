@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from torch import Tensor
 
-from auditor import Attack, Norm, Threat, margins
+from auditor import Access, Attack, Norm, Rng, Threat, View, margins, parameter
 from auditor.engine.attempt import Ring
 from auditor.engine.batches import Batches
 from auditor.engine.cascade import Cascade
@@ -17,6 +19,22 @@ from auditor.engine.plan import Step, make_plan
 from auditor.engine.standing import Clean, Standing
 from auditor.engine.store import Store
 from auditor.events import Event
+
+VALUES = [0.10, 0.45, 0.47, 0.55, 0.58, 0.90]
+"""Distances to the boundary at one half: 0.40, 0.05, 0.03, 0.05, 0.08, 0.40."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shift(Attack):
+    """Moves every pixel by `size` towards the other class."""
+
+    name: ClassVar[str] = "shift"
+    norms: ClassVar[frozenset[Norm]] = frozenset({Norm.LINF})
+    access: ClassVar[Access] = Access.SCORES
+    size: float = parameter(0.04, help="how far")
+
+    def perturb(self, target: View, x: Tensor, y: Tensor, threat: Threat, rng: Rng) -> Tensor:
+        return x + self.size * (1.0 - 2.0 * y).view(-1, 1, 1, 1)
 
 
 class Scene:

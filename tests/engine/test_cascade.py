@@ -21,27 +21,11 @@ from auditor.engine.standing import Standing
 from auditor.events import Event, ExamplesFound, Progress
 from auditor.result.evidence import read_evidence
 from auditor.result.record import INHERITED
-from tests.engine.scenes import Scene
-
-VALUES = [0.10, 0.45, 0.47, 0.55, 0.58, 0.90]
-"""Distances to the boundary at one half: 0.40, 0.05, 0.03, 0.05, 0.08, 0.40."""
+from tests.engine.scenes import VALUES, Scene, Shift
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step1(Attack):
-    """Moves every pixel by `size` towards the other class."""
-
-    name: ClassVar[str] = "shift"
-    norms: ClassVar[frozenset[Norm]] = frozenset({Norm.LINF})
-    access: ClassVar[Access] = Access.SCORES
-    size: float = parameter(0.04, help="how far")
-
-    def perturb(self, target: View, x: Tensor, y: Tensor, threat: Threat, rng: Rng) -> Tensor:
-        return x + self.size * (1.0 - 2.0 * y).view(-1, 1, 1, 1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Broken(Step1):
+class Broken(Shift):
     """Goes wrong in one of several ways."""
 
     name: ClassVar[str] = "broken"
@@ -65,7 +49,7 @@ class Broken(Step1):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slow(Step1):
+class Slow(Shift):
     """Asks again and again."""
 
     name: ClassVar[str] = "slow"
@@ -78,7 +62,7 @@ class Slow(Step1):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Random(Step1):
+class Random(Shift):
     """Uniform noise."""
 
     name: ClassVar[str] = "random"
@@ -94,7 +78,7 @@ def scene(target, images, memory, tmp_path: Path) -> Scene:
 
 
 def test_what_fell_is_not_attacked_again(scene: Scene) -> None:
-    first, second = scene.run(Step1(size=0.04), Step1(size=0.06))
+    first, second = scene.run(Shift(size=0.04), Shift(size=0.06))
     assert (first.attacked, first.broken) == (6, 1)
     assert (second.attacked, second.broken) == (5, 2)
     assert scene.outcomes == ["robust", "broken", "broken", "broken", "robust", "robust"]
@@ -105,20 +89,20 @@ def test_what_fell_is_not_attacked_again(scene: Scene) -> None:
 def test_misclassified_samples_are_not_attacked(target, images, memory, tmp_path: Path) -> None:
     x = images([0.45, 0.7])
     scene = Scene(target, memory(x, torch.tensor([1, 1])), tmp_path)
-    (run,) = scene.run(Step1(size=0.06))
+    (run,) = scene.run(Shift(size=0.06))
     assert run.attacked == 1
     assert scene.outcomes == ["misclassified", "robust"]
 
 
 def test_steps_that_go_too_far_are_brought_into_the_ball(scene: Scene) -> None:
-    scene.run(Step1(size=1.0))
+    scene.run(Shift(size=1.0))
     assert scene.outcomes == ["robust", "broken", "broken", "broken", "broken", "robust"]
     assert all(found.distance <= 0.1 + 1e-6 for _, found in scene.standing.broken_by.values())
 
 
 @pytest.mark.parametrize("how", ["raise", "exit", "nan", "shape", "none"])
 def test_an_attack_that_goes_wrong_failed_and_the_next_one_runs(scene: Scene, how: str) -> None:
-    failed, good = scene.run(Broken(how=how), Step1(size=0.06))
+    failed, good = scene.run(Broken(how=how), Shift(size=0.06))
     assert failed.status == "failed"
     assert failed.reason
     assert (good.status, good.broken) == ("ran", 3)
@@ -142,7 +126,7 @@ def test_when_the_time_is_up_samples_are_not_evaluated_rather_than_robust(
     x = images(VALUES)
     samples = memory(x, (x.flatten(1).mean(1) > 0.5).long())
     scene = Scene(target, samples, tmp_path, deadline=time.monotonic() + 0.2)
-    shift, slow = scene.run(Step1(size=0.06), Slow())
+    shift, slow = scene.run(Shift(size=0.06), Slow())
     assert shift.status == "ran"
     assert (slow.status, slow.reason.startswith("the time limit")) == ("timed out", True)
     assert scene.outcomes == ["not_evaluated", "broken", "broken", "broken", "not_evaluated", "not_evaluated"]
@@ -150,7 +134,7 @@ def test_when_the_time_is_up_samples_are_not_evaluated_rather_than_robust(
 
 def test_an_attack_that_does_not_fit_is_skipped_with_a_reason(scene: Scene) -> None:
     scene.ring = Ring(target=scene.target, threat=Threat(norm=Norm.L2, eps=0.1), seed=0, margin=0.0)
-    (run,) = scene.run(Step1())
+    (run,) = scene.run(Shift())
     assert (run.status, run.attacked) == ("skipped", 0)
     assert "l2" in run.reason
 
@@ -160,18 +144,18 @@ def test_gradient_attacks_are_skipped_where_there_are_no_gradients(build, networ
     target = build(network, gradients="none")
 
     @dataclass(frozen=True, kw_only=True)
-    class White(Step1):
+    class White(Shift):
         """Needs gradients."""
 
         access: ClassVar[Access] = Access.GRADIENTS
 
     scene = Scene(target, memory(x, torch.tensor([0])), tmp_path)
-    white, black = scene.run(White(size=0.06), Step1(size=0.06))
+    white, black = scene.run(White(size=0.06), Shift(size=0.06))
     assert (white.status, black.status, black.broken) == ("skipped", "ran", 1)
 
 
 def test_evidence_holds_exactly_what_was_counted(scene: Scene, tmp_path: Path) -> None:
-    scene.run(Step1(size=0.06))
+    scene.run(Shift(size=0.06))
     shards = list(read_evidence(tmp_path, "toy", "linf", 0.1))
     assert sorted(int(i) for s in shards for i in s.index) == sorted(scene.standing.broken_by)
     for kept in shards:
@@ -195,7 +179,7 @@ def test_a_resumed_cascade_repeats_nothing_and_ends_the_same(target, network, im
     x = images(VALUES)
     samples = memory(x, (x.flatten(1).mean(1) > 0.5).long())
     whole = Scene(target, samples, tmp_path / "whole")
-    expected = whole.run(Step1(size=0.04), Random(), Step1(size=0.06), batch_size=2)
+    expected = whole.run(Shift(size=0.04), Random(), Shift(size=0.06), batch_size=2)
 
     class Stop(KeyboardInterrupt):
         pass
@@ -210,7 +194,7 @@ def test_a_resumed_cascade_repeats_nothing_and_ends_the_same(target, network, im
 
         return listen
 
-    plan = make_plan((Step1(size=0.04), Random(), Step1(size=0.06)), target, halted.ring.threat, 3)
+    plan = make_plan((Shift(size=0.04), Random(), Shift(size=0.06)), target, halted.ring.threat, 3)
     with pytest.raises(Stop):
         halted.follow(plan, 2, stop_after([]))
     halted.store.close()
@@ -218,7 +202,7 @@ def test_a_resumed_cascade_repeats_nothing_and_ends_the_same(target, network, im
     network.calls.clear()
     resumed = Scene(target, samples, tmp_path / "halted")
     after_clean = len(network.calls)
-    runs = resumed.run(Step1(size=0.04), Random(), Step1(size=0.06), batch_size=2)
+    runs = resumed.run(Shift(size=0.04), Random(), Shift(size=0.06), batch_size=2)
     assert [run.model_copy(update={"seconds": 0.0}) for run in runs] == [
         run.model_copy(update={"seconds": 0.0}) for run in expected
     ]
@@ -226,13 +210,13 @@ def test_a_resumed_cascade_repeats_nothing_and_ends_the_same(target, network, im
     resumed.store.close()
     again = Scene(target, samples, tmp_path / "halted")
     network.calls.clear()
-    again.run(Step1(size=0.04), Random(), Step1(size=0.06), batch_size=2)
+    again.run(Shift(size=0.04), Random(), Shift(size=0.06), batch_size=2)
     assert network.calls == []
     assert after_clean == 1
 
 
 def test_a_smaller_budgets_success_counts_for_a_larger_one_at_no_cost(scene: Scene, network) -> None:
-    scene.run(Step1(size=0.06))
+    scene.run(Shift(size=0.06))
     larger = Standing(scene.standing.clean)
     network.calls.clear()
     run = inherit([scene.standing], larger, Threat(norm=Norm.LINF, eps=0.2))
@@ -245,7 +229,7 @@ def test_a_twin_that_is_fooled_while_the_deployed_model_is_not_is_refuted(build,
     """The twin's boundary lies 0.02 too near; demanding a larger margin mends it where the ball allows."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Creep(Step1):
+    class Creep(Shift):
         """Moves in small steps and stops as soon as the engine says so."""
 
         name: ClassVar[str] = "creep"
@@ -279,20 +263,20 @@ def test_memory_that_runs_out_halves_the_batch_and_loses_nothing(build, network,
     x = images(VALUES)
     scene = Scene(build(network), memory(x, (x.flatten(1).mean(1) > 0.5).long()), tmp_path)
     scene.target.deployed = small
-    (run,) = scene.run(Step1(size=0.06), batch_size=6)
+    (run,) = scene.run(Shift(size=0.06), batch_size=6)
     assert (run.status, run.attacked, run.broken) == ("ran", 6, 3)
     assert scene.outcomes == ["robust", "broken", "broken", "broken", "robust", "robust"]
 
 
 def test_progress_reaches_its_total(scene: Scene) -> None:
-    scene.run(Step1(size=0.04))
+    scene.run(Shift(size=0.04))
     last = [event for event in scene.events if isinstance(event, Progress)][-1]
     assert (last.done, last.total) == (6, 6)
 
 
 def test_an_attack_that_writes_into_its_arguments_moves_nothing(scene: Scene) -> None:
     @dataclass(frozen=True, kw_only=True)
-    class Vandal(Step1):
+    class Vandal(Shift):
         """Turns the originals and the labels round."""
 
         def perturb(self, target: View, x: Tensor, y: Tensor, threat: Threat, rng: Rng) -> Tensor:
@@ -315,7 +299,7 @@ def test_a_model_that_answers_nan_under_attack_is_not_robust_there(build, networ
     x = images([0.10, 0.45])
     scene = Scene(build(breaking), memory(x, torch.tensor([0, 0])), tmp_path)
     scene.ring = Ring(target=scene.target, threat=Threat(norm=Norm.LINF, eps=0.045), seed=0, margin=0.0)
-    (run,) = scene.run(Step1(size=0.045))
+    (run,) = scene.run(Shift(size=0.045))
     assert scene.outcomes == ["robust", "not_evaluated"]
     assert (run.broken, run.unanswered) == (0, 1)
 
@@ -326,7 +310,7 @@ def test_a_ruled_out_class_does_not_protect_a_model(build, network, images, memo
 
     x = images([0.45])
     scene = Scene(build(three, num_classes=3), memory(x, torch.tensor([0])), tmp_path)
-    (run,) = scene.run(Step1(size=0.06))
+    (run,) = scene.run(Shift(size=0.06))
     assert run.broken == 1
 
 
@@ -336,21 +320,21 @@ def test_an_attack_that_cannot_speak_of_itself_failed(scene: Scene, what: str) -
         raise KeyError("oh no")
 
     body = property(broken) if what == "label" else broken
-    odd = dataclass(frozen=True, kw_only=True)(type("Odd", (Step1,), {what: body, "__doc__": "Odd."}))
+    odd = dataclass(frozen=True, kw_only=True)(type("Odd", (Shift,), {what: body, "__doc__": "Odd."}))
     (run,) = scene.run(odd())
     assert run.status == "failed"
     assert set(scene.outcomes) == {"not_evaluated"}
 
 
-class Preview(Step1):
-    """As `Step1`, and not proven yet."""
+class Preview(Shift):
+    """As `Shift`, and not proven yet."""
 
     name: ClassVar[str] = "preview"
     stage: ClassVar[str] = "preview"
 
 
 def test_attacks_in_preview_come_last_so_that_they_take_nothing_from_those_that_gate(scene: Scene) -> None:
-    first, last = scene.run(Preview(size=0.06), Step1(size=0.06))
+    first, last = scene.run(Preview(size=0.06), Shift(size=0.06))
     assert (first.stage, last.stage) == ("stable", "preview")
     assert first.broken > 0
     assert last.broken == 0

@@ -11,31 +11,14 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from auditor import Access, Attack, Check, Finding, Norm, Rng, Severity, Stage, Threat, View, parameter
+from auditor import Attack, Check, Finding, Norm, Severity, Stage
 from auditor.engine.examination import examine, settled
 from auditor.engine.inquiry import FLOOR, NOT_ALLOWED, Inquiry
 from auditor.engine.plan import configured
 from auditor.engine.scene import Scene as Seen
 from auditor.result.record import OVERSPENT, CheckRun, ThreatResult
-from tests.engine.scenes import Scene
-
-VALUES = [0.10, 0.45, 0.47, 0.55, 0.58, 0.90]
-"""Distances to the boundary at one half: 0.40, 0.05, 0.03, 0.05, 0.08, 0.40."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shift(Attack):
-    """Moves every pixel by `size` towards the other class."""
-
-    name: ClassVar[str] = "shift"
-    norms: ClassVar[frozenset[Norm]] = frozenset({Norm.LINF})
-    access: ClassVar[Access] = Access.SCORES
-    size: float = parameter(0.04, help="how far")
-
-    def perturb(self, target: View, x: Tensor, y: Tensor, threat: Threat, rng: Rng) -> Tensor:
-        return x + self.size * (1.0 - 2.0 * y).view(-1, 1, 1, 1)
+from tests.engine.scenes import VALUES, Scene, Shift
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,17 +322,18 @@ def test_checks_share_what_they_may_spend(inquiry: Inquiry) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "severity"),
+    ("outcomes", "passes", "severity"),
     [
-        (("mended", "clear"), Severity.WARN),
-        (("mended", "doubtful"), Severity.INCONCLUSIVE),
-        (("mended", "not looked at"), Severity.INCONCLUSIVE),
-        (("mended", None), Severity.INCONCLUSIVE),
-        ((), Severity.INCONCLUSIVE),
+        (("mended", "clear"), 8, Severity.WARN),
+        (("mended", "clear"), 0, Severity.INCONCLUSIVE),
+        (("mended", "doubtful"), 8, Severity.INCONCLUSIVE),
+        (("mended", "not looked at"), 8, Severity.INCONCLUSIVE),
+        (("mended", None), 8, Severity.INCONCLUSIVE),
+        ((), 8, Severity.INCONCLUSIVE),
     ],
 )
 def test_what_was_seen_before_the_attacks_is_settled_by_the_check_that_says_so_under_every_threat(
-    inquiry: Inquiry, outcomes: tuple[Any, ...], severity: Severity
+    inquiry: Inquiry, outcomes: tuple[Any, ...], passes: int, severity: Severity
 ) -> None:
     class Settling(Doubting):
         """Settles another code."""
@@ -367,7 +351,7 @@ def test_what_was_seen_before_the_attacks_is_settled_by_the_check_that_says_so_u
             robust_interval=None,
             robust_upper_bound=1.0,
             attacks=tuple(inquiry.runs),
-            checks=() if outcome is None else (CheckRun(code="AUD299", title="t", outcome=outcome),),
+            checks=() if outcome is None else (CheckRun(code="AUD299", title="t", outcome=outcome, forwards=passes),),
         )
         for outcome in outcomes
     ]

@@ -23,7 +23,7 @@ from auditor.formats.markdown import Markdown
 from auditor.formats.terminal import render_terminal
 from auditor.formats.views.numbers import change_text, conditions
 from auditor.result.evidence import pattern_path
-from auditor.result.record import ChangeResult
+from auditor.result.measures import ChangeResult
 from auditor.result.run import Run
 from tests.formats.beyond import PATCHED, WRONG, N, rows_of, write_beyond
 from tests.formats.html.reading import Reading

@@ -9,7 +9,8 @@ import pytest
 
 from auditor.formats.html import Html
 from auditor.formats.views.numbers import corruption_text, forecasts
-from auditor.result.record import CorruptionResult, Result, ThreatResult
+from auditor.result.measures import CorruptionResult
+from auditor.result.record import Result, ThreatResult
 from auditor.result.run import Run
 from auditor.types import Norm
 from tests.formats.html.reading import Reading

@@ -15,7 +15,8 @@ from auditor.formats.html import Html
 from auditor.formats.markdown import Markdown
 from auditor.formats.terminal import render_terminal
 from auditor.formats.views.numbers import forecast_text
-from auditor.result.record import ForecastResult, Result
+from auditor.result.measures import ForecastResult
+from auditor.result.record import Result
 from auditor.result.run import Run
 from tests.formats.finished import EPS, N
 from tests.formats.html.reading import Reading

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from auditor.result.corruptions import normalised_error
-from auditor.result.record import CorruptionResult
+from auditor.result.measures import CorruptionResult
 
 
 def table(**accuracies: tuple[float, ...]) -> tuple[CorruptionResult, ...]:

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from auditor.selftest.bench import CASES
-from auditor.selftest.broken import BROKEN
+from auditor.selftest.bench import BROKEN, CASES
 from auditor.selftest.case import MODELS, Case
 from auditor.selftest.data import RECIPES
 from auditor.selftest.honest import HONEST

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from auditor.result.record import ModelResult, SmallestResult
+from auditor.result.measures import SmallestResult
+from auditor.result.record import ModelResult
 from auditor.result.samples_csv import Row
 from auditor.result.statistics import Interval, wilson
 

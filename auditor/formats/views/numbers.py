@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from auditor.formats import words
-from auditor.result.record import ChangeResult, DropResult, ModelResult, Result, SmallestResult, ThreatResult
+from auditor.result.measures import ChangeResult, DropResult, SmallestResult
+from auditor.result.record import ModelResult, Result, ThreatResult
 
 UPPER_BOUND = (
     "Robust accuracy is an upper bound: it counts what these attacks could not break, "
