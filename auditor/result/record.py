@@ -24,6 +24,7 @@ from auditor.result.measures import (
     WorstClassResult,
 )
 from auditor.result.plain import plain
+from auditor.result.transfer import TransferResult
 from auditor.settings import Budget
 from auditor.types import Norm
 
@@ -283,7 +284,8 @@ class Result(Frozen):
     settings: dict[str, Any]
     environment: dict[str, str]
     models: tuple[ModelResult, ...]
-    transfer: dict[str, Any] | None = None
+    transfer: TransferResult | None = None
+    """None with one model, and where it was not asked for."""
     plugin_failures: tuple[dict[str, str], ...] = ()
     started: str = ""
     """UTC, ISO 8601."""
