@@ -63,7 +63,11 @@ class TransferCell(Frozen):
 
 class TransferMatrix(Frozen):
     """One attack within one budget: a row per source, a column per target. A cell whose source is its target shows
-    what the attack does to the model that it was made on."""
+    what the attack does to the model that it was made on.
+
+    After the models come the ensembles, if asked for. Each was put together against one target, and has a cell for that
+    target alone.
+    """
 
     norm: Norm
     eps: Budget
@@ -95,4 +99,6 @@ class TransferResult(Frozen):
     models: tuple[str, ...]
     matrices: tuple[TransferMatrix, ...]
     agreements: tuple[Agreement, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """What was asked for and has no matrix, and why: a sentence each."""
     seconds: float = 0.0

@@ -1,0 +1,1 @@
+"""How attacks travel between models: examples made on one, tried on the others."""
