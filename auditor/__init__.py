@@ -13,7 +13,7 @@ from auditor._version import __version__
 if TYPE_CHECKING:
     from auditor.attack import Attack, Passes
     from auditor.check import Check, Finding, Severity, Stage, plot
-    from auditor.defense import Defense
+    from auditor.defense import Addition, Defense, Recipe, Training
     from auditor.engine.inquiry import Inquiry
     from auditor.engine.ledger import margins
     from auditor.engine.scene import Scene
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from auditor.engine.view import Gradient, View
     from auditor.errors import AuditorError, DataError, ModelError, PluginError, RunError, UsageError
     from auditor.formats.base import Format
+    from auditor.harden.trainee import Trainee
     from auditor.hookspecs import hookimpl
     from auditor.lanes import LaneAttack, Lanes
     from auditor.parameters import parameter
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Access": "types",
+    "Addition": "defense",
     "Attack": "attack",
     "AuditorError": "errors",
     "Check": "check",
@@ -51,6 +53,7 @@ _HOME = {
     "Norm": "types",
     "Passes": "attack",
     "PluginError": "errors",
+    "Recipe": "defense",
     "Rng": "rng",
     "Run": "result.run",
     "RunError": "errors",
@@ -62,6 +65,8 @@ _HOME = {
     "Stage": "check",
     "Target": "target.base",
     "Threat": "types",
+    "Trainee": "harden.trainee",
+    "Training": "defense",
     "Trial": "engine.trial",
     "UniversalAttack": "universal",
     "UsageError": "errors",
@@ -75,6 +80,7 @@ _HOME = {
 
 __all__ = [
     "Access",
+    "Addition",
     "Attack",
     "AuditorError",
     "Check",
@@ -92,6 +98,7 @@ __all__ = [
     "Norm",
     "Passes",
     "PluginError",
+    "Recipe",
     "Rng",
     "Run",
     "RunError",
@@ -103,6 +110,8 @@ __all__ = [
     "Stage",
     "Target",
     "Threat",
+    "Trainee",
+    "Training",
     "Trial",
     "UniversalAttack",
     "UsageError",

@@ -1,24 +1,33 @@
-"""What a defense is: a plugin that makes a model harder to fool."""
+"""What a defense is: a frozen keyword-only dataclass whose fields are its hyper-parameters, and a method or two.
+
+A `Recipe` trains a model, an `Addition` changes how any recipe trains it.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from auditor.parameters import check_parameters
+from auditor.types import Norm
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor
 
+    from auditor.harden.trainee import Trainee
     from auditor.rng import Rng
-    from auditor.samples.base import Samples
-    from auditor.types import Threat
+    from auditor.types import Images, Labels, Threat
 
 
 @dataclass(frozen=True, kw_only=True)
 class Defense(ABC):
-    """A training recipe or a wrapper; its fields are hyper-parameters, declared as an attack's are."""
+    """Makes a model harder to fool; its fields are hyper-parameters, declared as an attack's are.
+
+    The class docstring's first line says what the defense does, then `Helps:`, `Blind to:`, `Cost:`.
+    """
 
     name: ClassVar[str]
     paper: ClassVar[str] = ""
@@ -26,6 +35,104 @@ class Defense(ABC):
     def __post_init__(self) -> None:
         check_parameters(self)
 
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a recipe is trained where the user says nothing.
+
+    Attributes:
+        epochs: passes over the training data.  batch_size: samples to an update.
+        optimizer: `sgd` with Nesterov momentum 0.9, or `adamw`.  lr: the largest learning rate.
+        schedule: of the learning rate: `cyclic` rises for two fifths of the updates and falls for the others,
+            `piecewise` falls to a tenth after one half and again after three quarters, `cosine` falls along one.
+        weight_decay: of weights with two dimensions or more; biases and normalisation have none.
+        label_smoothing: share of the label that is spread over all classes, by `Trainee.cross_entropy`.
+        average: decay of the running average of weights that is validated and kept; 0 averages nothing.
+        clip: largest length of a gradient of all weights; 0 for any.
+    """
+
+    epochs: int = 30
+    batch_size: int = 128
+    optimizer: Literal["sgd", "adamw"] = "adamw"
+    lr: float = 2e-3
+    schedule: Literal["cyclic", "piecewise", "cosine", "constant"] = "cyclic"
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    average: float = 0.0
+    clip: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Defense):
+    """A way to train: which examples are learned from, and the loss on them.
+
+    A plugin sets the class variables, declares hyper-parameters with `auditor.parameter`, and writes `perturb` and
+    `loss`. The trainer owns the rest: batches, augmentation, optimiser and schedule, mixed precision, running average
+    of weights, checkpoints, validation, what is done where a loss is NaN or training collapses. A recipe holds no
+    state; what it needs to remember from one step to the next is in `trainee.memory`.
+    """
+
+    norms: ClassVar[frozenset[Norm]] = frozenset({Norm.LINF, Norm.L2, Norm.L1})
+    training: ClassVar[Training] = Training()
+    single_step: ClassVar[bool] = False
+    """True where examples come from one step, so that training may collapse: robust to one step and to no more."""
+
+    @property
+    def label(self) -> str:
+        """Name of this configuration in tables; the plugin's name unless overridden."""
+        return self.name
+
+    @property
+    def updates(self) -> int:
+        """How often each batch is perturbed and learned from before the next."""
+        return 1
+
     @abstractmethod
-    def fit(self, model: nn.Module, samples: Samples, threat: Threat, rng: Rng) -> nn.Module:
-        """A hardened form of `model` (which maps `(N, …)` in `[0, 1]` to logits `(N, K)`), made with `samples`."""
+    def perturb(self, trainee: Trainee, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
+        """The examples to learn from, without a graph.
+
+        Args:
+            trainee: the model in training; `trainee.climb` is projected gradient ascent.
+            x: `(N, …)` samples in `[0, 1]`, augmented; must not be changed in place.
+            y: `(N,)` labels.
+            threat: norm and radius.
+            rng: a stream of random numbers per sample, fresh at every update.
+
+        Returns:
+            `(N, …)` examples. One that requires gradients has its `.grad` in `after_backward`.
+        """
+
+    @abstractmethod
+    def loss(self, trainee: Trainee, x: Images, adversarial: Images, y: Labels, threat: Threat, rng: Rng) -> Tensor:
+        """The loss of each example, with its graph; the mean over all is descended.
+
+        Args:
+            adversarial: what `perturb` returned; the others as there. An addition such as `awp` evaluates the loss
+                more than once for one batch of examples.
+
+        Returns:
+            A loss for each row, `(N,)`, or as many as the recipe learns from.
+        """
+
+    def after_backward(
+        self, trainee: Trainee, x: Images, adversarial: Images, y: Labels, threat: Threat, rng: Rng
+    ) -> None:
+        """Called when gradients of the weights are there, before they are clipped and applied.
+
+        The place to learn from `adversarial.grad`, to add noise to gradients, or to `trainee.keep` the weights.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addition(Defense):
+    """Goes on top of any recipe, as in `--recipe trades+awp`."""
+
+    @abstractmethod
+    def around(self, trainee: Trainee, loss: Callable[[], Tensor]) -> AbstractContextManager[None]:
+        """Entered for every update when its examples are made; the gradient that is applied is taken inside.
+
+        Args:
+            trainee: its `weights` may be changed in place on entering, and are restored on leaving.
+            loss: the recipe's mean loss on the batch, with its graph; each call is a forward pass of its own, and
+                batch normalisation learns no statistics from it.
+        """

@@ -28,13 +28,24 @@ def explain(
         Console().print(f"{name.upper()}: {title}\n\n{reflowed(text)}", highlight=False, markup=False)
         return
     found = load_plugins(without or ())
-    things: dict[str, Any] = {**found.formats(), **found.defenses(), **found.attacks(), **found.checks()}
-    thing = things.get(name) or things.get(name.upper()) or things.get(name.lower()) or found.find_attack(name)
-    if thing is None:
-        near = difflib.get_close_matches(name, [*things, *CODES], n=3)
-        hint = f" Did you mean {', '.join(near)}?" if near else ""
+    kinds: dict[str, dict[str, Any]] = {
+        "attack": found.attacks(), "defense": found.defenses(), "check": found.checks(), "format": found.formats()
+    }  # fmt: skip
+    # An attack and the training with it go by one name.
+    meant = {kind: things[each] for kind, things in kinds.items() for each in _spellings(name) if each in things}
+    if not meant and (made := found.find_attack(name)):
+        meant = {"attack": made}
+    if not meant:
+        near = difflib.get_close_matches(name, [*(each for things in kinds.values() for each in things), *CODES], n=3)
+        hint = f" Did you mean {', '.join(dict.fromkeys(near))}?" if near else ""
         raise UsageError(f"Nothing installed is called {name!r}.{hint} `auditor plugins --all` lists everything.")
-    Console().print("\n".join(_lines(name, thing)), soft_wrap=False, highlight=False, markup=False)
+    texts = [_lines(f"{name} ({kind})" if len(meant) > 1 else name, thing) for kind, thing in meant.items()]
+    Console().print("\n\n".join(map("\n".join, texts)), soft_wrap=False, highlight=False, markup=False)
+
+
+def _spellings(name: str) -> list[str]:
+    """As written first, so that it counts where another name differs in its case only."""
+    return [name.lower(), name.upper(), name]
 
 
 def _lines(name: str, thing: Any) -> list[str]:

@@ -12,8 +12,8 @@ import torch
 
 from auditor.lanes import Lanes, put
 from auditor.norms import per_sample
+from auditor.steps import Ball, largest, signs, unit_l2
 from auditor.types import Norm
-from auditor_attacks._steps import Ball, largest, signs, unit_l2
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,8 +12,8 @@ from auditor.attack import Passes
 from auditor.lanes import LaneAttack, Lanes, put
 from auditor.norms import per_sample
 from auditor.parameters import parameter
+from auditor.steps import Ball
 from auditor.types import Access, Norm
-from auditor_attacks._steps import Ball
 
 if TYPE_CHECKING:
     from torch import Tensor

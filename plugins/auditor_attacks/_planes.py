@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from auditor.norms import per_sample
+from auditor.steps import signs
 from auditor.types import Norm
-from auditor_attacks._steps import signs
 
 if TYPE_CHECKING:
     from torch import Tensor

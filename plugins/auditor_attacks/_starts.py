@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from auditor.lanes import Lanes
     from auditor.rng import Rng
-    from auditor_attacks._steps import Ball
+    from auditor.steps import Ball
 
 STARTS = ("surface", "corner", "tiles", "closest", "clean")
 _SIDES = (1, 2, 4, 7, 14, 28)

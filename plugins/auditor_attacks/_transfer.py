@@ -16,10 +16,10 @@ import torch
 from auditor.attack import Attack, Passes
 from auditor.norms import per_sample
 from auditor.parameters import parameter
+from auditor.steps import Ball, signs, unit_l2, unit_mean
 from auditor.types import Access, Norm
 from auditor_attacks import _losses
 from auditor_attacks._shown import Resized, smoothed
-from auditor_attacks._steps import Ball, signs, unit_l2, unit_mean
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 from auditor.attack import Passes
 from auditor.lanes import LaneAttack
 from auditor.parameters import parameter
+from auditor.steps import Ball
 from auditor.types import Access, Norm
 from auditor_attacks import _losses, _targets
 from auditor_attacks._climb import Climb, halving, learn, sparse
 from auditor_attacks._starts import STARTS, start
-from auditor_attacks._steps import Ball
 from auditor_attacks._targets import ORDERS, ordered
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from auditor.attack import Attack, Passes
 from auditor.engine.ledger import margins
 from auditor.norms import per_sample
 from auditor.parameters import parameter
+from auditor.steps import unit_l2
 from auditor.types import Access, Norm
 from auditor_attacks import _losses
 from auditor_attacks._minimal import cosine, size
-from auditor_attacks._steps import unit_l2
 
 if TYPE_CHECKING:
     from auditor.engine.view import View

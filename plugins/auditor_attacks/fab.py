@@ -11,12 +11,12 @@ from auditor.attack import Attack, Passes
 from auditor.engine.ledger import margins
 from auditor.norms import per_sample
 from auditor.parameters import parameter
+from auditor.steps import Ball
 from auditor.types import Access, Norm
 from auditor_attacks import _losses, _targets
 from auditor_attacks._crossing import Plane, beyond, nearest_plane
 from auditor_attacks._minimal import size
 from auditor_attacks._planes import between, onto_plane
-from auditor_attacks._steps import Ball
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from auditor.attack import Attack, Passes
 from auditor.parameters import parameter
+from auditor.steps import Ball, steepest
 from auditor.types import Access, Norm
 from auditor_attacks import _losses
-from auditor_attacks._steps import Ball, steepest
 
 if TYPE_CHECKING:
     from auditor.engine.view import View

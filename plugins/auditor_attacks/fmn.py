@@ -10,10 +10,10 @@ import torch
 from auditor.attack import Attack, Passes
 from auditor.engine.ledger import margins
 from auditor.parameters import parameter
+from auditor.steps import unit_l2
 from auditor.types import Access, Norm
 from auditor_attacks._minimal import cosine, size, within
 from auditor_attacks._planes import slope
-from auditor_attacks._steps import unit_l2
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from auditor.lanes import put
+from auditor.steps import signs, unit_l2
 from auditor.types import Norm
 from auditor_attacks._finite import Estimate, FiniteDifferences
-from auditor_attacks._steps import signs, unit_l2
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,8 +10,8 @@ import torch
 from auditor.attack import Attack, Passes
 from auditor.norms import per_sample
 from auditor.parameters import parameter
+from auditor.steps import Ball
 from auditor.types import Access, Norm
-from auditor_attacks._steps import Ball
 
 if TYPE_CHECKING:
     from auditor.engine.view import View

@@ -14,9 +14,9 @@ from torch.nn import functional
 from auditor.attack import Attack, Passes
 from auditor.parameters import parameter
 from auditor.spaces import patch_side, square_at
+from auditor.steps import unit_mean
 from auditor.types import Access, Norm
 from auditor_attacks import _losses
-from auditor_attacks._steps import unit_mean
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,9 +10,9 @@ import torch
 from auditor.attack import Passes
 from auditor.lanes import LaneAttack, Lanes
 from auditor.parameters import parameter
+from auditor.steps import Ball, ascent, unit_mean
 from auditor.types import Access, Norm
 from auditor_attacks import _losses
-from auditor_attacks._steps import Ball, largest, signs, unit_l2, unit_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,18 +75,5 @@ class PGD(LaneAttack):
         gradient = answer.gradient
         if self.momentum:
             gradient = lanes.velocity.mul_(self.momentum).add_(unit_mean(gradient)).clone()
-        step = _step(gradient, ball.norm, threat.eps * (self.step_size or 2.5 / self.steps))
+        step = ascent(gradient, ball.norm, threat.eps * (self.step_size or 2.5 / self.steps))
         lanes.point = ball.project(step.add_(lanes.point))
-
-
-def _step(gradient: Tensor, norm: Norm, length: float) -> Tensor:
-    """Steepest ascent of this length; for l1 shared by the top percent, as in SLIDE (arXiv:1904.13000)."""
-    match norm:
-        case Norm.LINF:
-            return signs(gradient).mul_(length)
-        case Norm.L2:
-            return unit_l2(gradient).mul_(length)
-    dimensions = gradient[0].numel()
-    # No entry has room for more than 1, so a longer step is shared by more of them.
-    entries = min(max(dimensions // 100, math.ceil(length)), dimensions)
-    return largest(gradient, torch.full((len(gradient),), entries, device=gradient.device), entries).mul_(length)

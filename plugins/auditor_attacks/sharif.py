@@ -9,9 +9,9 @@ import torch
 
 from auditor.attack import Attack, Passes
 from auditor.parameters import parameter
+from auditor.steps import unit_mean
 from auditor.types import Access, Norm
 from auditor_attacks import _losses
-from auditor_attacks._steps import unit_mean
 
 if TYPE_CHECKING:
     from torch import Tensor

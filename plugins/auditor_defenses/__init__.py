@@ -1,5 +1,4 @@
-"""First-party defenses, offered through the same door as anyone's. There are none yet; the hook is answered so that
-`auditor plugins` and the report say so, rather than leaving the question open."""
+"""First-party defenses, offered through the same door as anyone's: what the modules of this package define."""
 
 from __future__ import annotations
 
@@ -12,6 +11,10 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def auditor_defenses() -> tuple[type[Defense], ...]:
-    """No defense yet."""
-    return ()
+def auditor_defenses() -> list[type[Defense]]:
+    """The defenses of this package, by name. A module whose name begins with an underscore defines none."""
+    from auditor.defense import Defense
+    from auditor.discovery import defined
+
+    found = [kind for kind in defined(__name__, __path__) if issubclass(kind, Defense)]
+    return sorted(found, key=lambda defense: defense.name)

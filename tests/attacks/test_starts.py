@@ -10,8 +10,8 @@ from torch import Tensor
 
 from auditor import Lanes, Norm, Rng
 from auditor.norms import distance, tolerance
+from auditor.steps import Ball
 from auditor_attacks._starts import STARTS, start
-from auditor_attacks._steps import Ball
 
 EPS = {Norm.LINF: 0.1, Norm.L2: 0.6, Norm.L1: 2.0}
 every_norm = pytest.mark.parametrize("norm", list(EPS))

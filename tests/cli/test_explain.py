@@ -44,3 +44,8 @@ def test_an_attack_is_explained_with_its_parameters_and_cost(auditor: Callable) 
 def test_a_misspelt_name_is_answered_with_the_nearest(auditor: Callable) -> None:
     outcome = auditor("explain", "apdg")
     assert (outcome.code, "apgd" in outcome.err) == (2, True)
+
+
+def test_an_attack_and_a_defense_of_one_name_are_both_explained(auditor: Callable) -> None:
+    said = auditor("explain", "pgd").out
+    assert said.index("pgd (attack)") < said.index("Blind to:") < said.index("pgd (defense)") < said.index("Helps:")

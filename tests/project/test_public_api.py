@@ -12,11 +12,11 @@ from auditor import hookspecs
 
 # fmt: off
 NAMES = (
-    "Access", "Attack", "AuditorError", "Check", "DataError", "Defense", "Finding", "Format", "Goal", "Gradient",
-    "Inquiry", "LaneAttack", "Lanes", "ModelError", "ModelOptions", "Norm", "Passes", "PluginError", "Rng", "Run",
-    "RunError", "SampleOptions", "Samples", "Scene", "Severity", "Skipped", "Stage", "Target", "Threat", "Trial",
-    "UniversalAttack", "UsageError", "View", "__version__", "hookimpl", "margins", "parameter", "plot",
-    "straight_through",
+    "Access", "Addition", "Attack", "AuditorError", "Check", "DataError", "Defense", "Finding", "Format", "Goal",
+    "Gradient", "Inquiry", "LaneAttack", "Lanes", "ModelError", "ModelOptions", "Norm", "Passes", "PluginError",
+    "Recipe", "Rng", "Run", "RunError", "SampleOptions", "Samples", "Scene", "Severity", "Skipped", "Stage",
+    "Target", "Threat", "Trainee", "Training", "Trial", "UniversalAttack", "UsageError", "View", "__version__",
+    "hookimpl", "margins", "parameter", "plot", "straight_through",
 )
 # fmt: on
 

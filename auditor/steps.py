@@ -1,4 +1,5 @@
-"""Steps that attacks share: the ball with its bounds made once, random starts, directions of steepest ascent."""
+"""Steps that attacks and training share: the ball with its bounds made once, random starts, directions of steepest
+ascent."""
 
 from __future__ import annotations
 
@@ -118,6 +119,19 @@ def largest(gradient: Tensor, count: Tensor, most: int) -> Tensor:
     step = signs(flat).mul_(size >= least)
     step /= step.abs().sum(1, keepdim=True).clamp_min_(1.0)
     return step.view_as(gradient)
+
+
+def ascent(gradient: Tensor, norm: Norm, length: float) -> Tensor:
+    """Steepest ascent of this length; for l1 shared by the top percent, as in SLIDE (arXiv:1904.13000)."""
+    match norm:
+        case Norm.LINF:
+            return signs(gradient).mul_(length)
+        case Norm.L2:
+            return unit_l2(gradient).mul_(length)
+    dimensions = gradient[0].numel()
+    # No entry has room for more than 1, so a longer step is shared by more of them.
+    entries = min(max(dimensions // 100, math.ceil(length)), dimensions)
+    return largest(gradient, torch.full((len(gradient),), entries, device=gradient.device), entries).mul_(length)
 
 
 def steepest(gradient: Tensor, ball: Ball) -> Tensor:

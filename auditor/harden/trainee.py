@@ -1,0 +1,118 @@
+"""The model in training, as recipes see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from auditor.steps import Ball, ascent
+
+if TYPE_CHECKING:
+    from auditor.rng import Rng
+    from auditor.types import Images, Labels, Logits, Threat
+
+Objective: TypeAlias = Callable[[Tensor], Tensor]
+"""Logits `(N, K)` to what is to be raised for each sample, `(N,)`."""
+
+
+class Trainee:
+    """A network that maps `(N, …)` samples in `[0, 1]` to logits `(N, K)`, and what is remembered while it is trained.
+
+    Calling it gives logits with their graph, in training mode: batch normalisation takes the statistics of the batch,
+    and learns from them. `still` and all that looks for examples leave it in eval mode, which costs less clean accuracy
+    at equal robustness (Pang et al., Bag of Tricks for Adversarial Training, arXiv:2010.00467, section 3.3).
+
+    Attributes:
+        weights: what is trained, by name.
+        num_classes: K.  samples: how many there are to train with.
+        indices: `(N,)` which of them are in the batch.
+        epoch, step, steps: which epoch and update this is, from 0, and how many updates there will be.
+        lr: the learning rate of this update.
+        memory: tensors that a recipe keeps from one update to the next; they are part of every checkpoint.
+        members: weights that the recipe decided to keep, oldest first: where there are any, the result is the mean of
+            the probabilities that they give.
+        generator: random numbers that belong to no sample, seeded anew for every update.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[[Images], Logits],
+        module: nn.Module,
+        weights: Mapping[str, nn.Parameter],
+        *,
+        label_smoothing: float = 0.0,
+        autocast: torch.dtype | None = None,
+    ) -> None:
+        """`forward` goes through `module`, in whatever mode that is; `autocast` is what passes may compute in."""
+        self.weights = dict(weights)
+        self.memory: dict[str, Tensor] = {}
+        self.members: list[dict[str, Tensor]] = []
+        self.num_classes = self.samples = self.epoch = self.step = self.steps = 0
+        self.lr = 0.0
+        self.device = next(iter(weights.values())).device
+        self.generator = torch.Generator(self.device)
+        self.indices = torch.empty(0, dtype=torch.int64)
+        self.module = module
+        self._forward = forward
+        self._parts = list(module.modules())
+        self._label_smoothing, self._autocast = label_smoothing, autocast
+
+    def __call__(self, x: Images) -> Logits:
+        """Logits `(N, K)` float32 with their graph, in training mode."""
+        return self._logits(x, training=True)
+
+    def still(self, x: Images) -> Logits:
+        """Logits `(N, K)` float32 with their graph, in eval mode: no statistics are learned, nothing is dropped."""
+        return self._logits(x, training=False)
+
+    def gradient(self, x: Images, objective: Objective, *, create_graph: bool = False) -> Tensor:
+        """The gradient of each sample's objective with respect to the sample, `(N, …)`, in eval mode."""
+        leaf = x.detach().requires_grad_()
+        with torch.enable_grad():
+            raised = objective(self.still(leaf)).sum()
+            (gradient,) = torch.autograd.grad(raised, leaf, create_graph=create_graph)
+        return gradient
+
+    def climb(
+        self,
+        x: Images,
+        objective: Objective,
+        threat: Threat,
+        rng: Rng,
+        *,
+        steps: int,
+        step_size: float,
+        start: Images | None = None,
+    ) -> Images:
+        """Projected gradient ascent within the threat around `x`: the last point, without a graph.
+
+        Args:
+            objective: what is raised, of the logits.
+            step_size: in units of eps.
+            start: where it starts; a point drawn uniformly from the ball unless given.
+        """
+        ball = Ball(x, threat.norm, threat.eps)
+        point = ball.uniform(rng) if start is None else ball.project(start.clone())
+        for _ in range(steps):
+            step = ascent(self.gradient(point, objective), threat.norm, step_size * threat.eps)
+            point = ball.project(step.add_(point))
+        return point
+
+    def cross_entropy(self, logits: Logits, y: Labels) -> Tensor:
+        """Cross-entropy of each sample, `(N,)`, with the label smoothing that was asked for: a loss to descend."""
+        return functional.cross_entropy(logits, y, reduction="none", label_smoothing=self._label_smoothing)
+
+    def keep(self) -> None:
+        """Keep the present weights as a member of the ensemble that training ends with."""
+        self.members.append({name: weight.detach().clone() for name, weight in self.weights.items()})
+
+    def _logits(self, x: Images, *, training: bool) -> Logits:
+        for part in self._parts:
+            part.training = training
+        with nullcontext() if self._autocast is None else torch.autocast(self.device.type, self._autocast):
+            return self._forward(x).float()
