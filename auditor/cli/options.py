@@ -43,6 +43,10 @@ Config: TypeAlias = Annotated[
     Path | None, typer.Option(help="Settings file. [default: auditor.toml, else tool.auditor in pyproject.toml]")
 ]
 Formats: TypeAlias = Annotated[
-    str | None, typer.Option("--format", help="Reports to write, e.g. html,json,junit,markdown. [default: html]")
+    str | None,
+    typer.Option(
+        "--format",
+        help="Reports to write, e.g. html,junit,sarif,markdown; `auditor plugins --all` lists them. [default: html]",
+    ),
 ]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and one line of result.")]

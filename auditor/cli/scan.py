@@ -212,6 +212,7 @@ def run(
     """Audit with progress, write the reports, print the result."""
     from rich.console import Console
 
+    from auditor.cli.job_summary import add_to_job_summary
     from auditor.cli.progress import progress
     from auditor.engine.audit import Audit
     from auditor.errors import AuditorError, Stopped
@@ -236,7 +237,9 @@ def run(
     for name in formats:
         # The audit is done and stands, whatever becomes of a report: a format never changes the exit code.
         try:
-            write_report(name, finished, plugins)
+            path = write_report(name, finished, plugins)
+            if name == "markdown":
+                add_to_job_summary(path)
         except AuditorError as error:
             errors.print(f"auditor: {error}", highlight=False, markup=False, soft_wrap=True)
     if quiet:

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 @hookimpl
 def auditor_formats() -> tuple[Format, ...]:
     """The formats that come with auditor."""
+    from auditor.formats.badge import Badge, Shields
     from auditor.formats.html import Html
     from auditor.formats.json import Json
     from auditor.formats.junit import Junit
     from auditor.formats.markdown import Markdown
+    from auditor.formats.model_card import ModelCard
+    from auditor.formats.sarif import Sarif
 
-    return (Html(), Json(), Junit(), Markdown())
+    return (Html(), Json(), Junit(), Markdown(), Sarif(), Badge(), Shields(), ModelCard())
