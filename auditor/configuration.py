@@ -1,10 +1,8 @@
-"""From flags and `auditor.toml` (or `[tool.auditor]` in `pyproject.toml`) to checked settings. Flags win."""
+"""From flags, and what the file and the environment say, to checked settings. Flags win."""
 
 from __future__ import annotations
 
-import difflib
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -13,6 +11,7 @@ from pydantic import ValidationError
 
 from auditor.errors import UsageError
 from auditor.settings import AttackSetting, Settings, ThreatSetting
+from auditor.sources import OUTPUTS, known_keys, normal, unknown_key
 from auditor.types import AUTO, Norm
 from auditor.values import PARSED, converted, flag_of, parse_number
 
@@ -30,37 +29,10 @@ DEFAULT_EPS = {
     Norm.PATCH: "0.05",
     Norm.CORRUPTION: "5",
 }
-# Flags whose name in the settings differs.
-_ALIASES = {"model": "models", "provider": "providers", "constant": "constants"}
 # Flags that say what one threat may do.
 _OWNERS = {"rotation": Norm.SPATIAL, "translation": Norm.SPATIAL, "corruptions": Norm.CORRUPTION}
 # What values are due, by how the errors about others begin.
 _KINDS = {"string": "is a text", "bool": "is true or false", "tuple": "is a list", "dict": "is a table"}
-
-
-def read_config(path: Path | None) -> dict[str, Any]:
-    """The settings of a configuration file: the one named, else `auditor.toml`, else `[tool.auditor]`, else none.
-
-    Raises:
-        UsageError: the file is missing or no TOML.
-    """
-    if path is not None:
-        content = _read_toml(path)
-        return dict(content.get("tool", {}).get("auditor", {})) if path.name == "pyproject.toml" else content
-    if Path("auditor.toml").is_file():
-        return _read_toml(Path("auditor.toml"))
-    if Path("pyproject.toml").is_file():
-        return dict(_read_toml(Path("pyproject.toml")).get("tool", {}).get("auditor", {}))
-    return {}
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"The configuration {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"The configuration {path} is no TOML: {error}.") from error
 
 
 def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Settings:
@@ -70,15 +42,12 @@ def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Setti
     Raises:
         UsageError: an unknown key, a value of the wrong kind, or values that make no sense together.
     """
-    merged = {_ALIASES.get(key, key).replace("-", "_"): value for key, value in config.items()}
-    said = {_ALIASES.get(key, key): value for key, value in flags.items() if not _unsaid(key, value)}
+    merged = {normal(key): value for key, value in config.items()}
+    said = {normal(key): value for key, value in flags.items() if not _unsaid(key, value)}
     merged |= {key: str(value) if isinstance(value, Path) else value for key, value in said.items()}
-    known = (set(Settings.model_fields) - {"threats", "attacks"}) | {"norm", "eps", "attack"}
     for key in merged:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f" Did you mean {near[0].replace('_', '-')!r}?" if near else ""
-            raise UsageError(f"The configuration has no key {key.replace('_', '-')!r}.{hint}")
+        if key not in known_keys() or key in OUTPUTS:
+            raise unknown_key(key, "The configuration")
     merged["threats"] = parse_threats(_listed(merged.pop("norm", ())), _listed(merged.pop("eps", ())))
     merged["attacks"] = parse_attacks(_listed(merged.pop("attack", ())))
     if isinstance(merged.get("hardened_with"), str):

@@ -8,7 +8,7 @@ an incomplete or doubtful evaluation can still fail a model, and can never pass 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from auditor.formats.words import threat
@@ -66,6 +66,12 @@ def judge(models: Sequence[ModelResult], gates: Sequence[GateResult]) -> tuple[V
     """Verdict, exit code, and one sentence that says why."""
     verdict, why = _verdict(models, gates)
     return verdict, EXIT_CODES[verdict], why
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code of several audits: what could not be audited counts most, then what failed, then what is open."""
+    order = [EXIT_CODES[verdict] for verdict in ("error", "fail", "inconclusive", "pass")]
+    return min(codes, key=order.index)
 
 
 def _verdict(models: Sequence[ModelResult], gates: Sequence[GateResult]) -> tuple[Verdict, str]:

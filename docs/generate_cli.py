@@ -25,7 +25,8 @@ _HEAD = """\
 Made from the program by `python docs/generate_cli.py`; do not edit.
 
 `auditor --version` prints the version, `auditor COMMAND --help` what stands here. Every flag of `auditor scan` can
-stand in `auditor.toml` or in `[tool.auditor]` of `pyproject.toml`, without its dashes; flags win.
+stand in `auditor.toml` or in `[tool.auditor]` of `pyproject.toml`, without its dashes, and in the environment as
+`AUDITOR_FLAG`; flags win.
 """
 
 

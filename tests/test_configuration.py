@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from auditor.configuration import (
     parse_attack,
     parse_eps,
     parse_threats,
-    read_config,
 )
 from auditor.errors import UsageError
 from auditor.types import Norm
@@ -197,26 +195,6 @@ def test_shares_may_be_percentages_and_nothing_above_one() -> None:
 def test_a_scan_needs_a_model_and_data(missing: str) -> None:
     with pytest.raises(UsageError):
         build_settings({key: value for key, value in BASE.items() if key != missing}, {})
-
-
-def test_the_configuration_is_auditor_toml_or_a_table_of_pyproject(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert read_config(None) == {}
-    (tmp_path / "pyproject.toml").write_text("[tool.auditor]\nseed = 3\n")
-    assert read_config(None) == {"seed": 3}
-    (tmp_path / "auditor.toml").write_text("seed = 4\n")
-    assert read_config(None) == {"seed": 4}
-    with pytest.raises(UsageError, match=r"absent\.toml"):
-        read_config(tmp_path / "absent.toml")
-
-
-def test_broken_toml_is_a_sentence(tmp_path: Path) -> None:
-    path = tmp_path / "auditor.toml"
-    path.write_text("seed = = 4")
-    with pytest.raises(UsageError, match="no TOML"):
-        read_config(path)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from auditor.cli import compare, demo, doctor, explain, init, plugins, report, scan, selftest, verify
+from auditor.cli import compare, config, demo, doctor, explain, init, plugins, report, scan, selftest, verify
 
 app = typer.Typer(
     name="auditor",
@@ -24,6 +24,7 @@ app.command("compare")(compare.compare)
 app.command("plugins")(plugins.plugins)
 app.command("explain")(explain.explain)
 app.command("init")(init.init)
+app.command("config")(config.config)
 app.command("doctor")(doctor.doctor)
 app.command("selftest")(selftest.selftest)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from auditor.result.record import Result
     from auditor.result.run import Run
     from auditor.settings import Settings
+    from auditor.sources import ConfigFile
 
 
 def scan(
@@ -133,6 +135,12 @@ def scan(
     out: Annotated[Path | None, typer.Option(help="Run directory. [default: auditor-runs/MODEL-TIME]")] = None,
     formats: options.Formats = None,
     config: options.Config = None,
+    audit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", envvar="AUDITOR_AUDIT", help="Of the file's audits, this one; repeatable. [default: all]"
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     without: options.Without = None,
     quiet: options.Quiet = False,
@@ -141,25 +149,53 @@ def scan(
 
     Exit code: 0 pass, 1 a gate failed, 2 usage, 3 inconclusive, 4 the model or the data could not be audited.
     """
-    from auditor.configuration import build_settings, read_config
-    from auditor.plugins import load_plugins
+    from rich.console import Console
+
+    from auditor.gate import worst
+    from auditor.sources import ConfigFile
 
     # Every parameter that is not about where the result goes is a setting of the same name.
-    outside = ("out", "formats", "config", "resume", "quiet")
+    outside = ("out", "formats", "config", "audit", "resume", "quiet")
     flags = {name: value for name, value in ctx.params.items() if name not in outside}
-    file = read_config(config)
+    file = ConfigFile.read(config)
+    names = file.chosen(audit or (), models=bool(models))
+    # All of them are understood before the first one begins.
+    jobs = [_job(flags, file, name, out / name if out and name else out, formats) for name in names]
+    codes = []
+    for name, job in zip(names, jobs, strict=True):
+        if name:
+            Console().print(f"audit {name}", style="bold", highlight=False, markup=False)
+        done = run(job.settings, job.plugins, job.out, job.formats, resume=resume, quiet=quiet or job.quiet)
+        codes.append(done.exit_code)
+    raise typer.Exit(worst(codes))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """An audit to make, and where its result goes."""
+
+    settings: Settings
+    plugins: Plugins
+    out: Path
+    formats: tuple[str, ...]
+    quiet: bool
+
+
+def _job(flags: dict[str, Any], file: ConfigFile, name: str, out: Path | None, formats: str | None) -> _Job:
+    """The audit that the file calls `name`, under flags. Raises UsageError."""
+    from auditor.configuration import build_settings
+    from auditor.plugins import load_plugins
+    from auditor.sources import OUTPUTS
+
+    told = {key: said.value for key, said in file.said(name).items()}
     # These three decide where the result goes, not what it is, so they are no part of the settings.
-    from_file = {key: file.pop(key, None) for key in ("format", "out", "quiet")}
-    listed = from_file["format"]
+    listed, where, quiet = (told.pop(key, None) for key in OUTPUTS)
     written = (",".join(map(str, listed)) if isinstance(listed, list) else listed) or "html"
-    chosen = written if formats is None else formats
-    where = out or (Path(str(from_file["out"])) if from_file["out"] else None)
-    quiet = quiet or bool(from_file["quiet"])
-    settings = build_settings(flags, file)
+    settings = build_settings(flags, told)
     plugins = load_plugins(settings.without)
-    wanted = check_formats(str(chosen), plugins)
-    result = run(settings, plugins, where or default_folder(settings.models[0]), wanted, resume=resume, quiet=quiet)
-    raise typer.Exit(result.exit_code)
+    wanted = check_formats(str(written if formats is None else formats), plugins)
+    place = out or (Path(str(where)) / name if where else default_folder(name or settings.models[0]))
+    return _Job(settings, plugins, place, wanted, bool(quiet))
 
 
 def check_formats(text: str, plugins: Plugins) -> tuple[str, ...]:

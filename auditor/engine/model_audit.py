@@ -103,9 +103,7 @@ class ModelAudit:
             self._choose_search(x, batch_size)
         with self._timed("clean"):
             identity = (self.target.name, self.target.sha256, self.target.preprocessing.describe(), self.settings.seed)
-            clean = clean_pass(
-                self.target, self.samples, self.store, batch_size, self.listen, identity, self._asked[0]
-            )
+            clean = clean_pass(self.target, self.samples, self.store, batch_size, self.listen, identity, self._asked[0])
             if self.target.draws > 1:
                 self._fooled = fooled_clean(self.target, self.samples, batch_size, self.store, identity)
         with self._timed("attack"):

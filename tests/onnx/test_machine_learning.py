@@ -155,6 +155,7 @@ def test_named_columns_are_the_columns() -> None:
 @pytest.mark.parametrize("name", ["perceptron", "logistic regression"])
 def test_pipelines_of_scikit_learn_have_a_twin(name, labels) -> None:
     import skl2onnx
+
     classes = np.arange(60) % (2 if labels == "two numbers" else 3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a fit that is cut short

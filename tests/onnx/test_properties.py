@@ -244,9 +244,7 @@ def test_matrix_products_with_any_flags(agree, flip_a, flip_b, alpha, beta, data
     m, k, n = (data.draw(st.integers(1, 4)) for _ in range(3))
     bias = data.draw(st.sampled_from([(), (n,), (1, n), (m, 1), (m, n), None]))
     constants = {"b": values(*((n, k) if flip_b else (k, n)))} | ({} if bias is None else {"c": values(*bias)})
-    node = make_node(
-        "Gemm", ["x", *constants], ["y"], alpha=alpha, beta=beta, transA=int(flip_a), transB=int(flip_b)
-    )
+    node = make_node("Gemm", ["x", *constants], ["y"], alpha=alpha, beta=beta, transA=int(flip_a), transB=int(flip_b))
     agree(node, values(*((k, m) if flip_a else (m, k))), constants)
 
 

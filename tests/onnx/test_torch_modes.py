@@ -52,9 +52,7 @@ def close(found: Tensor, expected: Tensor, tolerance: float) -> bool:
 
 def test_channels_last_changes_neither_answers_nor_gradients(load: Load, x: Tensor, direction: Tensor) -> None:
     twin, last = load(), load().to(memory_format=torch.channels_last)
-    assert any(
-        w.dim() == 4 and w.stride(1) == 1 for w in last.parameters() if w.dim() == 4 and min(w.shape[1:]) > 1
-    )
+    assert any(w.dim() == 4 and w.stride(1) == 1 for w in last.parameters() if w.dim() == 4 and min(w.shape[1:]) > 1)
     arranged = x.contiguous(memory_format=torch.channels_last)
     assert close(last(arranged), twin(x), 1e-5)
     assert close(gradient(last, arranged, direction), gradient(twin, x, direction), 1e-4)

@@ -160,9 +160,7 @@ def skip_layer_normalisation(node: Node) -> Kernel:
 def skip_root_mean_square_normalisation(node: Node) -> Kernel:
     eps = node.number("epsilon", 1e-12)
 
-    def run(
-        x: Tensor, skip: Tensor, scale: Tensor, bias: Tensor | None = None
-    ) -> tuple[Tensor, None, Tensor, Tensor]:
+    def run(x: Tensor, skip: Tensor, scale: Tensor, bias: Tensor | None = None) -> tuple[Tensor, None, Tensor, Tensor]:
         total = _with_skip(x, skip, bias)
         y, inverse = root_mean_square(total, scale, -1, eps)
         return y, None, inverse, total

@@ -72,9 +72,7 @@ def max_unpool(node: Node) -> Kernel:
     strides, pads = node.integers("strides") or [1] * rank, node.integers("pads") or [0] * (2 * rank)
 
     def run(x: Tensor, index: Tensor, target: list[int] | None = None) -> Tensor:
-        sizes = [
-            (x.shape[2 + i] - 1) * strides[i] + kernel[i] - pads[i] - pads[i + rank] for i in range(rank)
-        ]
+        sizes = [(x.shape[2 + i] - 1) * strides[i] + kernel[i] - pads[i] - pads[i + rank] for i in range(rank)]
         shape = target if target is not None else [*x.shape[:2], *sizes]
         flat = x.new_zeros(math.prod(shape))
         return flat.scatter(0, index.reshape(-1), x.reshape(-1)).reshape(shape)
