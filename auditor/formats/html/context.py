@@ -9,6 +9,7 @@ from auditor.formats.html.charts.bars import BarChart
 from auditor.formats.html.charts.cascade import CascadeChart
 from auditor.formats.html.charts.curve import CurveChart
 from auditor.formats.html.charts.line import LineChart
+from auditor.formats.html.transfer_parts import Transfer
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -265,6 +266,7 @@ class Page:
     several: Annotated[bool, "Whether there is more than one model."]
     comparison: Annotated[tuple[CurveChart, ...], "Models in one chart, a chart for each norm; empty for one model."]
     findings: Annotated[tuple[Finding, ...], "All findings, the gravest first."]
+    transfer: Annotated[Transfer | None, "How attacks travel between the models; None where that was not measured."]
     models: Annotated[tuple[Model, ...], "The models in order."]
     data: Annotated[Pairs, "Facts about the data."]
     skipped: Annotated[Pairs, "Names of samples that could not be read, and why; at most 100."]

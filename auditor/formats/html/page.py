@@ -10,6 +10,7 @@ from auditor.formats import words
 from auditor.formats.html import context
 from auditor.formats.html.charts.curve import CurveChart, curve_chart
 from auditor.formats.html.model import Rows, model_context
+from auditor.formats.html.transfer import transfer_context
 from auditor.formats.views import numbers
 from auditor.formats.views.curve import curves
 from auditor.result.record import INHERITED
@@ -47,6 +48,7 @@ def page_of(run: Run) -> context.Page:
         several=len(models) > 1,
         comparison=_comparison(result, rows, confidence),
         findings=tuple(sorted(every, key=lambda finding: _GRAVITY.index(finding.severity))),
+        transfer=transfer_context(result, confidence),
         models=models,
         data=_data(result),
         skipped=tuple((item.name, item.reason) for item in result.data.skipped[:_SKIPPED_SHOWN]),

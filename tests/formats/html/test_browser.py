@@ -11,8 +11,10 @@ import pytest
 
 from auditor.formats.html import Html
 from auditor.result.run import Run
+from auditor.result.transfer import TransferResult
 from tests.formats.beyond import write_beyond
 from tests.formats.finished import MODELS, write_run
+from tests.formats.transferred import matrix, result
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -52,13 +54,29 @@ def short_beyond_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(write_beyond(tmp_path_factory.mktemp("browser") / "run", ("soft",)))
 
 
-@pytest.fixture(params=["report", "beyond_report"])
+@pytest.fixture(scope="module")
+def transfer_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve models with long names, and a group of them."""
+    names = [f"{kind}-network-{i}-of-a-team.onnx" for i in range(4) for kind in ("resnet", "vit", "mlp")]
+    rates = {(a, b): 0.97 if a == b else 0.6 if a[:3] == b[:3] else 0.12 for a in names for b in names}
+    group = {(f"{names[0]}+{names[1]}", name): 0.7 for name in names}
+    made = matrix(rates | group, groups={f"{names[0]}+{names[1]}": (names[0], names[1])})
+    return written(with_transfer(tmp_path_factory.mktemp("browser") / "run", result(made, matrix(rates, attack="pgd"))))
+
+
+@pytest.fixture(scope="module")
+def short_transfer_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rates = {("small", "small"): 0.9, ("small", "big"): 0.4, ("big", "small"): 0.02, ("big", "big"): 0.9}
+    return written(with_transfer(tmp_path_factory.mktemp("browser") / "run", result(matrix(rates, direct=40))))
+
+
+@pytest.fixture(params=["report", "beyond_report", "transfer_report"])
 def any_report(request: pytest.FixtureRequest) -> Path:
     path: Path = request.getfixturevalue(request.param)
     return path
 
 
-@pytest.fixture(params=["short_report", "short_beyond_report"])
+@pytest.fixture(params=["short_report", "short_beyond_report", "short_transfer_report"])
 def any_short_report(request: pytest.FixtureRequest) -> Path:
     path: Path = request.getfixturevalue(request.param)
     return path
@@ -68,6 +86,13 @@ def written(run: Path) -> Path:
     path = run / "report.html"
     path.write_text(Html().render(Run(run)), encoding="utf-8")
     return path
+
+
+def with_transfer(path: Path, record: TransferResult) -> Path:
+    run = write_run(path, MODELS[1:])
+    changed = Run(run).result.model_copy(update={"transfer": record})
+    (run / "result.json").write_text(changed.to_json(), encoding="utf-8")
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,113 @@
+"""The context of transfer between models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from auditor.formats import words
+from auditor.formats.html import transfer_parts as parts
+from auditor.formats.html.charts.heat import heat_map
+from auditor.formats.views.transfer.order import above_noise, ordered, rows
+from auditor.formats.views.transfer.reading import RISK, agreement_text, read
+
+if TYPE_CHECKING:
+    from auditor.result.record import Result
+    from auditor.result.transfer import TransferCell, TransferMatrix, TransferSource
+
+
+def transfer_context(result: Result, confidence: float) -> parts.Transfer | None:
+    """The section on transfer; None where none was measured."""
+    record = result.transfer
+    if record is None or not record.matrices:
+        return None
+    order, names = ordered(record), result.data.classes
+    strongest: dict[str, TransferMatrix] = {}
+    for matrix in record.matrices:
+        if matrix.norm not in strongest or _strength(matrix) > _strength(strongest[matrix.norm]):
+            strongest[matrix.norm] = matrix
+    made = [
+        _matrix(matrix, f"transfer-{i}", order, confidence, result.settings, names, main=matrix in strongest.values())
+        for i, matrix in enumerate(record.matrices, 1)
+    ]
+    return parts.Transfer(
+        risk=RISK,
+        agreement=agreement_text(record, confidence),
+        # What is shown in full comes first.
+        matrices=tuple(sorted(made, key=lambda each: not each.main)),
+        seconds=words.seconds(record.seconds) if record.seconds else "",
+    )
+
+
+def _strength(matrix: TransferMatrix) -> float:
+    """How much travels, on the mean over all cells between models."""
+    rates = [above_noise(cell) for cell in matrix.cells if cell.source != cell.target]
+    return fmean([rate for rate in rates if rate is not None] or [0.0])
+
+
+def _matrix(
+    matrix: TransferMatrix,
+    anchor: str,
+    order: tuple[str, ...],
+    confidence: float,
+    settings: Mapping[str, Any],
+    classes: tuple[str, ...] | None,
+    *,
+    main: bool,
+) -> parts.TransferMatrix:
+    reading = read(matrix, confidence, settings, classes)
+    cells = {(cell.source, cell.target): cell for cell in matrix.cells}
+    members = {source.name: source.members for source in matrix.sources}
+    sources = {name: members[name] for name in rows(matrix, order)}
+    targets = tuple(name for name in order if name in matrix.targets)
+    chart = heat_map(f"How often {reading.title} fools each model", cells, sources, targets, reading.above)
+    return parts.TransferMatrix(
+        anchor=anchor,
+        title=reading.title,
+        main=main,
+        sentences=reading.sentences,
+        masked=reading.masked,
+        chart=chart,
+        groups=tuple(
+            parts.TransferGroup(
+                target=worst.target,
+                source=worst.source,
+                rate=words.percent(worst.rate),
+                interval=words.interval(worst.interval),
+                said=worst.said,
+            )
+            for worst in reading.groups
+        ),
+        cells=tuple(_line(cells[source, to]) for source in sources for to in targets if (source, to) in cells),
+        sources=tuple(_source(source) for source in matrix.sources),
+        parameters=tuple((key, str(value)) for key, value in matrix.parameters.items()),
+    )
+
+
+def _line(cell: TransferCell) -> parts.TransferLine:
+    return parts.TransferLine(
+        source=cell.source,
+        target=cell.target,
+        rate=words.NOT_EVALUATED if cell.rate is None else words.percent(cell.rate),
+        fooled=cell.reason if cell.rate is None else f"{words.count(cell.fooled)} of {words.count(cell.among)}",
+        interval=words.interval(cell.interval),
+        noise=_share(cell.noise, cell.among),
+        direct=_share(cell.direct, cell.among),
+        agreed=_share(cell.agreed, cell.fooled),
+    )
+
+
+def _share(count: int | None, among: int) -> str:
+    return "" if count is None or not among else words.percent(count / among)
+
+
+def _source(source: TransferSource) -> parts.TransferSource:
+    return parts.TransferSource(
+        name=source.name,
+        made_on=" + ".join(source.members) if len(source.members) > 1 else "",
+        status=f"{source.status}: {source.reason}" if source.reason else source.status,
+        attacked=words.count(source.attacked),
+        passes=words.count(source.forwards + source.backwards),
+        seconds=words.seconds(source.seconds),
+    )
