@@ -18,7 +18,8 @@ def auditor_formats() -> tuple[Format, ...]:
     from auditor.formats.json import Json
     from auditor.formats.junit import Junit
     from auditor.formats.markdown import Markdown
+    from auditor.formats.metrics import Metrics
     from auditor.formats.model_card import ModelCard
     from auditor.formats.sarif import Sarif
 
-    return (Html(), Json(), Junit(), Markdown(), Sarif(), Badge(), Shields(), ModelCard())
+    return (Html(), Json(), Junit(), Markdown(), Sarif(), Badge(), Shields(), Metrics(), ModelCard())
