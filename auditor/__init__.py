@@ -13,7 +13,7 @@ from auditor._version import __version__
 if TYPE_CHECKING:
     from auditor.attack import Attack, Passes
     from auditor.check import Check, Finding, Severity, Stage, plot
-    from auditor.defense import Addition, Defense, Recipe, Training
+    from auditor.defense import Addition, Defense, Recipe, Training, Wrapper
     from auditor.engine.inquiry import Inquiry
     from auditor.engine.ledger import margins
     from auditor.engine.scene import Scene
@@ -71,6 +71,7 @@ _HOME = {
     "UniversalAttack": "universal",
     "UsageError": "errors",
     "View": "engine.view",
+    "Wrapper": "defense",
     "hookimpl": "hookspecs",
     "margins": "engine.ledger",
     "parameter": "parameters",
@@ -116,6 +117,7 @@ __all__ = [
     "UniversalAttack",
     "UsageError",
     "View",
+    "Wrapper",
     "__version__",
     "hookimpl",
     "margins",

@@ -50,6 +50,8 @@ def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Setti
             raise unknown_key(key, "The configuration")
     merged["threats"] = parse_threats(_listed(merged.pop("norm", ())), _listed(merged.pop("eps", ())))
     merged["attacks"] = parse_attacks(_listed(merged.pop("attack", ())))
+    # Twice the same wrapper is one that samples pass twice.
+    merged["wrappers"] = tuple(parse_attack(text, "--wrapper") for text in _listed(merged.pop("wrapper", ())))
     if isinstance(merged.get("hardened_with"), str):
         merged["hardened_with"] = parse_attack(merged["hardened_with"], "--hardened-with")
     values, problems = converted(merged)

@@ -1,6 +1,6 @@
 """What a defense is: a frozen keyword-only dataclass whose fields are its hyper-parameters, and a method or two.
 
-A `Recipe` trains a model, an `Addition` changes how any recipe trains it.
+A `Recipe` trains a model, an `Addition` changes how any recipe trains it, a `Wrapper` trains nothing and stands before it.
 """
 
 from __future__ import annotations
@@ -136,3 +136,43 @@ class Addition(Defense):
             loss: the recipe's mean loss on the batch, with its graph; each call is a forward pass of its own, and
                 batch normalisation learns no statistics from it.
         """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wrapper(Defense):
+    """What is done to samples on their way into a model; nothing is trained.
+
+    A plugin sets the class variables and writes `apply`, and where the identity would lead attacks astray, `stand_in`.
+    The engine owns the rest: samples pass through `apply` before the deployed model and before its twin, so answers are
+    always those of the wrapped model; attacks differentiate `stand_in` (backward pass differentiable approximation,
+    Athalye et al., arXiv:1802.00420), and where `random`, average over fresh draws and are judged by the majority of
+    them (expectation over transformation).
+    """
+
+    random: ClassVar[bool] = False
+    """True where `apply` draws anew each time; it draws with PyTorch's own generator of the device."""
+    differentiable: ClassVar[bool] = False
+    """True where gradients through `apply` itself are useful; `stand_in` is not asked then."""
+    images_only: ClassVar[bool] = False
+    """True where `apply` needs `(N, C, H, W)`; otherwise any `(N, …)` is taken."""
+    draws: ClassVar[int] = 1
+    """Over how many answers a model behind it is judged at least, where more than over those of any random model."""
+
+    @abstractmethod
+    def apply(self, x: Images) -> Images:
+        """What the model gets instead of `x`, `(N, …)` in `[0, 1]`, which must not be changed in place.
+
+        Returns:
+            As many samples of the same shape, in `[0, 1]` unless what was added is noise. Each depends on its own
+            sample alone.
+        """
+
+    def stand_in(self, x: Images) -> Images:
+        """What `apply` roughly is, of the same shape, differentiable: the identity unless overridden."""
+        return x
+
+    def unfit(self, shape: tuple[int, ...]) -> str | None:
+        """Why it cannot be put before a model of samples of this shape, as a sentence; None if it can."""
+        if self.images_only and len(shape) != 3:
+            return f"works on images, and these samples have the shape {tuple(shape)}."
+        return None

@@ -18,7 +18,7 @@ Budget = Annotated[
 
 
 class AttackSetting(BaseModel):
-    """An attack by name, with its hyper-parameters."""
+    """An attack, or another plugin that takes hyper-parameters, by name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,6 +53,7 @@ class Settings(BaseModel):
     abstain: str | None = None
     suite: str = "standard"
     attacks: tuple[AttackSetting, ...] = ()
+    wrappers: tuple[AttackSetting, ...] = ()
     hardened_with: AttackSetting | None = None
     samples: int | None = None
     seed: int = 0

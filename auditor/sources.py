@@ -46,7 +46,7 @@ class Said:
 
 def known_keys() -> frozenset[str]:
     """All that a file or the environment may say, with underscores."""
-    return frozenset(set(Settings.model_fields) - {"threats", "attacks"} | {*_WRITTEN, *OUTPUTS})
+    return frozenset(set(Settings.model_fields) - {"threats", "attacks", "wrappers"} | {*_WRITTEN, *OUTPUTS})
 
 
 def normal(key: str) -> str:

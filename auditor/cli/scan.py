@@ -73,6 +73,10 @@ def scan(
     attack: Annotated[
         list[str] | None, typer.Option(help="NAME[:key=value,...] instead of the suite; repeatable.")
     ] = None,
+    wrapper: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME[:key=value,...] that samples pass on their way into the model; repeatable, in order."),
+    ] = None,
     hardened_with: Annotated[
         str | None,
         typer.Option(help="NAME[:key=value,...] that the model was hardened with: it alone proves nothing."),

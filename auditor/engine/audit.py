@@ -19,6 +19,7 @@ from auditor.engine.model_audit import ModelAudit
 from auditor.engine.options import model_options
 from auditor.engine.plan import chosen_attacks, configured
 from auditor.engine.store import MANIFEST, Store
+from auditor.engine.wrapping import chosen_wrappers, wrap
 from auditor.errors import AuditorError, DataError, ModelError, RunError, UsageError
 from auditor.events import Event, ScanFinished, ScanStarted
 from auditor.gate import gates_of, judge
@@ -30,6 +31,7 @@ from auditor.result.record import Skipped as SkippedRecord
 from auditor.result.run import Run
 from auditor.result.samples_csv import Row, write_rows
 from auditor.samples.base import SampleOptions
+from auditor.target.wrapped import Wrapped
 from auditor.types import Threat
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class Audit:
     resume: bool = False
     baseline: Run | None = None
     _rows: list[Iterable[Row]] = field(default_factory=list)
+    _wrapped: Wrapped = field(default_factory=lambda: Wrapped(()))
 
     def execute(self) -> Result:
         """Do it all, and write `result.json`, `samples.csv` and `evidence/`.
@@ -81,6 +84,7 @@ class Audit:
         make = partial(configured, self.plugins.attacks(), find=self.plugins.find_attack)
         for setting in self.settings.threats:
             attacks(Threat(norm=setting.norm, eps=setting.eps))  # Before anything is read: can these be had?
+        self._wrapped = chosen_wrappers(self.settings, self.plugins.defenses())
         checks = tuple(self.plugins.checks().values())
         if self.settings.max_drop is not None and self.settings.baseline is None:
             raise UsageError("--max-drop needs a run to compare with: name it with --baseline RUN.")
@@ -140,6 +144,7 @@ class Audit:
         try:
             with target.frozen():
                 bind(target, samples)
+            wrap(target, self._wrapped, tuple(samples.shape))
         except (ModelError, DataError) as error:
             return None, samples, error
         return target, samples, None

@@ -31,13 +31,14 @@ from auditor.engine.scene import Scene
 from auditor.engine.sequential import in_blocks
 from auditor.engine.standing import Clean, Standing
 from auditor.engine.threats import check_sizes, corruptions_left_out, read_mask, threats_of
+from auditor.engine.wrapping import wrapper_records
 from auditor.errors import DataError, ModelError, UsageError
 from auditor.events import Event, StageStarted
 from auditor.result.evidence import read_evidence, slug
 from auditor.result.expectation import expectation, share_interval
 from auditor.result.record import Finding as FindingRecord
 from auditor.result.record import ModelResult, ThreatResult
-from auditor.target.chance import DRAWS
+from auditor.target.chance import DRAWS, averaged
 from auditor.target.search import choose_search, describe, restore
 from auditor.types import Access, Norm, Threat
 
@@ -161,7 +162,7 @@ class ModelAudit:
                 threat=threat,
                 seed=self.settings.seed,
                 margin=margin,
-                draws=self.settings.eot or self.target.draws,
+                draws=averaged(self.settings.eot, self.target.draws),
                 deadline=self.deadline if left == 1 else now + max(0.0, self.deadline - now) / left,
             )
             standing, earlier = Standing(clean, minimal=threat.minimal), self._of(threat.norm)
@@ -254,6 +255,7 @@ class ModelAudit:
             batching=target.batching,
             input_shape=target.input_shape,
             details=dict(target.details),
+            wrappers=wrapper_records(target),
             draws=target.draws,
             expectation=expected,
             seconds={name: round(value, 4) for name, value in self._seconds.items()},

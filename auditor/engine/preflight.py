@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from auditor.check import Check, Finding, Severity, Stage
 from auditor.target import notices
-from auditor.target.chance import DRAWS
+from auditor.target.chance import DRAWS, averaged
 
 if TYPE_CHECKING:
     from auditor.engine.scene import Scene
@@ -61,6 +61,7 @@ def located(finding: Finding, target: Target, x: Images) -> Finding:
         return finding
     from auditor.onnx.compare import first_difference
 
+    target = target.bare
     try:
         inputs = target.preprocessing(_worst(target, x).to(target.device))
         feeds = {**target.further_inputs(inputs), target.details["input_name"]: inputs}
@@ -87,7 +88,7 @@ def apply(findings: Iterable[Finding], target: Target, draws: int = DRAWS) -> No
     if it answers at random."""
     for finding in findings:
         if finding.code == notices.RANDOM:
-            target.draws = draws
+            target.draws = max(target.draws, draws)
         if finding.code in TWIN_UNUSABLE and finding.severity is not Severity.INFO and target.twin is not None:
             target.drop_twin()
 
@@ -100,7 +101,7 @@ def safety_margin(scene: Scene) -> float:
     """
     target, x = scene.target, scene.x[:64]
     if target.draws > 1:
-        return _CERTAIN * _noise(target, x, scene.y[:64]) / math.sqrt(scene.settings.eot or target.draws)
+        return _CERTAIN * _noise(target, x, scene.y[:64]) / math.sqrt(averaged(scene.settings.eot, target.draws))
     answer = target.answer(x)
     spread = float((answer.amax() - answer.amin()).nan_to_num(0.0, 0.0, 0.0)) if len(x) else 0.0
     if target.gradients != "twin":

@@ -18,6 +18,7 @@ from auditor.engine.redraw import may_fail
 from auditor.engine.referee import judge
 from auditor.engine.sequential import order_of
 from auditor.engine.threats import read_mask, threats_of
+from auditor.engine.wrapping import chosen_wrappers, wrap
 from auditor.errors import ModelError, RunError
 from auditor.gate import gates_of
 from auditor.gate import judge as judge_gates
@@ -68,6 +69,7 @@ def verify_run(
         settings = Settings.model_validate(run.result.settings)
     except ValueError as error:
         raise RunError(f"The settings stored in {run.path} cannot be read: {error}.") from error
+    wrapped = chosen_wrappers(settings, plugins.defenses())
     done: list[Verification] = []
     for number, record in enumerate(run.result.models):
         if record.clean_accuracy is None:
@@ -82,11 +84,12 @@ def verify_run(
                 f"the model lies with --model, or pass --trust if you trust who made {run.path}."
             )
         target = _load(source, record, settings, plugins, device, trust=trust)
-        target.draws = record.draws
+        shape = run.result.data.shape
         with target.frozen():
             if originals := _originals(run, record):
                 bind_to(target, torch.from_numpy(originals[0]))
-            shape = run.result.data.shape
+            wrap(target, wrapped, shape)
+            target.draws = record.draws
             mask = read_mask(settings.mask, shape)
             asked = threats_of(settings, record.num_classes, record.classes, mask)
             by = {(threat.norm, round(threat.eps, 12)): threat for threat in asked}

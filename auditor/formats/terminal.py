@@ -79,7 +79,7 @@ def _plain(text: str) -> str:
 
 
 def _headline(model: ModelResult) -> Text:
-    facts = [model.format]
+    facts = [model.format, *(f"behind {wrapper}" for wrapper in model.wrappers)]
     if model.clean_accuracy is None:
         facts.append("not audited")
     else:

@@ -28,7 +28,7 @@ _ALIKE = 1e-6
 """Sizes that differ by less, relatively, differ by rounding."""
 # Settings that change what a robust accuracy means; gates, paths and machine settings do not.
 _MEANING = (
-    *("suite", "attacks", "seed", "mean", "std", "input_range", "layout", "channel_order", "input_size"),
+    *("suite", "attacks", "wrappers", "seed", "mean", "std", "input_range", "layout", "channel_order", "input_size"),
     *("goal", "mask", "rotation", "translation", "corruptions", "eot", "bpda", "max_passes", "tolerance"),
     *("escalation", "precision", "without"),
 )

@@ -228,6 +228,19 @@ class ThreatResult(Frozen):
         return f"smallest {self.norm}" if self.minimal else f"{self.norm} {self.eps:.4g}"
 
 
+class WrapperRecord(Frozen):
+    """What is done to samples on their way into the model."""
+
+    name: str
+    parameters: dict[str, Any]
+    paper: str = ""
+    random: bool = False
+
+    def __str__(self) -> str:
+        """As `--wrapper` takes it: `jpeg:quality=75`."""
+        return ":".join(filter(None, [self.name, ",".join(f"{key}={value}" for key, value in self.parameters.items())]))
+
+
 class ModelResult(Frozen):
     """One model: identity, how it was read, clean accuracy, findings, and a result per threat."""
 
@@ -243,6 +256,8 @@ class ModelResult(Frozen):
     num_classes: int = 0
     classes: tuple[str, ...] | None = None
     preprocessing: str = "none"
+    wrappers: tuple[WrapperRecord, ...] = ()
+    """In the order in which samples pass them. Every number is that of the model behind them."""
     batching: str = "native"
     input_shape: tuple[int | None, ...] | None = None
     details: dict[str, Any] = Field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
@@ -17,6 +17,7 @@ from auditor.target.layout import refuse_giant
 from auditor.target.preprocessing import Preprocessing
 from auditor.target.stems import Stems
 from auditor.target.through import Through
+from auditor.target.wrapped import Wrapped
 
 if TYPE_CHECKING:
     from auditor.check import Finding
@@ -82,6 +83,7 @@ class Target:
         batching: how batches run, for the record, e.g. `"native"`, `"loop; twin vmap"`.
         findings: what loading has to say to the user.
         details: further facts for `doctor` and the report.
+        wrapped: what is done to samples before the preprocessing; nothing by default.
         further_inputs: what the network's other inputs get beside a batch of its own, by name.
         frozen_mode: context in which the model is in eval mode and its own mode is restored afterwards.
         remade: the twin's network once more, around a changed copy of its module; None where it is made of none.
@@ -111,6 +113,7 @@ class Target:
     details: Mapping[str, Any] = field(default_factory=dict)
     further_inputs: Callable[[torch.Tensor], Mapping[str, torch.Tensor]] = field(default=lambda x: {})
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    wrapped: Wrapped = field(default_factory=lambda: Wrapped(()))
     frozen_mode: Callable[[], AbstractContextManager[None]] = nullcontext
     remade: Callable[[Change], Network] | None = None
     search: Search | None = None
@@ -130,7 +133,7 @@ class Target:
         """
         try:
             with torch.no_grad(), self._blamed(x):
-                raw = self.deployed(self.preprocessing(x.to(self.device)))
+                raw = self.deployed(self.inputs(x.to(self.device)))
         except torch.OutOfMemoryError:
             if len(x) < 2:
                 raise ModelError(f"{self.name} does not fit into memory even with one sample.") from None
@@ -168,7 +171,7 @@ class Target:
         """What `network`, which takes and answers what the twin does, says of `x`: logits, with gradients."""
         through = Through() if self.through else None
         with self._blamed(x), Stems(), through or nullcontext():
-            raw = network(self.preprocessing(x))
+            raw = network(self.inputs(x))
         rows = self._checked(raw, len(x))
         if through is not None and self.twin_head is Head.PROBABILITIES:
             # A saturated softmax hides from gradients what it was given.
@@ -179,7 +182,16 @@ class Target:
     def raw(self, x: Images) -> torch.Tensor:
         """The deployed network's own outputs for `x`, before they are read as logits."""
         with torch.no_grad():
-            return self.deployed(self.preprocessing(x.to(self.device)))
+            return self.deployed(self.inputs(x.to(self.device)))
+
+    def inputs(self, x: Images) -> torch.Tensor:
+        """Network inputs for `x`, `(N, …)` in `[0, 1]`, through all wrappers; gradients flow through."""
+        return self.preprocessing(self.wrapped(x))
+
+    @property
+    def bare(self) -> Target:
+        """The same without wrappers, judged by single answers."""
+        return replace(self, wrapped=Wrapped(()), draws=1) if self.wrapped.wrappers else self
 
     @contextmanager
     def _blamed(self, x: Images) -> Iterator[None]:

@@ -33,5 +33,27 @@ def by_majority(answer: Callable[[Images], Logits], x: Images, draws: int) -> Lo
     return torch.where(outvoted, mean.scatter(1, first, ahead), mean)
 
 
+def averaged(asked: int | None, draws: int) -> int:
+    """Over how many answers attacks average: as many as were `asked` for, else those of any random model, of `draws`
+    that one is judged over."""
+    return asked or min(draws, DRAWS)
+
+
+def fixed(network: Callable[[torch.Tensor], torch.Tensor], seed: int = 0) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The network, but it draws the same for every sample and every time, where it draws with PyTorch's generator."""
+
+    def answer(x: torch.Tensor) -> torch.Tensor:
+        devices = [x.device] if x.device.type == "cuda" else []
+        answers = []
+        # One by one: how a draw falls out may depend on how many are drawn.
+        for one in torch.split(x, 1):
+            with torch.random.fork_rng(devices=devices):
+                torch.manual_seed(seed)
+                answers.append(network(one))
+        return torch.cat(answers)
+
+    return answer
+
+
 def _count(votes: torch.Tensor, answer: Logits) -> None:
     votes.scatter_add_(1, answer.argmax(1, keepdim=True), torch.ones_like(votes[:, :1]))

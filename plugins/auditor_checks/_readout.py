@@ -87,7 +87,7 @@ def binarised(target: Target, x: Images, threat: Threat, generator: torch.Genera
     inner = x + _SHRUNK * (inner - x)
     edge = threat.project(x + threat.eps * _drawn_out(noise[-1:], threat), x)
     with torch.no_grad():
-        seen = features(target.twin, target.num_classes, target.preprocessing(torch.cat([edge, x, inner])))
+        seen = features(target.twin, target.num_classes, target.inputs(torch.cat([edge, x, inner])))
     if not bool(seen.isfinite().all()):
         return None
     centre = seen[1:].mean(0)

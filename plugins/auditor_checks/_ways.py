@@ -171,4 +171,3 @@ def leading(inquiry: Inquiry) -> AttackRun | None:
     """The attack of the plan that did most of the work: of those that follow gradients, if there are any."""
     seen = [run for run in inquiry.runs if run.attack and run.attacked and run.status == "ran" and not run.because]
     return max(seen, key=lambda run: (run.access == Access.GRADIENTS, run.broken, run.backwards), default=None)
-

@@ -75,7 +75,7 @@ def _raw(scene: Scene, x: Tensor) -> Tensor:
     def rows(part: Tensor) -> Tensor:
         if (native := _native(target)) is not None and len(part) > 1:
             with torch.no_grad(), suppress(Exception):  # a border: that it takes no batches is no finding
-                return as_rows(native(target.preprocessing(part.to(target.device))), len(part)).cpu()
+                return as_rows(native(target.inputs(part.to(target.device))), len(part)).cpu()
         return as_rows(target.raw(part), len(part))
 
     return in_batches(rows, x)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from auditor.check import Finding, Severity
 from auditor.errors import UsageError
+from auditor.target.chance import fixed
 from auditor.types import Norm
 from auditor_checks._base import share
 from auditor_checks._inquiry import InquiryCheck, more_than_few
@@ -24,24 +24,6 @@ if TYPE_CHECKING:
 _SHARE = 0.05
 _SAMPLES, _FEWEST = 16, 4
 _STEPS = 20
-
-
-@dataclass(frozen=True)
-class Fixed:
-    """A network that draws the same for every sample and every time."""
-
-    network: Callable[[Tensor], Tensor]
-    seed: int = 0
-
-    def __call__(self, x: Tensor) -> Tensor:
-        devices = [x.device] if x.device.type == "cuda" else []
-        answers = []
-        # One by one: how a draw falls out may depend on how many are drawn.
-        for one in torch.split(x, 1):
-            with torch.random.fork_rng(devices=devices):
-                torch.manual_seed(self.seed)
-                answers.append(self.network(one))
-        return torch.cat(answers)
 
 
 class FixedDraw(InquiryCheck):
@@ -69,11 +51,12 @@ class FixedDraw(InquiryCheck):
         target = inquiry.target
         if target.draws == 1 or target.twin is None:
             return
-        fixed = replace(
+        one = replace(
             target,
             name=f"{target.name}, one draw",
-            deployed=Fixed(target.deployed),
-            twin=Fixed(target.twin),
+            deployed=fixed(target.deployed),
+            twin=fixed(target.twin),
+            wrapped=replace(target.wrapped, seed=0),
             search=None,
             draws=1,
         )
@@ -82,9 +65,9 @@ class FixedDraw(InquiryCheck):
             raise UsageError("too few passes were left for it")
         x, _ = inquiry.fetch(some)
         inquiry.spend(2 * len(some))
-        if not torch.equal(fixed.answer(x), fixed.answer(x)):
+        if not torch.equal(one.answer(x), one.answer(x)):
             raise UsageError("its chance is not drawn by PyTorch, so it cannot be fixed")
-        fell = inquiry.trial("apgd", some, target=fixed, draws=1, loss="margin", steps=_STEPS).fell
+        fell = inquiry.trial("apgd", some, target=one, draws=1, loss="margin", steps=_STEPS).fell
         before = ~np.isin(some, inquiry.standing)
         now, then = int(fell.sum()), int(before.sum())
         inquiry.show(**{"tried": len(some), "fell with one draw": now, "fell in the scan": then})

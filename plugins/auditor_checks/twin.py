@@ -43,6 +43,7 @@ class TwinAgreement(TrustCheck):
             return
         if useless(clean_logits(scene)).any():
             return  # no twin is to blame for that; FiniteAnswers says what is wrong
-        measured = agreement(target, scene.x[affordable(scene)])
+        # What wrappers do before it both are given alike.
+        measured = agreement(target.bare, scene.x[affordable(scene)])
         if not measured.holds:
             yield distrust(measured)

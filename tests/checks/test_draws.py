@@ -13,8 +13,9 @@ from torch import Tensor
 
 from auditor import Norm, Severity, Threat
 from auditor.engine.inquiry import Inquiry
+from auditor.target.chance import fixed
 from auditor_checks.draws import EnoughDraws
-from auditor_checks.fixed_draw import Fixed, FixedDraw
+from auditor_checks.fixed_draw import FixedDraw
 from tests.checks.conftest import Trained
 from tests.checks.inquiries import asked, inquiry_into
 from tests.checks.scenes import target_of
@@ -65,11 +66,11 @@ def test_models_that_repeat_themselves_are_not_asked(gray: Trained, tmp_path: Pa
 
 
 def test_a_fixed_draw_is_the_same_for_each_sample_whoever_else_is_asked(gray: Trained) -> None:
-    fixed = Fixed(noisy(gray, 0.3))
-    together = fixed(gray.x[:8])
-    assert torch.equal(fixed(gray.x[3:4]), together[3:4])
+    repeating = fixed(noisy(gray, 0.3))
+    together = repeating(gray.x[:8])
+    assert torch.equal(repeating(gray.x[3:4]), together[3:4])
     before = torch.random.get_rng_state()
-    fixed(gray.x[:2])
+    repeating(gray.x[:2])
     assert torch.equal(torch.random.get_rng_state(), before)
 
 

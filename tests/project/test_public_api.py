@@ -15,8 +15,8 @@ NAMES = (
     "Access", "Addition", "Attack", "AuditorError", "Check", "DataError", "Defense", "Finding", "Format", "Goal",
     "Gradient", "Inquiry", "LaneAttack", "Lanes", "ModelError", "ModelOptions", "Norm", "Passes", "PluginError",
     "Recipe", "Rng", "Run", "RunError", "SampleOptions", "Samples", "Scene", "Severity", "Skipped", "Stage",
-    "Target", "Threat", "Trainee", "Training", "Trial", "UniversalAttack", "UsageError", "View", "__version__",
-    "hookimpl", "margins", "parameter", "plot", "straight_through",
+    "Target", "Threat", "Trainee", "Training", "Trial", "UniversalAttack", "UsageError", "View", "Wrapper",
+    "__version__", "hookimpl", "margins", "parameter", "plot", "straight_through",
 )
 # fmt: on
 

@@ -87,6 +87,7 @@ def _facts(model: ModelResult) -> context.Pairs:
         ("Gradients", _GRADIENTS[model.gradients]),
         ("Input", shape),
         ("Classes", words.count(model.num_classes) if model.num_classes else ""),
+        ("Wrappers", ", then ".join(map(str, model.wrappers))),
         ("Preprocessing", model.preprocessing),
         ("Batches", model.batching),
         ("Time", spent),
