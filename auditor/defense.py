@@ -1,6 +1,6 @@
 """What a defense is: a frozen keyword-only dataclass whose fields are its hyper-parameters, and a method or two.
 
-A `Recipe` trains a model, an `Addition` changes how any recipe trains it, a `Wrapper` trains nothing and stands before it.
+A `Recipe` trains a model, an `Addition` changes how any recipe trains it; a `Wrapper` stands before a model as it is.
 """
 
 from __future__ import annotations

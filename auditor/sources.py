@@ -27,8 +27,8 @@ OUTPUTS = ("format", "out", "quiet")
 ALIASES = {"model": "models", "provider": "providers", "constant": "constants"}
 """Flags whose name in the settings differs."""
 
-_WRITTEN = ("norm", "eps", "attack")
-"""Keys that a person writes, and that become the settings `threats` and `attacks`."""
+_WRITTEN = ("norm", "eps", "attack", "wrapper")
+"""Keys that a person writes, and that become the settings `threats`, `attacks` and `wrappers`."""
 
 # In these no item holds a comma or a space, so either parts two.
 _WORDS = frozenset({"norm", "eps", "without", "providers"})
@@ -159,7 +159,7 @@ def _value(key: str, text: str, name: str) -> Any:
         if text.lower() not in (*_TRUE, *_FALSE):
             raise UsageError(f"{name} is true or false, not {text!r}.")
         return text.lower() in _TRUE
-    listed = key == "attack" or key == "constants" or (_is_list(kind) and key not in PARSED)
+    listed = key in ("attack", "wrapper", "constants") or (_is_list(kind) and key not in PARSED)
     return [line.strip() for line in text.splitlines() if line.strip()] if listed else text
 
 

@@ -61,7 +61,7 @@ def _table(told: dict[str, Said], defaults: dict[str, Any]) -> Table:
     for head in ("setting", "value", "from"):
         table.add_column(head, overflow="fold")
     rows = [(key, said.value, said.origin) for key, said in told.items()]
-    taken = {*told, "models", "data", "threats", "attacks"}
+    taken = {*told, "models", "data", "threats", "attacks", "wrappers"}
     rows += [(key, value, "default") for key, value in defaults.items() if key not in taken and value is not None]
     for key, value, origin in sorted(rows, key=lambda row: row[0]):
         shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)

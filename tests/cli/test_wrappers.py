@@ -10,25 +10,88 @@ from typing import Any
 import numpy as np
 import pytest
 
-from auditor.result.evidence import read_evidence
 from tests.cli.conftest import Outcome
 
 Auditor = Callable[..., Outcome]
 
-HONEST = "--trust --samples 24 --eps 0.1 --attack pgd:steps=5 --no-escalation"
-
-
-@pytest.fixture(scope="module")
-def digits_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from auditor.selftest.data import write
-
-    return write("digits", tmp_path_factory.mktemp("data"))
-
-
-MODEL = "auditor.selftest.networks:PLACEHOLDER"
+SHORT = ["--samples", "24", "--eps", "0.1", "--attack", "pgd:steps=5", "--no-escalation", "--format", "json"]
 
 
 def model_of(run: Path) -> dict[str, Any]:
     (model,) = json.loads((run / "result.json").read_text())["models"]
     found: dict[str, Any] = model
     return found
+
+
+def test_what_is_audited_is_the_model_behind_its_wrappers(
+    auditor: Auditor, plain: Path, digits: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    done = auditor(
+        "scan", plain, "--data", digits, *SHORT, "--out", run, "--wrapper", "jpeg:quality=40", "--wrapper", "bit-depth"
+    )
+    model = model_of(run)
+    assert [(w["name"], w["parameters"], w["random"]) for w in model["wrappers"]] == [
+        ("jpeg", {"quality": 40}, False),
+        ("bit-depth", {"bits": 3}, False),
+    ]
+    assert model["draws"] == 1
+    assert "behind jpeg:quality=40, behind bit-depth:bits=3" in " ".join(done.out.split())
+    assert auditor("verify", run).code == 0
+    # The same examples, judged without the wrappers or behind others, are not all examples.
+    record = json.loads((run / "result.json").read_text())
+    record["settings"]["wrappers"] = [{"name": "bit-depth", "parameters": {"bits": 1}}]
+    (run / "result.json").write_text(json.dumps(record))
+    assert auditor("verify", run).code == 1
+
+
+def test_a_wrapper_that_draws_is_judged_by_majorities_and_its_run_resumes_and_holds(
+    auditor: Auditor, plain: Path, digits: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    Path("auditor.toml").write_text('wrapper = "random-resize:smallest=0.8"\n')
+    flags = ["scan", plain, "--data", digits, *SHORT, "--out", run]
+    auditor(*flags)
+    model = model_of(run)
+    assert model["draws"] == 20
+    assert model["threats"][0]["expectation"]["draws"] == 20
+    before = (run / "samples.csv").read_text()
+    (run / "result.json").unlink()
+    auditor(*flags, "--resume")
+    assert (run / "samples.csv").read_text() == before
+    assert auditor("verify", run).code == 0
+    Path("auditor.toml").unlink()
+    other = auditor(*flags, "--resume")
+    assert other.code == 2
+    assert "begun with other wrappers" in other.err
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "said"),
+    [
+        ("jepg", "it is not installed. Did you mean 'jpeg'?"),
+        ("pgd", "it is no wrapper but a training recipe"),
+        ("jpeg:quality=0", "quality=0 lies outside 1 … 100"),
+        ("jpeg:level=3", "jpeg has no parameter 'level'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_read(
+    auditor: Auditor, plain: Path, wrapper: str, said: str
+) -> None:
+    done = auditor("scan", plain, "--data", "nowhere.npz", "--wrapper", wrapper)
+    assert done.code == 2
+    assert said in " ".join(done.err.split())
+
+
+def test_a_wrapper_for_images_says_that_tables_are_none(auditor: Auditor, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "table.npz", x=rng.random((20, 30), dtype=np.float32), y=np.arange(20) % 2)
+    # In the folder that commands are run in.
+    (tmp_path / "tables.py").write_text(
+        "import torch\ndef net():\n    torch.manual_seed(0)\n    return torch.nn.Linear(30, 2)\n"
+    )
+    flags = ["tables:net", "--trust", "--data", tmp_path / "table.npz", "--eps", "0.1", "--attack", "fgsm"]
+    done = auditor("scan", *flags, "--wrapper", "tv", "--out", tmp_path / "run")
+    assert done.code == 2
+    assert "--wrapper tv: it works on images, and these samples have the shape (30,)." in " ".join(done.err.split())
+    assert auditor("scan", *flags, "--wrapper", "bit-depth", "--out", tmp_path / "other").code in (0, 3)

@@ -93,7 +93,7 @@ def test_behind_a_wrapper_that_draws_a_model_is_judged_by_many_answers() -> None
 
 
 def test_the_twin_is_compared_without_what_wrappers_draw() -> None:
-    target = replace(target_of(linear), num_classes=2, twin=lambda x: linear(x), wrapped=Wrapped((Coin(), Rounding())), draws=20)
+    target = replace(target_of(linear), num_classes=2, wrapped=Wrapped((Coin(), Rounding())), draws=20)
     x = torch.rand(16, 3)
     assert not agreement(target, x).holds
     assert agreement(target.bare, x).holds
