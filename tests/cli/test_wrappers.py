@@ -84,13 +84,13 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_read(
 
 
 def test_a_wrapper_for_images_says_that_tables_are_none(auditor: Auditor, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    np.savez(tmp_path / "table.npz", x=rng.random((20, 30), dtype=np.float32), y=np.arange(20) % 2)
-    # In the folder that commands are run in.
+    x = np.random.default_rng(0).random((40, 30), dtype=np.float32)
+    np.savez(tmp_path / "table.npz", x=x, y=(x[:, 1] > x[:, 0]).astype(np.int64))
+    # In the folder that commands are run in; the first two columns decide.
     (tmp_path / "tables.py").write_text(
-        "import torch\ndef net():\n    torch.manual_seed(0)\n    return torch.nn.Linear(30, 2)\n"
+        "import torch\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        return x[:, :2]\n"
     )
-    flags = ["tables:net", "--trust", "--data", tmp_path / "table.npz", "--eps", "0.1", "--attack", "fgsm"]
+    flags = ["tables:Net", "--trust", "--data", tmp_path / "table.npz", "--eps", "0.1", "--attack", "fgsm"]
     done = auditor("scan", *flags, "--wrapper", "tv", "--out", tmp_path / "run")
     assert done.code == 2
     assert "--wrapper tv: it works on images, and these samples have the shape (30,)." in " ".join(done.err.split())

@@ -109,7 +109,10 @@ def test_the_reference_of_hooks_lists_the_public_names() -> None:
 def test_the_page_on_configuration_names_every_setting() -> None:
     from auditor.settings import Settings
 
-    keys = {name.replace("_", "-") for name in Settings.model_fields} - {"threats", "attacks", "wrappers"} | {"norm", "eps"}
+    keys = {name.replace("_", "-") for name in Settings.model_fields} - {"threats", "attacks", "wrappers"} | {
+        "norm",
+        "eps",
+    }
     text = (ROOT / "docs" / "how-to" / "configure.md").read_text(encoding="utf-8")
     assert not {key for key in keys if f"`{key}`" not in text}
 
