@@ -26,6 +26,7 @@ class PGDTraining(Recipe):
     Helps: against every attack within the same norm and budget; it is what other recipes are measured against.
     Blind to: other norms and larger budgets, and clean accuracy, which it never looks at.
     Cost: `steps` forward and backward passes for every one of ordinary training.
+    Use it when: robustness counts most, and as the reference that another recipe has to beat.
     """
 
     name: ClassVar[str] = "pgd"

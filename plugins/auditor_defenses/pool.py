@@ -1,0 +1,67 @@
+"""Training with a growing pool of pre-made examples: Szegedy et al., arXiv:1312.6199, section 4."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from auditor.defense import Recipe
+from auditor.parameters import parameter
+from auditor_defenses._losses import wrong
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from auditor.harden.trainee import Trainee
+    from auditor.rng import Rng
+    from auditor.types import Images, Labels, Threat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool(Recipe):
+    """Keeps a pool of pre-made examples, adds to it at every step, and mixes draws from it into each batch.
+
+    A few samples of every batch are attacked; what comes out joins the pool and, once that is full, takes the place
+    of its oldest members, so that none lags far behind the network.
+
+    Helps: clean accuracy, which was the paper's aim, and against attacks made for other networks.
+    Blind to: attacks made for the final network: most examples were made for weights that have moved since.
+    Cost: `share * steps` forward and backward passes and 2 for the mixture, for every one of ordinary training;
+        memory for `size` samples.
+    Use it when: examples are dear, as on a slow model; else `pgd` makes new ones for every batch.
+    """
+
+    name: ClassVar[str] = "pool"
+    paper: ClassVar[str] = "arXiv:1312.6199"
+
+    size: int = parameter(1000, help="examples in the pool once it is full", low=1, high=10_000_000)
+    share: float = parameter(0.25, help="share of each batch that is attacked anew", low=0.0, high=1.0)
+    steps: int = parameter(10, help="gradient steps to an example", low=1, high=1000)
+    step_size: float = parameter(0.25, help="length of a step in units of eps", low=0.0, high=4.0)
+
+    def perturb(self, trainee: Trainee, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
+        fresh = torch.arange(min(max(1, round(self.share * len(x))), self.size), device=x.device)
+        few, labels = x[fresh], y[fresh]
+        made = trainee.climb(few, wrong(labels), threat, rng.select(fresh), steps=self.steps, step_size=self.step_size)
+        pool = self._join(trainee.memory, made, labels)
+        drawn = rng.integers(pool)
+        trainee.memory["drawn"] = drawn
+        return trainee.memory["examples"][drawn]
+
+    def loss(self, trainee: Trainee, x: Images, adversarial: Images, y: Labels, threat: Threat, rng: Rng) -> Tensor:
+        labels = torch.cat([y, trainee.memory["labels"][trainee.memory["drawn"]]])
+        return trainee.cross_entropy(trainee(torch.cat([x, adversarial])), labels)
+
+    def _join(self, memory: dict[str, Tensor], made: Images, labels: Labels) -> int:
+        """Put examples into the pool, over its oldest ones where it is full; how many it then holds."""
+        if "made" not in memory:
+            memory["made"] = torch.zeros((), dtype=torch.int64)
+            memory["examples"] = made.new_zeros(self.size, *made.shape[1:])
+            memory["labels"] = labels.new_zeros(self.size)
+        before = int(memory["made"])
+        slots = (torch.arange(len(made), device=made.device) + before) % self.size
+        memory["examples"][slots], memory["labels"][slots] = made, labels
+        memory["made"] += len(made)
+        return min(before + len(made), self.size)
