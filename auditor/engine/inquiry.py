@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from auditor.engine.standing import Standing
     from auditor.result.record import AttackRun
     from auditor.target.base import Target
+    from auditor.target.through import Past
     from auditor.types import Images, Labels, Threat
 
 SHARE = 0.1
@@ -162,7 +163,7 @@ class Inquiry:
         *,
         draws: int | None = None,
         exact: bool = False,
-        through: bool | None = None,
+        through: Past | None = None,
         within: float = 1.0,
         **parameters: Any,
     ) -> AttackRun:
@@ -174,7 +175,7 @@ class Inquiry:
             on: positions of samples; those that have fallen meanwhile are spared.
             draws: answers over which each question is averaged; as the settings say by default.
             exact: search in float32, whatever cheaper form was chosen.
-            through: whether gradients pass rounding and signs as if these were not there.
+            through: what gradients pass as if it were not there; as the settings say by default.
             within: the share of the budget that is searched.
         """
         todo = self.standing if on is None else np.intersect1d(on, self.standing)
@@ -209,7 +210,7 @@ class Inquiry:
         labels: Labels | None = None,
         draws: int | None = None,
         exact: bool = False,
-        through: bool | None = None,
+        through: Past | None = None,
         **parameters: Any,
     ) -> Trial:
         """Run an attack under other conditions on any samples, fallen ones too; only its passes are counted.

@@ -40,6 +40,7 @@ from auditor.result.record import Finding as FindingRecord
 from auditor.result.record import ModelResult, ThreatResult
 from auditor.target.chance import DRAWS, averaged
 from auditor.target.search import choose_search, describe, restore
+from auditor.target.through import Past
 from auditor.types import Access, Norm, Threat
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class ModelAudit:
 
     def _preflight(self, scene: Scene) -> list[Finding]:
         self.listen(StageStarted(model=self.target.name, title="preflight", total=0))
-        self.target.through = self.settings.bpda
+        self.target.through = Past.STEPS if self.settings.bpda else Past.NOTHING
         with self._timed("preflight"):
             findings = preflight.inspect(self.checks, scene, Stage.PREFLIGHT)
             preflight.apply(findings, self.target, max(DRAWS, self.settings.eot or 0))

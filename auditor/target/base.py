@@ -14,9 +14,10 @@ from auditor.target.batching import as_rows
 from auditor.target.chance import by_majority
 from auditor.target.head import Head
 from auditor.target.layout import refuse_giant
+from auditor.target.operations import Operations
 from auditor.target.preprocessing import Preprocessing
 from auditor.target.stems import Stems
-from auditor.target.through import Through
+from auditor.target.through import Past, Through
 from auditor.target.wrapped import Wrapped
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Target:
         further_inputs: what the network's other inputs get beside a batch of its own, by name.
         frozen_mode: context in which the model is in eval mode and its own mode is restored afterwards.
         remade: the twin's network once more, around a changed copy of its module; None where it is made of none.
-        through: whether gradients pass rounding and signs as if these were not there.
+        through: what gradients pass as if it were not there.
         draws: answers over which it is judged; more than one where it answers at random.
         search: a cheaper form of the twin that attacks may look for examples with; None where the twin serves.
     """
@@ -117,9 +118,10 @@ class Target:
     frozen_mode: Callable[[], AbstractContextManager[None]] = nullcontext
     remade: Callable[[Change], Network] | None = None
     search: Search | None = None
-    through: bool = False
+    through: Past = Past.NOTHING
     draws: int = 1
     num_classes: int = 0
+    _operations: Operations | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         # Before anybody scales samples to it.
@@ -171,7 +173,8 @@ class Target:
         """What `network`, which takes and answers what the twin does, says of `x`: logits, with gradients."""
         through = Through() if self.through else None
         with self._blamed(x), Stems(), through or nullcontext():
-            raw = network(self.inputs(x))
+            asked = self._carried_out(network) if self.through is Past.BACKWARDS else network
+            raw = asked(self.inputs(x))
         rows = self._checked(raw, len(x))
         if through is not None and self.twin_head is Head.PROBABILITIES:
             # A saturated softmax hides from gradients what it was given.
@@ -218,9 +221,9 @@ class Target:
         return (height, width) if height is not None and width is not None and min(height, width) > 1 else None
 
     @contextmanager
-    def under(self, *, exact: bool = False, through: bool | None = None) -> Iterator[None]:
-        """Attacks search in the twin itself if `exact`, and with gradients that pass what has none as `through` says;
-        None leaves that as it is."""
+    def under(self, *, exact: bool = False, through: Past | None = None) -> Iterator[None]:
+        """Attacks search in the twin itself if `exact`, and with gradients that pass what `through` says; None leaves
+        that as it is."""
         search, before = self.search, self.through
         self.search = None if exact else search
         self.through = before if through is None else through
@@ -235,6 +238,12 @@ class Target:
         self.batching = self.batching.partition(";")[0]
         if finding is not None:
             self.findings.append(finding)
+
+    def _carried_out(self, network: Network) -> Operations:
+        """The network by its operations, recorded once."""
+        if self._operations is None or self._operations.network is not network:
+            self._operations = Operations(network)
+        return self._operations
 
     def _checked(self, raw: torch.Tensor, n: int) -> torch.Tensor:
         rows = as_rows(raw, n)

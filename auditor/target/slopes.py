@@ -18,6 +18,7 @@ from torch import Tensor
 
 from auditor.rng import Rng
 from auditor.target.head import Head
+from auditor.target.through import Past
 
 if TYPE_CHECKING:
     from auditor.target.base import Target
@@ -168,7 +169,7 @@ def _uphill(target: Target, z: Tensor, weights: Tensor, gradient: Tensor, direct
 def _gradient(target: Target, z: Tensor, weights: Tensor) -> Tensor:
     """The twin's gradient of the weighted sum of its logits, zero where nothing connects the two."""
     z = z.clone().requires_grad_()
-    with target.under(through=False):
+    with target.under(through=Past.NOTHING):
         logits = target.differentiable(z)
     if not logits.requires_grad:
         return torch.zeros_like(z)

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from auditor.target.through import Past
 from auditor.types import Access, Norm
+from auditor_checks._answers import once
 from auditor_checks._inquiry import more_than_few
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class Way:
     effort: str
     said: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    through: bool | None = None
+    through: Past | None = None
     least: int = 1
 
     def tried(self, inquiry: Inquiry, on: np.ndarray, threat: Threat | None = None) -> Trial:
@@ -51,20 +53,20 @@ class Way:
         """The same with twice the steps or queries."""
         return replace(self, parameters={**self.parameters, self.effort: 2 * self.parameters[self.effort]})
 
-    def settled(self, inquiry: Inquiry) -> bool:
-        """Whether a check did this already to all that stand, and it did not pay."""
-        return self.through is None and any(
-            run.because
-            and run.attack == self.attack
-            and run.status == "ran"
-            and run.attacked >= len(inquiry.standing)
-            and not more_than_few(run.broken, inquiry.total, FEW)
-            and run.parameters[self.effort] >= 2 ** (self.least - 1) * self.parameters[self.effort]
-            and all(run.parameters[name] == value for name, value in self.parameters.items() if name != self.effort)
-            for run in inquiry.runs
-        )
+    def covers(self, other: Way) -> bool:
+        """Whether it is the other, with as much effort at least."""
+        fewer, mine = dict(other.parameters), dict(self.parameters)
+        enough = mine.pop(self.effort) >= fewer.pop(self.effort, 0)
+        return enough and (self.attack, self.through, mine) == (other.attack, other.through, fewer)
 
 
+@once
+def _ended(inquiry: Inquiry) -> list[Way]:
+    """The ways in which all that stand were searched until that paid no more, by whichever check."""
+    return []
+
+
+_OPERATIONS = "the gradients of its operations, whatever it says of them itself"
 _BALL = (
     Way(
         attack="apgd",
@@ -77,14 +79,21 @@ _BALL = (
         effort="steps",
         said="gradients that pass rounding, signs and saturated outputs",
         parameters={"loss": "dlr", "steps": 50},
-        through=True,
+        through=Past.STEPS,
     ),
     Way(
         attack="apgd",
         effort="steps",
         said="further starts",
         parameters={"loss": "margin", "steps": 25, "start": "tiles", "restarts": 5},
-        through=True,
+        through=Past.STEPS,
+    ),
+    Way(
+        attack="apgd",
+        effort="steps",
+        said=_OPERATIONS,
+        parameters={"loss": "dlr", "steps": 50},
+        through=Past.BACKWARDS,
     ),
 )
 _FEW_ENTRIES = (
@@ -94,7 +103,14 @@ _FEW_ENTRIES = (
         effort="steps",
         said="gradients that pass rounding, signs and saturated outputs",
         parameters={"steps": 400},
-        through=True,
+        through=Past.STEPS,
+    ),
+    Way(
+        attack="sigma-zero",
+        effort="steps",
+        said=_OPERATIONS,
+        parameters={"steps": 400},
+        through=Past.BACKWARDS,
     ),
 )
 _SQUARE = Way(attack="square", effort="queries", said="queries alone", parameters={"queries": 1000}, least=2)
@@ -140,7 +156,7 @@ def gone_on(inquiry: Inquiry, way: Way) -> bool:
 
     What it breaks is counted.
     """
-    if way.settled(inquiry):
+    if any(done.covers(way) for done in _ended(inquiry)):
         return True
     for number in range(1, _ROUNDS + 1):
         stood = len(inquiry.standing)
@@ -150,6 +166,7 @@ def gone_on(inquiry: Inquiry, way: Way) -> bool:
         if run.status != "ran" or run.attacked < stood:
             return not len(inquiry.standing)
         if number >= way.least and not more_than_few(run.broken, inquiry.total, FEW):
+            _ended(inquiry).append(way)
             return True
         way = way.harder()
     return False

@@ -11,6 +11,7 @@ import torch
 
 from auditor.check import Finding, Severity
 from auditor.errors import UsageError
+from auditor.target.through import Past
 from auditor.types import Norm
 from auditor_checks._base import share
 from auditor_checks._inquiry import InquiryCheck, climbs, more_than_few
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 _SHARE = 0.05
 _SAMPLES, _FEWEST = 16, 4
 _STEPS = 20
+_HOW = {
+    Past.NOTHING: "",
+    Past.STEPS: ", with gradients past rounding,",
+    Past.BACKWARDS: ", with the gradients of its operations,",
+}
 _STRONGER: Mapping[str, Any] = {"loss": "margin", "steps": 100, "restarts": 2}
 
 
@@ -35,8 +41,9 @@ class BinarisationTest(InquiryCheck):
     Measured: on up to 16 samples. The network's head is replaced by one of two classes: one for the sample and 24
         random points within 0.95 of the budget, the other for a random point on its edge, with the border half-way. So
         an example exists. The longest attack along gradients looks for it, in at most 20 steps. Where it fails, a
-        longer one does (100 steps from two starts), then one whose gradients pass rounding; what finds the examples is
-        then run on the samples themselves, and what falls counts.
+        longer one does (100 steps from two starts), then one whose gradients pass rounding, then one that takes those
+        of the operations that the model carries out; what finds the examples is then run on the samples themselves, and
+        what falls counts.
     Threshold: success on less than 95 % (the paper's), and failure on more than one sample.
     Do: attack the model with something made for it (`--bpda`, a substitute for a layer without gradients).
     """
@@ -85,23 +92,23 @@ class BinarisationTest(InquiryCheck):
         return [index for index, trial in tried.items() if not trial.fell[0]]
 
     def _mend(self, inquiry: Inquiry, models: Mapping[int, Target], tested: int) -> Finding:
-        for through in (False, True):
+        for through in Past:
             harder = {
-                i: replace(m, through=through or m.through, name=f"{m.name}, attacked harder ({through})")
+                i: replace(m, through=max(through, m.through), name=f"{m.name}, attacked harder ({through})")
                 for i, m in models.items()
             }
             left = self._missed(inquiry, harder, "apgd", _STRONGER)
             if more_than_few(len(left), tested, _SHARE):
                 continue
-            run = inquiry.attack("apgd", through=through or None, exact=True, **_STRONGER)
+            run = inquiry.attack("apgd", through=max(through, inquiry.target.through), exact=True, **_STRONGER)
             if run.status == "ran":
-                how = ", with gradients past rounding," if through else ""
+                how = _HOW[through]
                 return self.mended(
                     f"{inquiry.doubts[0]} {run.name} with 100 steps{how} finds them; it broke {run.broken} samples, "
                     f"which count."
                 )
         return self.finding(
             Severity.INCONCLUSIVE,
-            f"{inquiry.doubts[0]} Longer attacks, and gradients past rounding, did not find them either.",
+            f"{inquiry.doubts[0]} Longer attacks, gradients past rounding and of its operations did not find them.",
             "Attack the model with something made for it: --bpda, or a substitute for the layer without gradients.",
         )

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from auditor import Norm, Severity, Threat
 from auditor_checks._readout import binarised
 from auditor_checks.binarisation import BinarisationTest
 from tests.checks.conftest import Trained
 from tests.checks.inquiries import asked, inquiry_into
+from tests.checks.masked import unrecorded, without_gradient
 from tests.checks.scenes import target_of
 
 CLIMB = ("apgd", {"loss": "margin", "steps": 10})
@@ -38,13 +38,20 @@ def test_an_attack_that_works_finds_them(gray: Trained, tmp_path: Path) -> None:
 
 
 def test_one_that_is_led_nowhere_misses_them_and_nothing_mends_that(gray: Trained, tmp_path: Path) -> None:
-    def network(x: Tensor) -> Tensor:
-        return gray.network(x.detach() + 0.0 * x)
-
-    inquiry = inquiry_into(network, gray.x, gray.y, tmp_path, CLIMB)
+    inquiry = inquiry_into(unrecorded(gray.network), gray.x, gray.y, tmp_path, CLIMB)
     (finding,), run = asked(BinarisationTest, inquiry)
     assert finding.severity is Severity.INCONCLUSIVE
     assert run.evidence["missed"] >= 0.5 * run.evidence["tested"]
+
+
+def test_a_layer_that_hands_out_no_gradient_is_carried_out_operation_by_operation(
+    gray: Trained, tmp_path: Path
+) -> None:
+    inquiry = inquiry_into(without_gradient(gray.network), gray.x, gray.y, tmp_path, CLIMB)
+    (finding,), run = asked(BinarisationTest, inquiry)
+    assert (finding.severity, run.outcome) == (Severity.INFO, "mended")
+    assert "operations" in finding.detail
+    assert run.broken > 0.1 * len(gray.x)
 
 
 def test_behind_rounding_gradients_that_pass_it_find_them_and_what_they_break_counts(

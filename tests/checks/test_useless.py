@@ -14,7 +14,16 @@ from auditor.target.head import Head
 from auditor_checks.useless import UselessGradients
 from tests.checks.conftest import Trained
 from tests.checks.inquiries import AttackSpec, asked, inquiry_into
-from tests.checks.masked import Network, reversed_gradient, rounded, saturated, scaled, unmoved, without_gradient
+from tests.checks.masked import (
+    Network,
+    reversed_gradient,
+    rounded,
+    saturated,
+    scaled,
+    unmoved,
+    unrecorded,
+    without_gradient,
+)
 from tests.checks.scenes import target_of
 
 MARGIN: AttackSpec = ("apgd", {"loss": "margin", "steps": 20})
@@ -40,8 +49,9 @@ def test_gradients_that_lead_uphill_are_not_doubted(gray: Trained, tmp_path: Pat
         (scaled, None, ENTROPY, "scale of the logits"),
         (rounded, straight_through(lambda x: torch.round(16.0 * x) / 16.0), MARGIN, "pass rounding"),
         (saturated, None, MARGIN, "saturated outputs"),
-        (without_gradient, None, MARGIN, "queries alone"),
-        (reversed_gradient, None, MARGIN, "queries alone"),
+        (without_gradient, None, MARGIN, "its operations"),
+        (reversed_gradient, None, MARGIN, "its operations"),
+        (unrecorded, None, MARGIN, "queries alone"),
     ],
 )
 def test_what_hides_gradients_is_got_round_and_the_true_number_found(
@@ -61,7 +71,7 @@ def test_what_hides_gradients_is_got_round_and_the_true_number_found(
     assert abs(len(inquiry.standing) - len(honest.standing)) <= 2
 
 
-def test_what_another_check_settled_by_queries_is_not_doubted_again(gray: Trained, tmp_path: Path) -> None:
+def test_what_another_check_settled_is_not_doubted_again(gray: Trained, tmp_path: Path) -> None:
     inquiry = inquiry_into(without_gradient(gray.network), gray.x[:32], gray.y[:32], tmp_path, MARGIN)
     asked(UselessGradients, inquiry)
     (finding,), run = asked(UselessGradients, inquiry)

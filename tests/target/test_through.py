@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from auditor import Norm, Threat, straight_through
-from auditor.target.through import Through
+from auditor.target.through import Past, Through
 from auditor_attacks.pgd import PGD
 from tests.oracles import run, target_of
 
@@ -86,5 +86,5 @@ def test_attacks_see_past_a_model_that_rounds_its_input() -> None:
     threat = Threat(norm=Norm.LINF, eps=0.35)
     target: Any = target_of(Rounded(), 2)
     assert not run(PGD(steps=20), target, x, y, threat).found.any()
-    target.through = True
+    target.through = Past.STEPS
     assert run(PGD(steps=20), target, x, y, threat).found.all()
