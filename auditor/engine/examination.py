@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from auditor.check import Check, Finding, Severity, Stage
-from auditor.engine.inquiry import FLOOR, NOT_ALLOWED, SHARE, Inquiry
+from auditor.engine.inquiry import NOT_ALLOWED, SHARE, Inquiry
 from auditor.engine.preflight import broken_check
 from auditor.errors import PluginError, UsageError
 from auditor.events import StageStarted
@@ -34,6 +34,15 @@ _REMEDY = {
 _GRAVE = (Severity.WARN, Severity.INCONCLUSIVE, Severity.BLOCK)
 
 
+def bound(inquiry: Inquiry, suite: str) -> None:
+    """Before the first check asks: a suite went on until that paid no more, or was a smoke test, of which what its own
+    passes once more do not settle is for a longer suite."""
+    if suite == "quick":
+        inquiry.limit = inquiry.spent
+    else:
+        inquiry.least = 0.0
+
+
 def inquiries(checks: Sequence[type[Check]], inquiry: Inquiry, *, largest: bool) -> list[type[Check]]:
     """The checks that look at this threat, in the order of their codes; `largest`: no larger budget follows."""
     threat = inquiry.threat
@@ -48,11 +57,12 @@ def examine(
 ) -> tuple[list[Finding], tuple[CheckRun, ...]]:
     """Let every check that fits the threat ask; one that breaks hurts only itself.
 
-    While nothing is doubted they may spend a tenth of what the attacks spent, each an equal part of what is left.
+    While nothing is doubted they may spend a tenth of what the attacks spent (and `inquiry.least`), each an equal part
+    of what is left.
     """
     asked = inquiries(checks, inquiry, largest=largest)
     suite = sum(run.forwards + run.backwards for run in inquiry.runs)
-    left = max(SHARE * suite, float(FLOOR))
+    left = max(SHARE * suite, inquiry.least)
     findings: list[Finding] = []
     made: list[CheckRun] = []
     for position, check in enumerate(asked):
@@ -93,7 +103,10 @@ def settled(
 
 
 def _rests(code: str, threat: ThreatResult) -> bool:
-    """Whether the check looked at this threat's attacks and is left without a doubt; or there was nobody to ask."""
+    """Whether the check looked at this threat's attacks and is left without a doubt; or there was nobody to ask, or
+    nothing left to doubt."""
+    if threat.robust_accuracy == 0.0:
+        return True
     asked = [run for run in threat.checks if run.code == code]
     idle = all(run.status == "skipped" or run.name == INHERITED for run in threat.attacks)
     # One that spent no pass has looked at nothing.

@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
 SHARE = 0.1
 """Of the passes that the suite spent, checks spend at most this share while nothing is doubted."""
-FLOOR = 50 * 64
-"""They may always spend this many, so that short suites are looked at too."""
+FLOOR = 50 * 64.0
+"""Where attacks were chosen by name, and in a smoke test, they may always spend this many: one that does nothing costs
+nothing either."""
 NOT_ALLOWED = "--no-escalation"
 LIMITED = "what a quick suite spends on a doubt was spent"
 
@@ -53,6 +54,7 @@ class Inquiry:
         budget: passes that may be spent on all samples, the suite's included.
         escalation: whether doubts may be settled by further attacks.
         limit: passes that one check may spend on settling a doubt.
+        least: passes that all checks together may spend in any case, however few the attacks spent.
     """
 
     batches: Batches
@@ -62,6 +64,7 @@ class Inquiry:
     budget: float = math.inf
     escalation: bool = True
     limit: float = math.inf
+    least: float = FLOOR
     code: str = ""
     doubts: list[str] = field(default_factory=list)
     tried: list[AttackRun] = field(default_factory=list)

@@ -19,7 +19,7 @@ from auditor.engine.cascade import Cascade
 from auditor.engine.clean import clean_pass
 from auditor.engine.corruptions import corruption_facts, corruption_table
 from auditor.engine.done import Done
-from auditor.engine.examination import examine, settled
+from auditor.engine.examination import bound, examine, settled
 from auditor.engine.expectation import fooled_clean, fooled_worst
 from auditor.engine.findings import all_wanted, colourless, not_audited, nothing_ran, unanswered
 from auditor.engine.inheritance import inherit, round_again
@@ -220,9 +220,8 @@ class ModelAudit:
             plan, stops = self._plan(threat), settings.sequential and not threat.minimal and self.target.draws == 1
             done.runs += in_blocks(cascade, plan, settings) if stops else cascade.run(plan)
             inquiry = Inquiry(batches, done.runs, self.make, self.listen, budget, settings.escalation)
-            if settings.suite == "quick" and not settings.attacks:
-                # A smoke test: what its own passes once more do not settle is for a longer suite.
-                inquiry.limit = sum(run.forwards + run.backwards for run in done.runs)
+            if not settings.attacks:
+                bound(inquiry, settings.suite)
             done.findings, done.facts["checks"] = examine(self.checks, scene, inquiry, largest=largest)
         if self._fooled is not None and not threat.minimal:
             done.facts["expectation"] = expectation(fooled_worst(batches, self._fooled), settings.confidence)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,12 +14,13 @@ from auditor.errors import UsageError
 from auditor.target.through import Past
 from auditor.types import Norm
 from auditor_checks._base import share
-from auditor_checks._inquiry import InquiryCheck, climbs, more_than_few
+from auditor_checks._inquiry import InquiryCheck, climbs, kind, more_than_few, one_restart
 from auditor_checks._readout import ASKED, binarised
 
 if TYPE_CHECKING:
     from auditor.engine.inquiry import Inquiry
     from auditor.engine.scene import Scene
+    from auditor.result.record import AttackRun
     from auditor.target.base import Target
 
 _SHARE = 0.05
@@ -40,11 +41,11 @@ class BinarisationTest(InquiryCheck):
     Means: it is too weak for this model, and its robust accuracy says nothing (Zimmermann et al., arXiv:2206.13991).
     Measured: on up to 16 samples. The network's head is replaced by one of two classes: one for the sample and 24
         random points within 0.95 of the budget, the other for a random point on its edge, with the border half-way. So
-        an example exists. The longest attack along gradients looks for it, in at most 20 steps. Where it fails, a
-        longer one does (100 steps from two starts), then one whose gradients pass rounding, then one that takes those
-        of the operations that the model carries out; what finds the examples is then run on the samples themselves, and
-        what falls counts.
-    Threshold: success on less than 95 % (the paper's), and failure on more than one sample.
+        an example exists. The longest attack along gradients looks for it, in at most 20 steps; where it fails, each
+        kind of climb of the plan, in all its steps. Where all of these fail, a longer one does (100 steps from two
+        starts), then one whose gradients pass rounding, then one that takes those of the operations that the model
+        carries out; what finds the examples is then run on the samples themselves, and what falls counts.
+    Threshold: success of all together on less than 95 % (the paper's), and failure on more than one sample.
     Do: attack the model with something made for it (`--bpda`, a substitute for a layer without gradients).
     """
 
@@ -69,10 +70,12 @@ class BinarisationTest(InquiryCheck):
         models = {int(i): model for i in some if (model := self._made(inquiry, int(i))) is not None}
         missed = self._missed(inquiry, models, longest.attack, parameters)
         inquiry.show(tested=len(models), missed=len(missed))
+        if more_than_few(len(missed), len(models), _SHARE):
+            missed = self._missed_by_all(inquiry, {i: models[i] for i in missed}, known)
         if not more_than_few(len(missed), len(models), _SHARE):
             return
         told = share(len(missed), len(models))
-        inquiry.doubt(f"{longest.name} missed {told} examples that were put into the ball.")
+        inquiry.doubt(f"The plan's attacks with gradients missed {told} examples that were put into the ball.")
         yield self._mend(inquiry, {i: models[i] for i in missed}, len(models))
 
     def _made(self, inquiry: Inquiry, index: int) -> Target | None:
@@ -90,6 +93,16 @@ class BinarisationTest(InquiryCheck):
             for index, model in models.items()
         }
         return [index for index, trial in tried.items() if not trial.fell[0]]
+
+    def _missed_by_all(self, inquiry: Inquiry, models: Mapping[int, Target], known: Sequence[AttackRun]) -> list[int]:
+        """Of these samples those near which every kind of climb of the plan, in all its steps, fails: what one misses
+        in a few steps another may find, and no attack of a plan stands alone."""
+        left = list(models)
+        for run in {kind(run): run for run in known}.values():
+            parameters = one_restart(run, int(run.parameters["steps"]))
+            left = self._missed(inquiry, {i: models[i] for i in left}, run.attack, parameters)
+        inquiry.show(**{"missed by every kind of climb": len(left)})
+        return left
 
     def _mend(self, inquiry: Inquiry, models: Mapping[int, Target], tested: int) -> Finding:
         for through in Past:

@@ -11,14 +11,19 @@ from auditor_checks._base import share
 from auditor_checks._inquiry import InquiryCheck
 from auditor_checks._outdone import counted, heard
 from auditor_checks._ways import all_gone_on, reaching, then_by_queries
+from auditor_checks.rough import RoughLoss, looked
+from auditor_checks.useless import slope
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from auditor.engine.inquiry import Inquiry
     from auditor.engine.scene import Scene
     from auditor.result.record import AttackRun
 
 _SUSPICIOUS, _WRONG = 0.01, 0.05
 _TRIED = 32
+_FEW, _EACH = 0.2, 14
 
 
 class BlackBoxBeatsWhiteBox(InquiryCheck):
@@ -28,9 +33,11 @@ class BlackBoxBeatsWhiteBox(InquiryCheck):
     Means: who sees more should find more. Gradients are masked somewhere (Athalye et al., arXiv:1802.00420), or the
         white-box attacks were too weak, so that more samples than these are likely to fall to a better attack.
     Measured: samples broken by attacks without gradients after the last attack with gradients, per threat; queries
-        that start from the point where gradients got to (`square-refine`) are among them. Up to 32 of them are tried
-        with other losses, gradients past rounding, and more starts. What breaks them, and queries from scratch, are
-        run on all that stand, with twice the effort each time until that breaks no more; what falls is counted.
+        that start from the point where gradients got to (`square-refine`) are among them. Where they are less than a
+        fifth of what withstood gradients, the gradients there are looked at first, as AUD211 and AUD221 do: where they
+        lead uphill and keep what they promise, nothing is doubted. Else up to 32 are tried with other losses, gradients
+        past rounding, and more starts. What breaks them, and queries from scratch, are run on all that stand, with
+        twice the effort each time until that breaks no more; what falls is counted.
     Threshold: more than 1 % of all samples (AutoAttack calls 0.2 % suspicious), and more than one, raise the doubt; so
         do more than 5 % that fell between two white-box attacks. It stays where the search does not come to an end,
         as a warning, and makes the audit inconclusive where more than 5 % fell without gradients (proposed).
@@ -53,11 +60,16 @@ class BlackBoxBeatsWhiteBox(InquiryCheck):
         if not suspicious(broken_by(doubted), n, _SUSPICIOUS if doubted is since_last else _WRONG):
             return
         names = ", ".join(f"{run.name} {run.broken}" for run in doubted if run.broken)
-        inquiry.doubt(
+        seen = (
             f"{share(broken_by(doubted), n)} samples withstood the attacks with gradients that looked at them and fell "
             f"to one without ({names})."
         )
         fallen = inquiry.broken_by(*{run.attack for run in doubted})
+        if self._led(inquiry, fallen):
+            told = "Gradients there lead uphill and keep what they promise, so queries got further on rugged ground."
+            yield self.finding(Severity.INFO, f"{seen} {told}", title=f"{self.title}; gradients are sound")
+            return
+        inquiry.doubt(seen)
         ways, left = reaching(inquiry, fallen[:: max(1, len(fallen) // _TRIED)][:_TRIED])
         settled = all_gone_on(inquiry, then_by_queries(inquiry, ways))
         tried = min(_TRIED, len(fallen))
@@ -71,6 +83,20 @@ class BlackBoxBeatsWhiteBox(InquiryCheck):
             told,
             "Run --suite thorough, or raise the steps and restarts of the white-box attacks.",
         )
+
+    def _led(self, inquiry: Inquiry, fallen: np.ndarray) -> bool:
+        """Whether these are few of what withstood gradients, and gradients are of use there."""
+        some = inquiry.affordable(fallen, _EACH, _TRIED)
+        few = len(fallen) <= _FEW * (len(fallen) + len(inquiry.standing))
+        if not few or len(some) < 2 or inquiry.target.twin is None or inquiry.threat.norm not in RoughLoss.norms:
+            return False
+        uphill = slope(inquiry, some, "margin")
+        inquiry.show(**{"samples looked at": len(some), "gradients that lead uphill": int(uphill.led.sum())})
+        if not uphill.useful:
+            return False
+        kept = looked(inquiry, some)
+        inquiry.show(**{"gradients that mislead": kept.lies})
+        return len(kept.kept) > 1 and not kept.misleading
 
 
 def suspicious(broken: int, n: int, share: float) -> bool:

@@ -59,11 +59,10 @@ class RoughLoss(InquiryCheck):
         on = inquiry.affordable(inquiry.correct, 2 + len(_STEPS) + _DRAWS, _SAMPLES)
         if inquiry.target.twin is None or len(on) < 2:
             return
-        seen = _looked(inquiry, on)
-        kept = np.sort(seen.kept)
-        lies, change = int((kept < _KEPT).sum()), float(np.median(seen.change))
+        seen = looked(inquiry, on)
+        kept, lies, change = np.sort(seen.kept), seen.lies, float(np.median(seen.change))
         inquiry.show(misled=lies, looked_at=len(on), steep=len(kept), median_change=change)
-        if not more_than_few(lies, len(kept), _MANY) and change <= _CHANGE:
+        if not seen.misleading and change <= _CHANGE:
             return
         ranks = ((np.arange(len(kept)) + 1) / max(1, len(kept))).tolist()
         inquiry.show(plot=plot(ranks, kept.tolist(), "share of samples", "part of the slope kept", threshold=_KEPT))
@@ -73,7 +72,7 @@ class RoughLoss(InquiryCheck):
         )
         remedy = "Read AUD108, AUD112 and AUD113 for what makes the loss rough; run --suite thorough."
         found = list(self.escalate(inquiry, _by_scores(inquiry, told), lambda run: told, remedy))
-        if more_than_few(lies, len(kept), _MANY) and len(inquiry.standing):
+        if seen.misleading and len(inquiry.standing):
             # Queries that find no more prove little: for as many passes they find less than gradients that are right.
             broken = sum(run.broken for run in inquiry.tried)
             left = f"What still stands has withstood queries alone, to which {broken} more fell."
@@ -82,15 +81,25 @@ class RoughLoss(InquiryCheck):
 
 
 @dataclass(frozen=True)
-class _Looked:
+class Looked:
     """`kept`: of samples whose gradient promises anything, the part that came true. `change`: of all, the mean change
     under random steps, in units of the margin."""
 
     kept: np.ndarray
     change: np.ndarray
 
+    @property
+    def lies(self) -> int:
+        """Samples whose gradient promises what hardly comes true."""
+        return int((self.kept < _KEPT).sum())
 
-def _looked(inquiry: Inquiry, on: np.ndarray) -> _Looked:
+    @property
+    def misleading(self) -> bool:
+        """Whether these are too many to follow gradients."""
+        return more_than_few(self.lies, len(self.kept), _MANY)
+
+
+def looked(inquiry: Inquiry, on: np.ndarray) -> Looked:
     """The model's answers around a random point near each of these samples."""
     x, y = inquiry.fetch(on)
     generator = torch.Generator().manual_seed(inquiry.batches.ring.seed)
@@ -121,7 +130,7 @@ def _looked(inquiry: Inquiry, on: np.ndarray) -> _Looked:
     # A slope that promises less than rounding is AUD113's business.
     steep = promised > 1e-4 * here.abs().clamp_min(1e-12)
     change = (moved / here.abs().clamp_min(1e-12)).nan_to_num(0.0)
-    return _Looked(kept[steep].cpu().numpy(), change.cpu().numpy())
+    return Looked(kept[steep].cpu().numpy(), change.cpu().numpy())
 
 
 def _stepped(x: Tensor, direction: Tensor, length: float, norm: Norm) -> Tensor:

@@ -37,6 +37,17 @@ def test_an_attack_that_works_finds_them(gray: Trained, tmp_path: Path) -> None:
     assert run.evidence["missed"] <= 1
 
 
+def test_what_the_longest_climb_misses_in_a_few_steps_another_of_the_plan_may_find(
+    gray: Trained, tmp_path: Path
+) -> None:
+    threat, long = Threat(norm=Norm.LINF, eps=0.01), ("apgd", {"loss": "ce", "steps": 40})
+    inquiry = inquiry_into(gray.network, gray.x, gray.y, tmp_path, CLIMB, long, threat=threat)
+    findings, run = asked(BinarisationTest, inquiry)
+    assert (findings, run.outcome, run.tried) == ([], "clear", ())
+    assert run.evidence["missed"] > 1
+    assert run.evidence["missed by every kind of climb"] <= 1
+
+
 def test_one_that_is_led_nowhere_misses_them_and_nothing_mends_that(gray: Trained, tmp_path: Path) -> None:
     inquiry = inquiry_into(unrecorded(gray.network), gray.x, gray.y, tmp_path, CLIMB)
     (finding,), run = asked(BinarisationTest, inquiry)

@@ -92,6 +92,23 @@ def test_queries_after_sound_gradients_or_before_them_raise_no_doubt(
     assert (findings, run.outcome, run.tried) == ([], "clear", ())
 
 
+def test_where_few_fell_to_queries_gradients_are_looked_at_before_anything_is_doubted(
+    gray: Trained, few: tuple[Tensor, Tensor], tmp_path: Path
+) -> None:
+    short: AttackSpec = ("pgd", {"loss": "margin", "steps": 1, "step_size": 0.02})
+    refined: AttackSpec = ("square", {"queries": 100, "start": "closest", "p_init": 0.1, "p_final": 0.01})
+    threat = Threat(norm=Norm.LINF, eps=0.06)
+    sound = inquiry_into(gray.network, *few, tmp_path / "a", short, refined, threat=threat)
+    (finding,), run = asked(BlackBoxBeatsWhiteBox, sound)
+    assert (finding.severity, run.outcome, run.doubt, run.tried) == (Severity.INFO, "clear", "", ())
+    assert run.evidence["gradients that lead uphill"] == run.evidence["samples looked at"] >= 2
+    assert 0 < run.forwards + run.backwards < 14 * 32
+    masked = inquiry_into(reversed_gradient(gray.network), *few, tmp_path / "b", short, refined, threat=threat)
+    _, run = asked(BlackBoxBeatsWhiteBox, masked)
+    assert run.doubt
+    assert run.outcome == "mended"
+
+
 def test_queries_that_cannot_go_on_warn_or_are_inconclusive_by_how_many_fell(
     gray: Trained, few: tuple[Tensor, Tensor], tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,8 +14,8 @@ import pytest
 import torch
 
 from auditor import Attack, Check, Finding, Norm, Severity, Stage
-from auditor.engine.examination import examine, settled
-from auditor.engine.inquiry import FLOOR, NOT_ALLOWED, Inquiry
+from auditor.engine.examination import bound, examine, settled
+from auditor.engine.inquiry import FLOOR, NOT_ALLOWED, SHARE, Inquiry
 from auditor.engine.plan import configured
 from auditor.engine.scene import Scene as Seen
 from auditor.result.record import OVERSPENT, CheckRun, ThreatResult
@@ -305,7 +306,11 @@ def test_nothing_is_asked_once_the_time_or_the_passes_are_spent(inquiry: Inquiry
     assert (run.outcome, run.detail) == ("not looked at", "the time limit was reached")
 
 
-def test_checks_share_what_they_may_spend(inquiry: Inquiry) -> None:
+@pytest.mark.parametrize(("suite", "left"), [("", FLOOR), ("quick", FLOOR), ("standard", 6.0), ("thorough", 6.0)])
+def test_checks_share_what_they_may_spend(inquiry: Inquiry, suite: str, left: float) -> None:
+    inquiry.runs[0] = inquiry.runs[0].model_copy(update={"forwards": int(left / SHARE), "backwards": 0})
+    if suite:
+        bound(inquiry, suite)
     rooms: list[int] = []
 
     class Spending(Doubting):
@@ -318,7 +323,9 @@ def test_checks_share_what_they_may_spend(inquiry: Inquiry) -> None:
 
     checks = [type(f"Spending{i}", (Spending,), {"code": f"AUD29{i}"}) for i in range(4)]
     examine(checks, seen(inquiry), inquiry)
-    assert rooms == [FLOOR // 4] * 4
+    assert sum(rooms) == int(left)
+    assert max(rooms) - min(rooms) <= 1
+    assert (inquiry.limit < math.inf) is (suite == "quick")
 
 
 @pytest.mark.parametrize(
