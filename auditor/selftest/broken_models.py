@@ -8,6 +8,8 @@ _PLAIN = ours("networks", "plain")
 _NO_GRADIENT = ("AUD112", "AUD113")
 _MISLED = ("AUD201", "AUD202", "AUD204", "AUD211", "AUD213", "AUD214")
 _RANDOM = ("AUD108", "AUD215", "AUD216")
+_SHORT = {"suite": "quick", "samples": "40"}
+"""Models that answer at random are asked twenty times wherever others are asked once."""
 
 _MASKED = (
     Case(
@@ -165,6 +167,7 @@ _CHANCE = (
         wrong="noise on every pixel",
         model=ours("chance", "noisy_input"),
         codes=_RANDOM,
+        settings=_SHORT,
         quick=True,
     ),
     Case(
@@ -172,30 +175,35 @@ _CHANCE = (
         wrong="a random size and place",
         model=ours("chance", "resize_and_pad"),
         codes=_RANDOM,
+        settings=_SHORT,
     ),
     Case(
         name="pruned-activations",
         wrong="stochastic activation pruning",
         model=ours("chance", "pruned"),
         codes=_RANDOM,
+        settings=_SHORT,
     ),
     Case(
         name="live-dropout",
         wrong="dropout that nobody switches off",
         model=ours("chance", "live_dropout"),
         codes=(*_RANDOM, "AUD106"),
+        settings=_SHORT,
     ),
     Case(
         name="flickering-kernel",
         wrong="a kernel that does not answer twice alike",
         model=ours("chance", "flickering"),
         codes=_RANDOM,
+        settings=_SHORT,
     ),
     Case(
         name="either-network",
         wrong="one of two networks, by chance",
         model=ours("chance", "either"),
         codes=_RANDOM,
+        settings=_SHORT,
     ),
 )
 

@@ -27,6 +27,7 @@ class Outcome:
         clean, reported: accuracy as it is and under the last budget; None where none was stated.
         passes: of single samples that the suite made, forth and back.
         further: those that checks made in its course, with the attacks that they asked for.
+        checks: of each check that questioned the attacks: whether it doubted them, and the passes that it made.
         seconds: of CPU time.
         detail: code and sentences of the findings.
     """
@@ -39,6 +40,7 @@ class Outcome:
     reported: float | None = None
     passes: int = 0
     further: int = 0
+    checks: dict[str, tuple[bool, int]] = field(default_factory=dict)
     seconds: float = 0.0
     detail: tuple[str, ...] = ()
 
@@ -114,6 +116,10 @@ def _outcome(case: Case, verdict: str, model: ModelResult, seconds: float) -> Ou
     threats = sorted(model.threats, key=lambda threat: threat.eps)
     suite = [run for threat in threats for run in threat.attacks if not run.because]
     checks = [check for threat in threats for check in threat.checks]
+    costs: dict[str, tuple[bool, int]] = {}
+    for check in checks:
+        doubted, passes = costs.get(check.code, (False, 0))
+        costs[check.code] = (doubted or bool(check.doubt), passes + check.forwards + check.backwards)
     return Outcome(
         case=case.name,
         verdict=verdict,
@@ -122,7 +128,8 @@ def _outcome(case: Case, verdict: str, model: ModelResult, seconds: float) -> Ou
         clean=model.clean_accuracy,
         reported=threats[-1].robust_accuracy if threats else None,
         passes=sum(run.forwards + run.backwards for run in suite),
-        further=sum(check.forwards + check.backwards for check in checks),
+        further=sum(passes for _, passes in costs.values()),
+        checks=costs,
         seconds=seconds,
         detail=tuple(f"{f.code} {f.severity}: {f.title}. {f.detail}" for f in model.findings),
     )

@@ -52,6 +52,10 @@ def _show(cases: list[Case], folder: Path) -> None:
         print(
             f"  clean {outcome.clean}, {outcome.passes:,} passes, {outcome.further:,} further, {outcome.seconds:.1f} s"
         )
+        doubts = {code: passes for code, (doubted, passes) in outcome.checks.items() if doubted}
+        print(
+            f"  doubted by {', '.join(f'{code} ({passes:,} passes)' for code, passes in doubts.items()) or 'no check'}"
+        )
         print("".join(f"    {sentence}\n" for sentence in outcome.detail), end="", flush=True)
 
 

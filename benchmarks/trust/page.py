@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import median
 
 from auditor.selftest.case import Case
 from auditor.selftest.judging import Judged
@@ -19,7 +20,7 @@ def write(judged: Sequence[Judged], origin: str, page: Path = PAGE) -> None:
         raise ValueError(f"{page} must hold the lines {START} and {END} once each.")
     head, _, rest = text.partition(START)
     tail = rest.partition(END)[2]
-    made = "\n\n".join([origin, _confusion(judged), _broken(judged), _honest(judged)])
+    made = "\n\n".join([origin, _confusion(judged), _broken(judged), _honest(judged), _costs(judged)])
     page.write_text(f"{head}{START}\n\n{made}\n\n{END}{tail}", encoding="utf-8")
 
 
@@ -52,28 +53,62 @@ def _broken(judged: Sequence[Judged]) -> str:
             one.outcome.verdict,
             _share(one.outcome.reported),
             _share(one.truth),
+            f"{one.outcome.passes:,}",
+            f"{one.outcome.further:,}",
             "yes" if one.good else "**no**",
         ]
         for one in judged
         if not one.case.honest
     ]
-    header = "| case | part | what is wrong | expected, any of | raised | verdict | reported | truth | named |"
+    header = (
+        "| case | part | what is wrong | expected, any of | raised | verdict | reported | truth | passes of the suite "
+        "| further, by checks | named |"
+    )
     return f"### Broken\n\n{_rows(header, rows)}"
 
 
 def _honest(judged: Sequence[Judged]) -> str:
-    rows, shares = [], []
+    rows = []
     for one in judged:
         if not one.case.honest:
             continue
-        share = one.outcome.further / one.outcome.passes if one.outcome.passes else None
-        shares += [] if share is None else [share]
         cells = [one.case.name, one.case.part, _what(one.case), one.said, one.outcome.verdict]
-        cells += [_share(one.outcome.reported), f"{one.outcome.passes:,}", _share(share), "**yes**"]
-        rows.append([*cells[:-1], "no" if one.good else cells[-1]])
-    header = "| case | part | threat | raised | verdict | robust | passes of the suite | further, by checks | doubted |"
+        cells += [_share(one.outcome.reported), f"{one.outcome.passes:,}", _share(_further(one)), _dearest(one)]
+        rows.append([*cells, "no" if one.good else "**yes**"])
+    header = (
+        "| case | part | threat | raised | verdict | robust | passes of the suite | further, by checks "
+        "| most by one check | doubted |"
+    )
+    shares = [share for one in judged if one.case.honest and (share := _further(one)) is not None]
     mean = f"{sum(shares) / len(shares):.1%} on average, {max(shares):.1%} at most" if shares else "not measured"
     return f"### Honest\n\n{_rows(header, rows)}\n\nPasses that inquiries add to the suite's: {mean}."
+
+
+def _further(one: Judged) -> float | None:
+    """The passes of checks, as a share of the suite's."""
+    return one.outcome.further / one.outcome.passes if one.outcome.passes else None
+
+
+def _dearest(one: Judged) -> str:
+    """The check that made the most passes."""
+    code, (_, passes) = max(one.outcome.checks.items(), key=lambda item: item[1][1], default=("", (False, 0)))
+    return f"{code} {passes:,}" if passes else ""
+
+
+def _costs(judged: Sequence[Judged]) -> str:
+    """Of each check: how often it doubted the attacks, and the passes that it made, on broken and honest cases."""
+    rows = []
+    for code in sorted({code for one in judged for code in one.outcome.checks}):
+        row = [code]
+        for kind in (True, False):
+            some = [one.outcome.checks for one in judged if one.case.honest is kind]
+            asked = [checks[code] for checks in some if code in checks]
+            passes = [cost for _, cost in asked] or [0]
+            doubts = sum(doubted for doubted, _ in asked)
+            row += [f"{doubts} of {len(asked)}", f"{median(passes):,.0f}", f"{max(passes):,}"]
+        rows.append(row)
+    header = "| check | doubts, honest | passes, median | at most | doubts, broken | passes, median | at most |"
+    return f"### What each check costs\n\n{_rows(header, rows)}"
 
 
 def _what(case: Case) -> str:

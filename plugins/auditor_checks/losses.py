@@ -67,7 +67,7 @@ def _with(inquiry: Inquiry, loss: str) -> Iterator[AttackRun]:
     """Climbs of this loss: a few samples first, then all that stand, with more and more steps."""
     targets: dict[str, Any] = {"targets": 3} if loss.endswith("-targeted") else {}
     steps = _STEPS
-    few = inquiry.closest(inquiry.room(targets.get("targets", 1) * (2 * steps + 1)))
+    few = inquiry.closest(inquiry.room(inquiry.cost("apgd", loss=loss, steps=steps, **targets)))
     run = inquiry.attack("apgd", few, loss=loss, steps=steps, **targets)
     inquiry.show(**{f"broken by {loss}": run.broken})
     yield run

@@ -86,7 +86,7 @@ class BlackBoxBeatsWhiteBox(InquiryCheck):
 
     def _led(self, inquiry: Inquiry, fallen: np.ndarray) -> bool:
         """Whether these are few of what withstood gradients, and gradients are of use there."""
-        some = inquiry.affordable(fallen, _EACH, _TRIED)
+        some = inquiry.affordable(fallen, _EACH * inquiry.batches.ring.draws, _TRIED)
         few = len(fallen) <= _FEW * (len(fallen) + len(inquiry.standing))
         if not few or len(some) < 2 or inquiry.target.twin is None or inquiry.threat.norm not in RoughLoss.norms:
             return False

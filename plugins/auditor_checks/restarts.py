@@ -53,8 +53,9 @@ def _begun_anew(inquiry: Inquiry, run: AttackRun) -> Iterator[AttackRun]:
     """The attack from five, ten, … random points, on as many samples as there is room for."""
     steps, restarts = min(_STEPS, int(run.parameters["steps"])), _RESTARTS
     for _ in range(_DOUBLINGS):
-        on = inquiry.closest(inquiry.room(restarts * (2 * steps + 1), inquiry.total))
-        again = inquiry.attack(run.attack, on, **one_restart(run, steps, restarts=restarts))
+        parameters = one_restart(run, steps, restarts=restarts)
+        on = inquiry.closest(inquiry.room(inquiry.cost(run.attack, **parameters), inquiry.total))
+        again = inquiry.attack(run.attack, on, **parameters)
         inquiry.show(**{f"broken by {restarts} restarts": again.broken})
         restarts *= 2
         yield again

@@ -45,7 +45,7 @@ class SingleStepBeatsIterative(Outdone):
     def _alone(self, inquiry: Inquiry) -> Iterator[Finding]:
         """The plan takes one step and no more: do many find what it left?"""
         way = following_gradients(inquiry.threat.norm)[0]
-        some = inquiry.closest(inquiry.room(2 * way.parameters["steps"] + 1))
+        some = inquiry.closest(inquiry.room(inquiry.cost(way.attack, **way.parameters)))
         fell = int(way.tried(inquiry, some).fell.sum())
         if fell < 2:
             return

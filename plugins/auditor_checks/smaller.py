@@ -53,13 +53,13 @@ def _parts(inquiry: Inquiry) -> Iterator[AttackRun]:
     climb, query = strongest(inquiry), longest_query(inquiry)
     if climb is not None:
         steps = min(_STEPS, int(climb.parameters["steps"]))
-        name, parameters, each = climb.attack, one_restart(climb, steps), 2 * steps + 1
+        name, parameters = climb.attack, one_restart(climb, steps)
     elif query is not None:
-        each = min(_QUERIES, int(query.parameters["queries"]))
-        name, parameters = query.attack, {**query.parameters, "queries": each}
+        queries = min(_QUERIES, int(query.parameters["queries"]))
+        name, parameters = query.attack, {**query.parameters, "queries": queries}
     else:
         return
-    few = inquiry.affordable(inquiry.standing, each)
+    few = inquiry.affordable(inquiry.standing, inquiry.cost(name, **parameters))
     for part, on in ((0.5, few), (0.5, None), (0.25, None), (0.75, None)):
         run, word = inquiry.attack(name, on, within=part, **parameters), f"broken within {part:g}"
         inquiry.show(**{word: inquiry.evidence.get(word, 0) + run.broken})
@@ -67,4 +67,4 @@ def _parts(inquiry: Inquiry) -> Iterator[AttackRun]:
     if climb is not None:
         yield inquiry.attack("apgd", loss="margin", start="closest", steps=2 * _STEPS)
     else:
-        yield inquiry.attack(name, **{**parameters, "queries": 2 * each})
+        yield inquiry.attack(name, **{**parameters, "queries": 2 * queries})

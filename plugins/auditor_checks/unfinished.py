@@ -46,11 +46,11 @@ class UnfinishedClimb(InquiryCheck):
     def ask(self, scene: Scene, inquiry: Inquiry) -> Iterator[Finding]:
         if inquiry.target.twin is None:
             return
-        on = inquiry.affordable(inquiry.standing, 2 * _STEPS + 1)
-        begun = inquiry.batches.memory.eaten(on)
         climb = strongest(inquiry)
         loss = climb.parameters.get("loss") if climb else None
         loss = loss if loss in ("ce", "dlr") else "margin"
+        on = inquiry.affordable(inquiry.standing, inquiry.cost("apgd", loss=loss, start="closest", steps=_STEPS))
+        begun = inquiry.batches.memory.eaten(on)
         steps, taken, broken, further, climbed = _STEPS, 0, 0, [0.0], [1.0]
         for _ in range(_ROUNDS):
             before = inquiry.batches.memory.eaten(on)

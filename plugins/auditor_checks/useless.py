@@ -88,7 +88,7 @@ class UselessGradients(InquiryCheck):
             return
         losses = {run.parameters.get("loss", "margin") for run in climbs(inquiry)}
         names = sorted({_plain(name) for name in losses})
-        some = inquiry.affordable(inquiry.standing, _EACH * len(names), _MOST)
+        some = inquiry.affordable(inquiry.standing, _EACH * inquiry.batches.ring.draws * len(names), _MOST)
         if len(some) < _LEAST:
             return
         slopes = {name: slope(inquiry, some, name) for name in names}

@@ -21,10 +21,20 @@ MISSED = Judged(
     Outcome(case="missed", verdict="pass", reported=0.9),
     0.2,
 )
-HONEST = Judged(Case(name="sound", model="m"), Outcome(case="sound", verdict="pass", passes=1000, further=50), None)
+SPENT = Outcome(
+    case="sound", verdict="pass", passes=1000, further=50, checks={"AUD211": (False, 40), "AUD221": (False, 10)}
+)
+HONEST = Judged(Case(name="sound", model="m"), SPENT, None)
 DOUBTED = Judged(
     Case(name="slandered", model="m"),
-    Outcome(case="slandered", verdict="pass", raised={"AUD207": "warn"}, passes=1000, further=150),
+    Outcome(
+        case="slandered",
+        verdict="pass",
+        raised={"AUD207": "warn"},
+        passes=1000,
+        further=150,
+        checks={"AUD211": (True, 150)},
+    ),
     None,
 )
 
@@ -49,7 +59,7 @@ def test_the_confusion_is_counted(written: str) -> None:
 
 def test_misses_false_alarms_and_flattery_are_named(written: str) -> None:
     rows = {line.split("|")[1].strip(): line for line in written.splitlines() if line.startswith("|")}
-    assert rows["missed"].endswith("| 90.0% | 20.0% | **no** |")
+    assert rows["missed"].endswith("| 90.0% | 20.0% | 0 | 0 | **no** |")
     assert rows["named"].endswith("| yes |")
     assert rows["slandered"].endswith("| **yes** |")
     assert rows["sound"].endswith("| no |")
@@ -58,6 +68,13 @@ def test_misses_false_alarms_and_flattery_are_named(written: str) -> None:
 
 def test_passes_are_shares_of_the_suites(written: str) -> None:
     assert "10.0% on average, 15.0% at most" in written
+
+
+def test_what_each_check_costs_is_told_by_case_and_by_check(written: str) -> None:
+    rows = {line.split("|")[1].strip(): line for line in written.splitlines() if line.startswith("|")}
+    assert "| 1,000 | 5.0% | AUD211 40 |" in rows["sound"]
+    assert rows["AUD211"] == "| AUD211 | 1 of 2 | 95 | 150 | 0 of 0 | 0 | 0 |"
+    assert rows["AUD221"] == "| AUD221 | 0 of 1 | 10 | 10 | 0 of 0 | 0 | 0 |"
 
 
 def test_a_page_without_its_marks_is_refused(tmp_path: Path) -> None:
