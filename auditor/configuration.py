@@ -52,6 +52,7 @@ def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Setti
     merged["attacks"] = parse_attacks(_listed(merged.pop("attack", ())))
     # Twice the same wrapper is one that samples pass twice.
     merged["wrappers"] = tuple(parse_attack(text, "--wrapper") for text in _listed(merged.pop("wrapper", ())))
+    merged["transfer_attacks"] = parse_attacks(_listed(merged.pop("transfer_attack", ())), "--transfer-attack")
     if isinstance(merged.get("hardened_with"), str):
         merged["hardened_with"] = parse_attack(merged["hardened_with"], "--hardened-with")
     values, problems = converted(merged)
@@ -111,13 +112,13 @@ def _listed(value: Any) -> list[str]:
     return [str(v) for v in value] if isinstance(value, (list, tuple)) else [str(value)]
 
 
-def parse_attacks(texts: Sequence[str]) -> tuple[AttackSetting, ...]:
+def parse_attacks(texts: Sequence[str], flag: str = "--attack") -> tuple[AttackSetting, ...]:
     """Every attack once. Raises UsageError."""
     attacks: list[AttackSetting] = []
     for text in texts:
-        attack = parse_attack(text)
+        attack = parse_attack(text, flag)
         if attack in attacks:
-            raise UsageError(f"--attack {text!r} is asked for twice; name it once, or with other parameters.")
+            raise UsageError(f"{flag} {text!r} is asked for twice; name it once, or with other parameters.")
         attacks.append(attack)
     return tuple(attacks)
 

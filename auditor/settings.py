@@ -64,6 +64,9 @@ class Settings(BaseModel):
     max_passes: int | None = Field(default=None, ge=1)
     tolerance: float = Field(default=0.002, ge=0.0, le=1.0)
     escalation: bool = True
+    transfer: bool = True
+    transfer_attacks: tuple[AttackSetting, ...] = ()
+    ensemble: bool = False
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     input_range: tuple[float, float] | None = None

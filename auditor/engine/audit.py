@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 from auditor.engine.compared import compared, shares_none
 from auditor.engine.environment import choose_device, environment, versions
 from auditor.engine.findings import blocked
+from auditor.engine.loading import Loader
 from auditor.engine.model_audit import ModelAudit
-from auditor.engine.options import model_options
 from auditor.engine.plan import chosen_attacks, configured
 from auditor.engine.store import MANIFEST, Store
-from auditor.engine.wrapping import chosen_wrappers, wrap
-from auditor.errors import AuditorError, DataError, ModelError, RunError, UsageError
+from auditor.engine.transfer.contender import release
+from auditor.engine.transfer.setups import attacks_of
+from auditor.engine.transfer.stage import TransferStage
+from auditor.engine.wrapping import chosen_wrappers
+from auditor.errors import DataError, RunError, UsageError
 from auditor.events import Event, ScanFinished, ScanStarted
 from auditor.gate import gates_of, judge
 from auditor.result.comparison import compare_runs
@@ -30,17 +33,16 @@ from auditor.result.record import Data, ModelResult, Result
 from auditor.result.record import Skipped as SkippedRecord
 from auditor.result.run import Run
 from auditor.result.samples_csv import Row, write_rows
-from auditor.samples.base import SampleOptions
-from auditor.target.wrapped import Wrapped
 from auditor.types import Threat
 
 if TYPE_CHECKING:
     import torch
 
+    from auditor.engine.transfer.contender import Contender
     from auditor.plugins import Plugins
+    from auditor.result.transfer import TransferResult
     from auditor.samples.base import Samples
     from auditor.settings import Settings
-    from auditor.target.base import Target
 
 # Settings that may change between an interruption and its resumption: they decide no sample's outcome.
 _FREE = frozenset(
@@ -69,7 +71,6 @@ class Audit:
     resume: bool = False
     baseline: Run | None = None
     _rows: list[Iterable[Row]] = field(default_factory=list)
-    _wrapped: Wrapped = field(default_factory=lambda: Wrapped(()))
 
     def execute(self) -> Result:
         """Do it all, and write `result.json`, `samples.csv` and `evidence/`.
@@ -84,17 +85,23 @@ class Audit:
         make = partial(configured, self.plugins.attacks(), find=self.plugins.find_attack)
         for setting in self.settings.threats:
             attacks(Threat(norm=setting.norm, eps=setting.eps))  # Before anything is read: can these be had?
-        self._wrapped = chosen_wrappers(self.settings, self.plugins.defenses())
+        wrapped = chosen_wrappers(self.settings, self.plugins.defenses())
+        several = self.settings.transfer and len(self.settings.models) > 1
+        if several:
+            attacks_of(self.settings, make)
         checks = tuple(self.plugins.checks().values())
         if self.settings.max_drop is not None and self.settings.baseline is None:
             raise UsageError("--max-drop needs a run to compare with: name it with --baseline RUN.")
         self.baseline = Run(Path(self.settings.baseline)) if self.settings.baseline else None
         self._open()
         deadline = clock + self.settings.time_limit if self.settings.time_limit else float("inf")
-        store, samples, models = None, None, []
+        loader = Loader(self.settings, self.plugins, device, wrapped)
+        store, samples, transfer = None, None, None
+        models: list[ModelResult] = []
+        contenders: list[Contender] = []
         try:
             for number, source in enumerate(self.settings.models):
-                target, samples, problem = self._load(source, device, samples)
+                target, samples, problem = loader.first(source, samples)
                 if samples is None:
                     raise problem or DataError("The data could not be read.")
                 if store is None:
@@ -104,16 +111,24 @@ class Audit:
                     models.append(blocked(source, problem))
                     continue
                 target.name = _unique(target.name, [m.name for m in models])
-                left = len(self.settings.models) - number
+                left = len(self.settings.models) - number + several
                 share = deadline if left == 1 else time.monotonic() + max(0.0, deadline - time.monotonic()) / left
                 audit = ModelAudit(self.settings, attacks, make, checks, target, samples, store, self.listen, share)
                 models.append(audit.execute())
                 self._rows.append(audit.rows)
+                contenders += [audit.contender] if audit.contender is not None else []
+                # Before the next one is loaded: two at once may be more than there is room for.
+                del audit, target
+                release()
+            if several and store is not None and samples is not None:
+                load = partial(loader.again, samples=samples)
+                stage = TransferStage(self.settings, make, load, samples, store, self.listen, deadline)
+                transfer = stage.run(contenders)
         finally:
             if store is not None:
                 store.close()
         assert samples is not None
-        return self._finish(models, samples, device, started, time.monotonic() - clock)
+        return self._finish(models, transfer, samples, device, started, time.monotonic() - clock)
 
     def _open(self) -> None:
         occupied = self.run.exists() and (not self.run.is_dir() or any(self.run.iterdir()))
@@ -130,50 +145,6 @@ class Audit:
         except OSError as error:
             raise RunError(f"The run directory {self.run} cannot be made: {error.strerror}.") from error
 
-    def _load(
-        self, source: str, device: torch.device, samples: Samples | None
-    ) -> tuple[Target | None, Samples | None, AuditorError | None]:
-        """The target bound to the samples; the samples are read once, in the size that the first model wants."""
-        from auditor.target.binding import bind
-
-        try:
-            target = self.plugins.load_model(source, model_options(self.settings, trust=self.settings.trust), device)
-        except (ModelError, DataError) as error:
-            return None, samples or self._samples(None), error
-        samples = samples or self._samples(target)
-        try:
-            with target.frozen():
-                bind(target, samples)
-            wrap(target, self._wrapped, tuple(samples.shape))
-        except (ModelError, DataError) as error:
-            return None, samples, error
-        return target, samples, None
-
-    def _samples(self, target: Target | None) -> Samples:
-        """The data in the size in which it is attacked: its own where that is at most what the model wants.
-
-        Larger images are brought to the model's size first, as pipelines do; smaller ones are scaled inside the
-        target, so that budgets stay in pixels of the data.
-        """
-        s = self.settings
-        own = SampleOptions(limit=s.samples, seed=s.seed, classes=s.classes, root=s.root)
-        wanted = s.input_size or (target.image_size() if target else None)
-        samples = self._fitting(own, wanted) if wanted else self.plugins.load_samples(s.data, own)
-        if not len(samples):
-            raise DataError(f"{s.data} holds no samples.")
-        return samples
-
-    def _fitting(self, own: SampleOptions, wanted: tuple[int, int]) -> Samples:
-        """The data in its own size if that is one, and at most `wanted`; a few samples tell the latter cheaply."""
-        source = self.settings.data
-        try:
-            shape = self.plugins.load_samples(source, replace(own, limit=8)).shape
-            if len(shape) != 3 or (shape[1] <= wanted[0] and shape[2] <= wanted[1]):
-                return self.plugins.load_samples(source, own)
-        except DataError:
-            pass  # The same data in the wanted size says what is wrong with it, if anything still is.
-        return self.plugins.load_samples(source, replace(own, size=wanted))
-
     def _claim(self, samples: Samples) -> Store:
         if self.baseline is not None and shares_none(self.baseline, samples):
             raise UsageError(
@@ -185,7 +156,13 @@ class Audit:
         return store
 
     def _finish(
-        self, models: list[ModelResult], samples: Samples, device: torch.device, started: datetime, seconds: float
+        self,
+        models: list[ModelResult],
+        transfer: TransferResult | None,
+        samples: Samples,
+        device: torch.device,
+        started: datetime,
+        seconds: float,
     ) -> Result:
         result = Result(
             verdict="error",
@@ -194,6 +171,7 @@ class Audit:
             settings=self.settings.model_dump(mode="json"),
             environment=environment(device),
             models=tuple(models),
+            transfer=transfer,
             plugin_failures=tuple(
                 {"plugin": str(f.plugin), "stage": f.stage, "error": f.error} for f in self.plugins.failures
             ),

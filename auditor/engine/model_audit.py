@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ from auditor.engine.scene import Scene
 from auditor.engine.sequential import in_blocks
 from auditor.engine.standing import Clean, Standing
 from auditor.engine.threats import check_sizes, corruptions_left_out, read_mask, threats_of
+from auditor.engine.timing import timed
+from auditor.engine.transfer.contender import Contender
 from auditor.engine.wrapping import wrapper_records
 from auditor.errors import DataError, ModelError, UsageError
 from auditor.events import Event, StageStarted
@@ -74,6 +77,8 @@ class ModelAudit:
     _seconds: dict[str, float] = field(default_factory=dict)
     _fooled: np.ndarray | None = None
     """Which draws of a model that answers at random get which samples wrong as they are, `(draws, n)`."""
+    contender: Contender | None = None
+    """What is kept of the model when it is let go of; None where it could not be audited."""
 
     def execute(self) -> ModelResult:
         """Audit; a model that cannot be audited gives a result with a finding that blocks."""
@@ -82,6 +87,7 @@ class ModelAudit:
                 return self._execute()
             except (ModelError, DataError) as error:  # A full disk or a wrong flag is not the model's fault.
                 self._done.clear()
+                self.contender = None
                 return self._result([*self.target.findings, not_audited(error)])
 
     def _execute(self) -> ModelResult:
@@ -110,6 +116,7 @@ class ModelAudit:
                 self._fooled = fooled_clean(self.target, self.samples, batch_size, self.store, identity)
         with self._timed("attack"):
             threats = self._threats(clean, batch_size, margin, identity, scene)
+        self.contender = Contender.of(self.target, clean)
         record = self._result(findings, clean, threats)
         findings = settled(findings, self.checks, threats)
         findings += [finding for done in self._done for finding in done.findings]
@@ -263,10 +270,9 @@ class ModelAudit:
 
     @property
     def rows(self) -> Iterator[Row]:
-        """The model's rows of `samples.csv`, a threat after the other."""
-        names = self.samples.names(range(len(self.samples)))
-        for done in self._done:
-            yield from done.standing.rows(self.target.name, done.threat.norm, done.threat.eps, names)
+        """The model's rows of `samples.csv`, a threat after the other, which hold on to nothing of the model."""
+        name, names, done = self.target.name, self.samples.names(range(len(self.samples))), self._done
+        return (row for each in done for row in each.standing.rows(name, each.threat.norm, each.threat.eps, names))
 
     def _batch_size(self) -> int:
         """A batch that keeps a core busy and fits small memories; halved by the engine where memory runs out."""
@@ -274,23 +280,8 @@ class ModelAudit:
         room = 2**24 if self.target.device.type == "cuda" else 2**20
         return int(min(512, max(8, 2 ** int(torch.tensor(room / pixels).log2()))))
 
-    def _timed(self, stage: str) -> _Timed:
-        return _Timed(self._seconds, stage)
-
-
-@dataclass
-class _Timed:
-    """Adds the wall clock of a block to `seconds[stage]`."""
-
-    seconds: dict[str, float]
-    stage: str
-    _from: float = 0.0
-
-    def __enter__(self) -> None:
-        self._from = time.perf_counter()
-
-    def __exit__(self, *error: object) -> None:
-        self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + time.perf_counter() - self._from
+    def _timed(self, stage: str) -> AbstractContextManager[None]:
+        return timed(self._seconds, stage)
 
 
 def _spread(n: int, count: int) -> list[int]:

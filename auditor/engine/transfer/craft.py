@@ -49,6 +49,20 @@ class Crafted:
     backwards: int
     seconds: float
 
+    def joined(self, other: Crafted) -> Crafted:
+        """These examples and others, of the samples that follow."""
+        worse = self if self.status != "ran" else other
+        return Crafted(
+            points=torch.cat([self.points, other.points]),
+            images=torch.cat([self.images, other.images]),
+            sound=torch.cat([self.sound, other.sound]),
+            status=worse.status,
+            reason=worse.reason,
+            forwards=self.forwards + other.forwards,
+            backwards=self.backwards + other.backwards,
+            seconds=self.seconds + other.seconds,
+        )
+
 
 class _Tireless(Ledger):
     """A ledger in which nobody falls, so that every sample is searched to the end."""
