@@ -52,7 +52,7 @@ def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Setti
     merged["attacks"] = parse_attacks(_listed(merged.pop("attack", ())))
     # Twice the same wrapper is one that samples pass twice.
     merged["wrappers"] = tuple(parse_attack(text, "--wrapper") for text in _listed(merged.pop("wrapper", ())))
-    merged["transfer_attacks"] = parse_attacks(_listed(merged.pop("transfer_attack", ())), "--transfer-attack")
+    merged["transfer_attacks"] = parse_attacks(_listed(merged.pop("transfer_attacks", ())), "--transfer-attack")
     if isinstance(merged.get("hardened_with"), str):
         merged["hardened_with"] = parse_attack(merged["hardened_with"], "--hardened-with")
     values, problems = converted(merged)

@@ -24,7 +24,7 @@ PREFIX = "AUDITOR_"
 OUTPUTS = ("format", "out", "quiet")
 """Keys that say where a result goes, and no part of what it is."""
 
-ALIASES = {"model": "models", "provider": "providers", "constant": "constants"}
+ALIASES = {"model": "models", "provider": "providers", "constant": "constants", "transfer_attack": "transfer_attacks"}
 """Flags whose name in the settings differs."""
 
 _WRITTEN = ("norm", "eps", "attack", "wrapper")

@@ -53,7 +53,9 @@ def _one_or_more(item: dict[str, Any]) -> dict[str, Any]:
 # What a person writes in another form than the settings hold it.
 _WRITTEN: dict[str, dict[str, Any]] = {
     "eps": _one_or_more({"type": ["string", "number"]}),
-    **dict.fromkeys(("attack", "wrapper", "models", "providers", "without", "format"), _one_or_more(_TEXT)),
+    **dict.fromkeys(
+        ("attack", "transfer_attacks", "wrapper", "models", "providers", "without", "format"), _one_or_more(_TEXT)
+    ),
     "out": _TEXT,
     "quiet": {"type": "boolean"},
 }

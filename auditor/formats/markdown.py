@@ -45,6 +45,7 @@ def _lines(run: Run) -> Iterator[str]:
         yield from (UPPER_BOUND, "", "## Attacks", "")
     for model in result.models:
         yield from _attacks(model, run)
+    yield from _transfer(result)
     findings = [(model.name, finding) for model in result.models for finding in model.findings]
     if findings:
         yield from ("## Findings", "")
@@ -116,6 +117,19 @@ def _attack(step: Step, best: Counter[str] | None) -> tuple[str, ...]:
     left = step.after if best is None else best[run.name]
     counts = (words.count(value) for value in (run.attacked, run.broken, left, step.passes))
     return (run.name, status, *counts, words.seconds(run.seconds))
+
+
+def _transfer(result: Result) -> Iterator[str]:
+    from auditor.formats.views.transfer.table import NOTE, tables, unmeasured
+
+    if result.transfer is None:
+        return
+    yield from ("## Transfer", "", _text(NOTE), "")
+    for table in tables(result.transfer, result.settings):
+        yield from (_text(table.title), "")
+        yield from _table(("made on, tried on", *table.columns), ((name, *cells) for name, cells in table.rows))
+    for sentence in unmeasured(result.transfer):
+        yield from (_text(sentence), "")
 
 
 def _gate(gate: GateResult, result: Result) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from auditor.formats import words
+from auditor.formats.terminal_transfer import transfer_tables
 from auditor.formats.views.cascade import Step, cascade
 from auditor.formats.views.numbers import (
     UPPER_BOUND,
@@ -66,6 +67,8 @@ def render_terminal(run: Run, console: Console) -> None:
                 console.print(Padding(Text(_plain(sentence), style="dim"), (0, 0, 0, 2)))
         for finding in model.findings:
             console.print(Padding(_finding(finding), (1, 0, 0, 2)))
+    for part in transfer_tables(result):
+        console.print(part)
     if any(model.threats for model in result.models):
         console.print()
         console.print(Text(UPPER_BOUND, style="dim"))
