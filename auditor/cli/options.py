@@ -37,6 +37,16 @@ Provider: TypeAlias = Annotated[
 Trust: TypeAlias = Annotated[
     bool, typer.Option("--trust", help="Accept that loading may run code from the model file. [default: off]")
 ]
+Transfer: TypeAlias = Annotated[
+    bool | None,
+    typer.Option("--transfer/--no-transfer", help="Try on each model what fools the others. [default: on]"),
+]
+TransferAttack: TypeAlias = Annotated[
+    list[str] | None, typer.Option(help="NAME[:key=value,...] that makes examples for other models; repeatable.")
+]
+Ensemble: TypeAlias = Annotated[
+    bool, typer.Option("--ensemble", help="Attack several models at once for each other. [default: off]")
+]
 Device: TypeAlias = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:1. [default: auto]")]
 Without: TypeAlias = Annotated[list[str] | None, typer.Option(help="Leave a plugin out, by name; repeatable.")]
 Config: TypeAlias = Annotated[

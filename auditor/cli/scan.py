@@ -106,17 +106,9 @@ def scan(
         bool | None,
         typer.Option("--escalation/--no-escalation", help="Settle doubts by further attacks. [default: on]"),
     ] = None,
-    transfer: Annotated[
-        bool | None,
-        typer.Option("--transfer/--no-transfer", help="Try on each model what fools the others. [default: on]"),
-    ] = None,
-    transfer_attack: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME[:key=value,...] that makes examples for other models; repeatable."),
-    ] = None,
-    ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="Attack several models at once for each other. [default: off]")
-    ] = False,
+    transfer: options.Transfer = None,
+    transfer_attack: options.TransferAttack = None,
+    ensemble: options.Ensemble = False,
     mean: options.Mean = None,
     std: options.Std = None,
     input_range: options.InputRange = None,

@@ -12,6 +12,7 @@ from auditor.errors import ModelError
 if TYPE_CHECKING:
     from auditor.engine.standing import Clean
     from auditor.target.base import Target
+    from auditor.target.through import Past
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ class Contender:
     Attributes:
         name: as the run calls it.  source: as the user named it.  sha256: of its file.
         read: how samples get into it, in words.
-        gradients: whether they may be followed.  through: whether they pass rounding and signs.
+        gradients: whether they may be followed.  through: what they pass as if it were not there.
         draws: answers over which it is judged.
     """
 
@@ -34,7 +35,7 @@ class Contender:
     clean: Clean
     num_classes: int
     gradients: bool
-    through: bool
+    through: Past
     draws: int
     classes: tuple[str, ...] | None = None
 
