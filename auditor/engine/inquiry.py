@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from auditor.engine.standing import Standing
     from auditor.result.record import AttackRun
     from auditor.target.base import Target
+    from auditor.target.nearby import Nearby
     from auditor.target.through import Past
     from auditor.types import Images, Labels, Threat
 
@@ -167,6 +168,7 @@ class Inquiry:
         draws: int | None = None,
         exact: bool = False,
         through: Past | None = None,
+        near: Nearby | None = None,
         within: float = 1.0,
         **parameters: Any,
     ) -> AttackRun:
@@ -179,22 +181,23 @@ class Inquiry:
             draws: answers over which each question is averaged; as the settings say by default.
             exact: search in float32, whatever cheaper form was chosen.
             through: what gradients pass as if it were not there; as the settings say by default.
+            near: the neighbourhood over which gradients are averaged.
             within: the share of the budget that is searched.
         """
         todo = self.standing if on is None else np.intersect1d(on, self.standing)
         step = self._step(self.make(name, parameters) if isinstance(name, str) else name)
-        each = (step.forwards + step.backwards) * (draws or self.batches.ring.draws)
+        each = (step.forwards + step.backwards) * (draws or self.batches.ring.draws) * (near.points if near else 1)
         wanted, todo = len(todo), self._within_limit(todo, each)
         late = LIMITED if wanted and not len(todo) else ""
         tally = Tally(status="skipped", reason=self._forbidden(step, len(todo), each, late))
         if not tally.reason:
             tally.status = "ran"
-            conditions = (draws, exact, through, within)
+            conditions = (draws, exact, through, near, within)
             ring = replace(self.batches.ring, draws=draws or self.batches.ring.draws, within=within)
             batches = replace(self.batches, ring=ring, identity=(*self.batches.identity, *conditions))
             title = f"{self.code}: {step.name}, {self.threat}"
             self.listen(StageStarted(model=self.target.name, title=title, total=len(todo) * step.forwards))
-            with self.target.under(exact=exact, through=through):
+            with self.target.under(exact=exact, through=through, near=near):
                 batches.run(step, todo, tally, lambda passes: None)
         run = recorded(step, tally, self.code)
         self.listen(AttackFinished(model=self.target.name, threat=self.threat, attack=run))
@@ -214,6 +217,7 @@ class Inquiry:
         draws: int | None = None,
         exact: bool = False,
         through: Past | None = None,
+        near: Nearby | None = None,
         **parameters: Any,
     ) -> Trial:
         """Run an attack under other conditions on any samples, fallen ones too; only its passes are counted.
@@ -221,7 +225,7 @@ class Inquiry:
         Args:
             name: of an installed attack, or the attack itself.
             target: another network to attack, with `labels` `(n,)` of its own if need be.
-            exact, through: as for `attack`.
+            exact, through, near: as for `attack`.
         """
         ring = self.batches.ring
         ring = replace(ring, threat=threat or ring.threat, target=target or ring.target, draws=draws or ring.draws)
@@ -233,18 +237,18 @@ class Inquiry:
         parts = [nothing]
         for at in range(0, len(on), self.batches.batch_size):
             part = slice(at, at + self.batches.batch_size)
-            with ring.target.under(exact=exact, through=through):
-                parts.append(self._tried(ring, step, on[part], None if labels is None else labels[part], exact))
+            with ring.target.under(exact=exact, through=through, near=near):
+                parts.append(self._tried(ring, step, on[part], None if labels is None else labels[part], (exact, near)))
         self.batches.store.flush()
         fell = np.concatenate([p.fell for p in parts[1:]] or [nothing.fell])
         margin = np.concatenate([p.margin for p in parts[1:]] or [nothing.margin])
         bad = next((p for p in parts if not p.ended), nothing)
         return Trial(fell, margin, bad.status, bad.reason)
 
-    def _tried(self, ring: Ring, step: Step, on: np.ndarray, labels: Labels | None, exact: bool) -> Trial:
+    def _tried(self, ring: Ring, step: Step, on: np.ndarray, labels: Labels | None, seen: tuple[object, ...]) -> Trial:
         """One batch of a trial; what was tried before an interruption is remembered."""
         store = self.batches.store
-        where = (self.code, ring.target.name, str(ring.threat), ring.draws, exact, ring.target.through)
+        where = (self.code, ring.target.name, str(ring.threat), ring.draws, seen, ring.target.through)
         said = None if labels is None else labels.tolist()
         key = batch_key(*self.batches.identity, "trial", *where, step.name, parameters(step), on.tolist(), said)
         if (known := store.get(key)) is None:

@@ -129,7 +129,7 @@ class ModelAudit:
         self.target.through = Past.STEPS if self.settings.bpda else Past.NOTHING
         with self._timed("preflight"):
             findings = preflight.inspect(self.checks, scene, Stage.PREFLIGHT)
-            preflight.apply(findings, self.target, max(DRAWS, self.settings.eot or 0))
+            preflight.apply(findings, self.target, scene.x, max(DRAWS, self.settings.eot or 0))
             # Chance decides what is found: a resumed run judges as the run began.
             self.target.draws = self.store.remember(f"draws of {self.target.name}", self.target.draws)
         return findings

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 from auditor.check import Check, Finding, Severity, Stage
 from auditor.target import notices
 from auditor.target.chance import DRAWS, averaged
+from auditor.target.passing import passed
 
 if TYPE_CHECKING:
     from auditor.engine.scene import Scene
     from auditor.target.base import Target
     from auditor.types import Images, Labels
 
-TWIN_UNUSABLE = frozenset({"AUD112", notices.TWIN})
-"""Findings after which the twin's gradients are not followed: it gives none, or it disagrees with the model."""
+CUT = "AUD112"
+TWIN_UNUSABLE = frozenset({CUT, notices.TWIN})
+"""Findings after which the twin's gradients are not followed: it gives none, unless there are some past what cuts them
+off; or it disagrees with the model."""
 
 CHECK_FAILED = "AUD002"
 _NO_NODE = (
@@ -83,14 +86,18 @@ def _worst(target: Target, x: Images) -> Images:
     return x[worst : worst + 1]
 
 
-def apply(findings: Iterable[Finding], target: Target, draws: int = DRAWS) -> None:
-    """What preflight decides about the target: whether its gradients are followed, and over how many draws it is judged
-    if it answers at random."""
+def apply(findings: Iterable[Finding], target: Target, x: Images, draws: int = DRAWS) -> None:
+    """What preflight decides about the target, by samples `x`: whether its gradients are followed and what they pass,
+    and over how many draws it is judged if it answers at random."""
     for finding in findings:
         if finding.code == notices.RANDOM:
             target.draws = max(target.draws, draws)
         if finding.code in TWIN_UNUSABLE and finding.severity is not Severity.INFO and target.twin is not None:
-            target.drop_twin()
+            past = passed(target, x[:2]) if finding.code == CUT else None
+            if past is None:
+                target.drop_twin()
+            else:
+                target.through = max(target.through, past)
 
 
 def safety_margin(scene: Scene) -> float:

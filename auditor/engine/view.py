@@ -184,8 +184,10 @@ class View:
             losses = loss(full, y)
             (gradient,) = torch.autograd.grad((losses if everyone else losses[at]).sum(), leaf)
         # A form whose memory is laid out otherwise hands its layout back, and attacks would mix the two at a price.
-        gradient = gradient.contiguous()
-        self._count(self._ledger.climbed, self._run)
+        # Where a slope is infinite or no number nobody can follow it, and it must not spoil the point.
+        gradient = gradient.contiguous().nan_to_num_(0.0, 0.0, 0.0)
+        each = 1 if self._target.search is None else self._target.search.each
+        self._count(self._ledger.climbed, self._run, each)
         self._note_searched(self._run, leaf.detach(), answer.detach())
         if not everyone:
             gradient = torch.zeros_like(x).index_copy(0, at, gradient)
@@ -272,7 +274,7 @@ class View:
         margin = ledger.note(rows, answer)
         # Not below the line, rather than above it: NaN is asked about too.
         again = (margin < -ledger.margin - search.stray).logical_not_().nonzero().squeeze(1)
-        self._count(ledger.asked, rows)
+        self._count(ledger.asked, rows, search.each)
         ledger.on_call()
         if len(again):
             self._count(ledger.asked, rows[again])
@@ -280,8 +282,8 @@ class View:
                 exact = self._answered(self._target.differentiable, rows[again], candidates[again])
             ledger.record(rows[again], candidates[again], exact)
 
-    def _count(self, column: Tensor, rows: Tensor) -> None:
-        column.index_add_(0, rows, torch.full_like(rows, self._ledger.draws))
+    def _count(self, column: Tensor, rows: Tensor, each: int = 1) -> None:
+        column.index_add_(0, rows, torch.full_like(rows, each * self._ledger.draws))
 
 
 def _rounds(rows: Tensor) -> list[Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
@@ -16,6 +17,7 @@ from auditor.target.head import Head
 from auditor.target.layout import refuse_giant
 from auditor.target.operations import Operations
 from auditor.target.preprocessing import Preprocessing
+from auditor.target.search import Search, around
 from auditor.target.stems import Stems
 from auditor.target.through import Past, Through
 from auditor.target.wrapped import Wrapped
@@ -23,7 +25,7 @@ from auditor.target.wrapped import Wrapped
 if TYPE_CHECKING:
     from auditor.check import Finding
     from auditor.target.forms import Change
-    from auditor.target.search import Search
+    from auditor.target.nearby import Nearby
     from auditor.types import Images, Logits
 
 Network: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
@@ -167,7 +169,10 @@ class Target:
         Raises:
             ModelError: there is no twin.
         """
-        return self.differentiable(x) if self.search is None else self.read(self.search.network, x)
+        if (search := self.search) is None:
+            return self.differentiable(x)
+        near = search.near
+        return self.read(search.network, x) if near is None else near.mean(partial(self.read, search.network), x)
 
     def read(self, network: Network, x: Images) -> Logits:
         """What `network`, which takes and answers what the twin does, says of `x`: logits, with gradients."""
@@ -221,11 +226,13 @@ class Target:
         return (height, width) if height is not None and width is not None and min(height, width) > 1 else None
 
     @contextmanager
-    def under(self, *, exact: bool = False, through: Past | None = None) -> Iterator[None]:
+    def under(self, *, exact: bool = False, through: Past | None = None, near: Nearby | None = None) -> Iterator[None]:
         """Attacks search in the twin itself if `exact`, and with gradients that pass what `through` says; None leaves
-        that as it is."""
+        that as it is. Gradients are averaged over the neighbourhood `near`, if one is given."""
         search, before = self.search, self.through
         self.search = None if exact else search
+        if near is not None and self.twin is not None:
+            self.search = around(self.twin, near)
         self.through = before if through is None else through
         try:
             yield

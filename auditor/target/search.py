@@ -22,6 +22,7 @@ from auditor.target.forms import Form, folds
 if TYPE_CHECKING:
     from auditor.target.base import Network, Target
     from auditor.target.forms import Change
+    from auditor.target.nearby import Nearby
     from auditor.types import Images, Logits
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
@@ -55,16 +56,28 @@ class Search:
         form: how it computes.
         ratio: time of a forward and a backward pass over that of the twin, when it was measured.
         stray: largest difference of a margin (one logit less another) from the twin's that was seen.
+        near: the neighbourhood over which its answers are averaged, if they are.
     """
 
     network: Network
     form: Form
     ratio: float
     stray: float
+    near: Nearby | None = None
+
+    @property
+    def each(self) -> int:
+        """Passes that an answer costs."""
+        return 1 if self.near is None else self.near.points
 
     def record(self) -> dict[str, Any]:
         """What a resumed run needs to go on with the same form."""
         return {"form": asdict(self.form), "ratio": self.ratio, "stray": self.stray}
+
+
+def around(twin: Network, near: Nearby) -> Search:
+    """The twin's answers around a point in place of those at it; the point itself is asked about each time."""
+    return Search(twin, Form(), 1.0, torch.inf, near)
 
 
 def describe(search: Search | None) -> dict[str, Any]:

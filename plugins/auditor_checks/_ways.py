@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from auditor.target.nearby import Nearby
 from auditor.target.through import Past
 from auditor.types import Access, Norm
 from auditor_checks._answers import once
@@ -30,6 +32,7 @@ class Way:
 
     Attributes:
         effort: the parameter that is doubled from round to round.
+        spread: the radius, in units of the budget, of the neighbourhood over which gradients are averaged.
         said: what is different about it, as a person says it.
         least: rounds that have to be made before it can be said that they do not pay.
     """
@@ -39,15 +42,23 @@ class Way:
     said: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     through: Past | None = None
+    spread: float = 0.0
     least: int = 1
 
     def tried(self, inquiry: Inquiry, on: np.ndarray, threat: Threat | None = None) -> Trial:
         """What it does to some samples, fallen ones too, without being counted."""
-        return inquiry.trial(self.attack, on, threat=threat, exact=True, through=self.through, **self.parameters)
+        return inquiry.trial(self.attack, on, threat=threat, **self.conditions(inquiry), **self.parameters)
 
     def run(self, inquiry: Inquiry) -> AttackRun:
         """Run it on all that stand."""
-        return inquiry.attack(self.attack, exact=True, through=self.through, **self.parameters)
+        return inquiry.attack(self.attack, **self.conditions(inquiry), **self.parameters)
+
+    def conditions(self, inquiry: Inquiry) -> dict[str, Any]:
+        """How it sees the target."""
+        # By as much in every norm: a neighbourhood in l2 is spread over all entries.
+        entries = 1.0 if inquiry.threat.norm is Norm.LINF else math.prod(inquiry.batches.samples.shape) ** 0.5
+        near = Nearby(self.spread * inquiry.threat.eps / entries) if self.spread else None
+        return {"exact": True, "through": self.through, "near": near}
 
     def harder(self) -> Way:
         """The same with twice the steps or queries."""
@@ -57,7 +68,12 @@ class Way:
         """Whether it is the other, with as much effort at least."""
         fewer, mine = dict(other.parameters), dict(self.parameters)
         enough = mine.pop(self.effort) >= fewer.pop(self.effort, 0)
-        return enough and (self.attack, self.through, mine) == (other.attack, other.through, fewer)
+        return enough and (self.attack, self.through, self.spread, mine) == (
+            other.attack,
+            other.through,
+            other.spread,
+            fewer,
+        )
 
 
 @once
@@ -94,6 +110,13 @@ _BALL = (
         said=_OPERATIONS,
         parameters={"loss": "dlr", "steps": 50},
         through=Past.BACKWARDS,
+    ),
+    Way(
+        attack="apgd",
+        effort="steps",
+        said="gradients averaged over a small neighbourhood",
+        parameters={"loss": "margin", "steps": 50},
+        spread=0.25,
     ),
 )
 _FEW_ENTRIES = (

@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from auditor.check import Finding, Severity
 from auditor.engine.ledger import margins
-from auditor.errors import ModelError
 from auditor.target.notices import TWIN
+from auditor.target.passing import obstacle, passed
 from auditor_checks._answers import affordable, clean_logits, in_batches, right
 from auditor_checks._base import TrustCheck, share
 
@@ -22,16 +22,25 @@ if TYPE_CHECKING:
     from auditor.engine.view import Loss
 
 _FEW = 0.05
+# What to do where the margin has no gradient either, and where it has.
+_SEEN = "Attacks with margin losses (apgd:loss=dlr) see where cross-entropy does not."
+_FLAT = ("Gradient attacks are blind here: look for rounding, hard thresholds or saturation in the model.", _SEEN)
+_NOT_FINITE = (
+    "Look for a square root, a logarithm or a division at zero in the model, or give it in float32.",
+    _SEEN,
+)
 
 
 class Differentiable(TrustCheck):
     """The model, or a twin of it, can be differentiated.
 
     Seen: there are no gradients: no differentiable form of the model, or one whose graph is broken.
-    Means: white-box attacks cannot run, and black-box attacks find less. The robust accuracy is an upper bound that
-        is further from the truth than usual (the failure "non-differentiable model" of Pintor et al.,
+    Means: white-box attacks cannot run as they should, and black-box attacks find less. The robust accuracy is an
+        upper bound that is further from the truth than usual (the failure "non-differentiable model" of Pintor et al.,
         arXiv:2106.09947).
-    Measured: the gradient of the logits of two samples with respect to their pixels.
+    Measured: the gradient of the logits of two samples with respect to their pixels; where there is none, one that
+        passes rounding, comparisons and choices of the largest, then that of the operations that the model carries
+        out, whatever it says of them itself. Attacks follow the first that exists.
     Threshold: it does not exist, or computing it raises (Pintor et al.).
     Do: give the PyTorch model that the file was exported from; for a step that cannot be differentiated, a
         differentiable stand-in for it (BPDA, Athalye et al., arXiv:1802.00420).
@@ -45,26 +54,20 @@ class Differentiable(TrustCheck):
             # The loader has said so already, and why.
             return
         trouble = _trouble(scene)
-        if trouble:
-            yield self.finding(
-                Severity.WARN,
-                f"{trouble} Only black-box attacks can judge this model, so its robustness is overestimated.",
-                "Audit the float PyTorch model that it was made from as well.",
-            )
+        if not trouble:
+            return
+        around = (
+            "Only black-box attacks can judge this model, so its robustness is overestimated."
+            if passed(scene.target, scene.x[:2]) is None
+            else "Attacks follow gradients past that, as if it were not there."
+        )
+        yield self.finding(
+            Severity.WARN, f"{trouble} {around}", "Audit the float PyTorch model that it was made from as well."
+        )
 
 
 def _trouble(scene: Scene) -> str:
-    target = scene.target
-    if target.twin is None:
-        return "There is no differentiable form of it."
-    x = scene.x[:2].clone().to(target.device).requires_grad_()
-    try:
-        logits = target.differentiable(x)
-        if logits.requires_grad and torch.autograd.grad(logits.sum(), x, allow_unused=True)[0] is not None:
-            return ""
-    except (RuntimeError, TypeError, ValueError, ModelError) as error:
-        return f"Its gradient cannot be computed: {type(error).__name__}: {str(error).strip()[:200]}."
-    return "Its answer is cut off from its input: something inside detaches, rounds or leaves PyTorch."
+    return obstacle(scene.target, scene.x[:2], scene.target.through)
 
 
 class UsefulGradients(TrustCheck):
@@ -76,8 +79,9 @@ class UsefulGradients(TrustCheck):
         underflows where the model is very sure (cleverhans #350: 45 % of images unchanged by FGSM); if the margin's
         gradient is zero too, something inside swallows it (auto-attack #43).
     Measured: both gradients at the correctly classified preflight samples.
-    Threshold: any NaN or infinity stops the audit; any zero row warns (AutoAttack); zero rows of the margin on more
-        than 5 % make it inconclusive (proposed), unless AUD221 finds ways around it under every threat.
+    Threshold: any row that is zero (AutoAttack), or holds NaN or infinity, warns; such rows of the margin on more than
+        5 % make it inconclusive (proposed), unless AUD221 finds ways around it under every threat. Attacks follow the
+        finite part.
     Do: trust attacks with margin losses (`apgd:loss=dlr`) and black-box attacks more; give the model in float32,
         without its softmax.
     """
@@ -93,30 +97,25 @@ class UsefulGradients(TrustCheck):
             return
         slopes = {"cross-entropy": _largest(scene, some, _cross_entropy), "margin": _largest(scene, some, margins)}
         n = len(some)
-        for name, slope in slopes.items():
-            if not slope.isfinite().all():
-                yield self.finding(
-                    Severity.BLOCK,
-                    f"The gradient of the {name} is NaN or infinite on {share(int((~slope.isfinite()).sum()), n)} "
-                    "correctly classified samples, though the answers are finite.",
-                    "Look for a square root, a logarithm or a division at zero in the model, or give it in float32.",
-                    title="Gradients are NaN or infinite",
-                    evidence={"samples with such gradients": int((~slope.isfinite()).sum()), "samples": n},
-                )
-                return
+        bad = {name: int((~slope.isfinite()).sum()) for name, slope in slopes.items()}
         zero = {name: int((slope == 0.0).sum()) for name, slope in slopes.items()}
-        if any(zero.values()):
-            lost = zero["margin"] > _FEW * n
-            yield self.finding(
-                Severity.INCONCLUSIVE if lost else Severity.WARN,
-                f"On correctly classified samples the gradient is exactly zero for {share(zero['cross-entropy'], n)} "
-                f"with cross-entropy and for {share(zero['margin'], n)} with the margin.",
-                "Gradient attacks are blind here: look for rounding, hard thresholds or saturation in the model."
-                if lost
-                else "Attacks with margin losses (apgd:loss=dlr) see where cross-entropy does not.",
-                evidence={"zero with cross-entropy": zero["cross-entropy"], "zero with the margin": zero["margin"]}
-                | {"samples": n},
-            )
+        if any(bad.values()):
+            yield self._judged(n, bad, "NaN or infinite", _NOT_FINITE, title="Gradients are NaN or infinite")
+        elif any(zero.values()):
+            yield self._judged(n, zero, "exactly zero", _FLAT)
+
+    def _judged(self, n: int, lost: dict[str, int], how: str, remedies: tuple[str, str], **title: str) -> Finding:
+        """What it means that of `n` samples so many are lost to each loss."""
+        blind = lost["margin"] > _FEW * n
+        return self.finding(
+            Severity.INCONCLUSIVE if blind else Severity.WARN,
+            f"On correctly classified samples the gradient is {how} for {share(lost['cross-entropy'], n)} "
+            f"with cross-entropy and for {share(lost['margin'], n)} with the margin.",
+            remedies[not blind],
+            evidence={f"{how} with {'the ' * (name == 'margin')}{name}": count for name, count in lost.items()}
+            | {"samples": n},
+            **title,
+        )
 
 
 def _cross_entropy(logits: Tensor, y: Tensor) -> Tensor:

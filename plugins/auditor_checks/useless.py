@@ -142,7 +142,7 @@ def _led_by(inquiry: Inquiry, some: np.ndarray, way: Way) -> bool:
     standing = np.intersect1d(some, inquiry.standing)
     if len(standing) < 2:
         return False
-    with inquiry.target.under(exact=True, through=way.through):
+    with inquiry.target.under(**way.conditions(inquiry)):
         return slope(inquiry, standing, _plain(way.parameters.get("loss", "margin"))).useful
 
 

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from auditor.check import Severity
+from auditor.engine.preflight import apply
 from auditor.engine.scene import Scene
 from auditor.target import notices
 from auditor.target.head import Head
+from auditor.target.through import Past
 from auditor_checks.finite import FiniteAnswers
 from auditor_checks.gradients import Differentiable, UsefulGradients
+from auditor_checks.useless import UselessGradients
 from tests.checks.conftest import Trained
 from tests.checks.scenes import found, scene_of, target_of
 
@@ -43,12 +49,24 @@ def _leaves_torch(z: Tensor) -> Tensor:
     return torch.from_numpy(z.numpy()).flatten(1)[:, :10]
 
 
-@pytest.mark.parametrize("network", [_detaches, _leaves_torch], ids=["detaches", "leaves PyTorch"])
-def test_a_broken_graph_is_seen(gray: Trained, network: object) -> None:
-    scene = scene_of(network, gray.x, gray.y)  # type: ignore[arg-type]
+def _votes(z: Tensor) -> Tensor:
+    return functional.one_hot(z.flatten(1)[:, :10].argmax(1), 10).float()
+
+
+@pytest.mark.parametrize(
+    ("network", "through"), [(_detaches, Past.BACKWARDS), (_leaves_torch, None), (_votes, Past.STEPS)]
+)
+def test_a_broken_graph_is_seen_and_attacks_follow_the_least_that_gets_past_it(
+    gray: Trained, network: Callable[[Tensor], Tensor], through: Past | None
+) -> None:
+    scene = scene_of(network, gray.x, gray.y)
     (finding,) = found(Differentiable, scene)
     assert finding.severity is Severity.WARN
+    assert ("Only black-box attacks" in finding.detail) == (through is None)
     assert not found(UsefulGradients, scene)
+    apply([finding], scene.target, scene.x)
+    assert (scene.target.twin is None) == (through is None)
+    assert scene.target.through == (through or Past.NOTHING)
 
 
 def test_a_layer_that_swallows_gradients_makes_the_audit_inconclusive(gray: Trained) -> None:
@@ -71,10 +89,20 @@ def test_probabilities_that_saturated_lose_the_margin_too(gray: Trained) -> None
     assert finding.severity is Severity.INCONCLUSIVE
 
 
-def test_gradients_that_are_no_numbers_stop_the_audit(gray: Trained) -> None:
+def test_gradients_that_are_no_numbers_make_the_audit_inconclusive_until_they_are_mended(gray: Trained) -> None:
     # The square root of a black pixel has an infinite slope, and times zero it is NaN.
     (finding,) = found(UsefulGradients, scene_of(lambda z: gray.network(z.sqrt() ** 2), gray.x, gray.y))
-    assert finding.severity is Severity.BLOCK
+    assert finding.severity is Severity.INCONCLUSIVE
+    assert finding.title == "Gradients are NaN or infinite"
+    assert finding.code in UselessGradients.settles
+
+
+def test_few_gradients_that_are_no_numbers_warn(gray: Trained) -> None:
+    def network(z: Tensor) -> Tensor:
+        return gray.network(torch.cat([z[:2].sqrt() ** 2, z[2:]]))
+
+    (finding,) = found(UsefulGradients, scene_of(network, gray.x[:60], gray.y[:60]))
+    assert finding.severity is Severity.WARN
 
 
 def test_answers_that_are_no_numbers_explain_such_gradients(gray: Trained) -> None:

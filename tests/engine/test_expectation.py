@@ -50,11 +50,11 @@ def test_what_one_draw_in_ten_gets_wrong_does_not_count(build, images) -> None:
     assert judge(target, x, often, Aims(y), LINF).counts.all()
 
 
-def test_what_preflight_finds_to_be_random_is_judged_over_draws(build) -> None:
+def test_what_preflight_finds_to_be_random_is_judged_over_draws(build, images) -> None:
     target = build(noisy(0.05))
-    apply([Finding(code=RANDOM, severity=Severity.WARN, title="", detail="")], target)
+    apply([Finding(code=RANDOM, severity=Severity.WARN, title="", detail="")], target, images([0.5]))
     assert target.draws == 20
-    apply([Finding(code=RANDOM, severity=Severity.WARN, title="", detail="")], target, 50)
+    apply([Finding(code=RANDOM, severity=Severity.WARN, title="", detail="")], target, images([0.5]), 50)
     assert target.draws == 50
 
 
