@@ -116,9 +116,11 @@ class Inquiry:
 
     def closest(self, count: int) -> np.ndarray:
         """Those of the standing samples that came closest to an example, at most `count`, ascending."""
-        standing = self.standing
-        order = np.argsort(-self.batches.memory.eaten(standing), kind="stable")
-        return np.sort(standing[order[:count]])
+        return self._closest(self.standing, count)
+
+    def _closest(self, among: np.ndarray, count: int) -> np.ndarray:
+        order = np.argsort(-self.batches.memory.eaten(among), kind="stable")
+        return np.sort(among[order[:count]])
 
     def room(self, each: int, most: int = 64) -> int:
         """How many samples, at most `most`, the check's share of passes buys at `each` a sample; `most` of them where
@@ -188,8 +190,7 @@ class Inquiry:
         step = self._step(self.make(name, parameters) if isinstance(name, str) else name)
         each = (step.forwards + step.backwards) * (draws or self.batches.ring.draws) * (near.points if near else 1)
         wanted, todo = len(todo), self._within_limit(todo, each)
-        late = LIMITED if wanted and not len(todo) else ""
-        tally = Tally(status="skipped", reason=self._forbidden(step, len(todo), each, late))
+        tally = Tally(status="skipped", reason=self._forbidden(step, wanted, len(todo), each))
         if not tally.reason:
             tally.status = "ran"
             conditions = (draws, exact, through, near, within)
@@ -278,19 +279,16 @@ class Inquiry:
     def _within_limit(self, todo: np.ndarray, each: int) -> np.ndarray:
         """Of these samples those that the limit leaves room for, the closest first."""
         left = max(0.0, self.limit - self.forwards - self.backwards)
-        if len(todo) * each <= left:
-            return todo
-        order = np.argsort(-self.batches.memory.eaten(todo), kind="stable")
-        return np.sort(todo[order[: int(left // each)]])
+        return todo if len(todo) * each <= left else self._closest(todo, int(left // each))
 
-    def _forbidden(self, step: Step, count: int, each: int, late: str) -> str:
-        """Why the attack does not run; empty where it does."""
+    def _forbidden(self, step: Step, wanted: int, count: int, each: int) -> str:
+        """Why the attack does not run on `count` of the samples `wanted`; empty where it does."""
         if why := step.skip or step.broken:
             return why
         if not self.escalation:
             return NOT_ALLOWED
-        if late or not count:
-            return late or NOTHING_LEFT
+        if not count:
+            return LIMITED if wanted else NOTHING_LEFT
         if time.monotonic() > self.batches.ring.deadline:
             return "the time limit was reached"
         return OVERSPENT if self.spent + count * each > self.budget else ""
