@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from auditor.result.record import AttackRun, Result
     from auditor.types import Threat
 
@@ -58,4 +60,17 @@ class ScanFinished:
     result: Result
 
 
-Event: TypeAlias = ScanStarted | StageStarted | Progress | ExamplesFound | AttackFinished | ScanFinished
+@dataclass(frozen=True, kw_only=True)
+class ReportsWritten:
+    """All that a scan leaves is on disk; `track` names the trackers that the user wants it in."""
+
+    result: Result
+    run: Path
+    files: tuple[Path, ...]
+    """The record, the samples and the reports."""
+    track: tuple[str, ...] = ()
+
+
+Event: TypeAlias = (
+    ScanStarted | StageStarted | Progress | ExamplesFound | AttackFinished | ScanFinished | ReportsWritten
+)

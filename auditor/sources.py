@@ -21,7 +21,7 @@ from auditor.values import PARSED
 
 PREFIX = "AUDITOR_"
 
-OUTPUTS = ("format", "out", "quiet")
+OUTPUTS = ("format", "out", "quiet", "track")
 """Keys that say where a result goes, and no part of what it is."""
 
 ALIASES = {"model": "models", "provider": "providers", "constant": "constants", "transfer_attack": "transfer_attacks"}
@@ -31,7 +31,7 @@ _WRITTEN = ("norm", "eps", "attack", "wrapper")
 """Keys that a person writes, and that become the settings `threats`, `attacks` and `wrappers`."""
 
 # In these no item holds a comma or a space, so either parts two.
-_WORDS = frozenset({"norm", "eps", "without", "providers"})
+_WORDS = frozenset({"norm", "eps", "without", "providers", "track"})
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _OTHERS = frozenset({"AUDITOR_PLUGINS", "AUDITOR_NO_PLUGINS", "AUDITOR_AUDIT"})
 

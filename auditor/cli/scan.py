@@ -11,6 +11,8 @@ import typer
 from auditor.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from auditor.events import Event
     from auditor.plugins import Plugins
     from auditor.result.record import Result
@@ -148,6 +150,9 @@ def scan(
             metavar="NAME", envvar="AUDITOR_AUDIT", help="Of the file's audits, this one; repeatable. [default: all]"
         ),
     ] = None,
+    track: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Log the run to mlflow, dvc or a plugin; repeatable.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     without: options.Without = None,
     quiet: options.Quiet = False,
@@ -162,17 +167,18 @@ def scan(
     from auditor.sources import ConfigFile
 
     # Every parameter that is not about where the result goes is a setting of the same name.
-    outside = ("out", "formats", "config", "audit", "resume", "quiet")
+    outside = ("out", "formats", "config", "audit", "track", "resume", "quiet")
     flags = {name: value for name, value in ctx.params.items() if name not in outside}
     file = ConfigFile.read(config)
     names = file.chosen(audit or (), models=bool(models))
     # All of them are understood before the first one begins.
-    jobs = [_job(flags, file, name, out / name if out and name else out, formats) for name in names]
+    jobs = [_job(flags, file, name, out / name if out and name else out, formats, track or ()) for name in names]
     codes = []
     for name, job in zip(names, jobs, strict=True):
         if name:
             Console().print(f"audit {name}", style="bold", highlight=False, markup=False)
-        done = run(job.settings, job.plugins, job.out, job.formats, resume=resume, quiet=quiet or job.quiet)
+        silent = quiet or job.quiet
+        done = run(job.settings, job.plugins, job.out, job.formats, resume=resume, quiet=silent, track=job.track)
         codes.append(done.exit_code)
     raise typer.Exit(worst(codes))
 
@@ -186,23 +192,28 @@ class _Job:
     out: Path
     formats: tuple[str, ...]
     quiet: bool
+    track: tuple[str, ...]
 
 
-def _job(flags: dict[str, Any], file: ConfigFile, name: str, out: Path | None, formats: str | None) -> _Job:
+def _job(
+    flags: dict[str, Any], file: ConfigFile, name: str, out: Path | None, formats: str | None, track: Sequence[str]
+) -> _Job:
     """The audit that the file calls `name`, under flags. Raises UsageError."""
     from auditor.configuration import build_settings
     from auditor.plugins import load_plugins
     from auditor.sources import OUTPUTS
+    from auditor.tracking import check_trackers
 
     told = {key: said.value for key, said in file.said(name).items()}
-    # These three decide where the result goes, not what it is, so they are no part of the settings.
-    listed, where, quiet = (told.pop(key, None) for key in OUTPUTS)
+    # These decide where the result goes, not what it is, so they are no part of the settings.
+    listed, where, quiet, trackers = (told.pop(key, None) for key in OUTPUTS)
     written = (",".join(map(str, listed)) if isinstance(listed, list) else listed) or "html"
     settings = build_settings(flags, told)
     plugins = load_plugins(settings.without)
     wanted = check_formats(str(written if formats is None else formats), plugins)
     place = out or (Path(str(where)) / name if where else default_folder(name or settings.models[0]))
-    return _Job(settings, plugins, place, wanted, bool(quiet))
+    named = [trackers] if isinstance(trackers, str) else trackers or ()
+    return _Job(settings, plugins, place, wanted, bool(quiet), check_trackers(track or named, plugins))
 
 
 def check_formats(text: str, plugins: Plugins) -> tuple[str, ...]:
@@ -250,15 +261,23 @@ def default_folder(model: str) -> Path:
 
 
 def run(
-    settings: Settings, plugins: Plugins, out: Path, formats: tuple[str, ...], *, resume: bool, quiet: bool
+    settings: Settings,
+    plugins: Plugins,
+    out: Path,
+    formats: tuple[str, ...],
+    *,
+    resume: bool,
+    quiet: bool,
+    track: tuple[str, ...] = (),
 ) -> Result:
-    """Audit with progress, write the reports, print the result."""
+    """Audit with progress, write the reports, tell whoever tracks runs, print the result."""
     from rich.console import Console
 
     from auditor.cli.job_summary import add_to_job_summary
     from auditor.cli.progress import progress
     from auditor.engine.audit import Audit
     from auditor.errors import AuditorError, Stopped
+    from auditor.events import ReportsWritten
     from auditor.result.run import Run
 
     errors, output = Console(stderr=True), Console()
@@ -276,15 +295,20 @@ def run(
         raise Stopped(
             f"stopped. What is done is safe; continue with the same flags, --out {out} and --resume."
         ) from None
-    finished = Run(out)
+    finished, files = Run(out), [out / "result.json", out / "samples.csv"]
     for name in formats:
         # The audit is done and stands, whatever becomes of a report: a format never changes the exit code.
         try:
             path = write_report(name, finished, plugins)
+            files += [path] if path not in files else []
             if name == "markdown":
                 add_to_job_summary(path)
         except AuditorError as error:
             errors.print(f"auditor: {error}", highlight=False, markup=False, soft_wrap=True)
+    broken = len(plugins.failures)
+    plugins.notify(ReportsWritten(result=result, run=out, files=tuple(files), track=track))
+    for failure in plugins.failures[broken:]:
+        errors.print(f"auditor: {failure.plugin}: {failure.error}", highlight=False, markup=False, soft_wrap=True)
     if quiet:
         output.print(f"{result.verdict}: {result.summary}", soft_wrap=True, highlight=False, markup=False)
     else:

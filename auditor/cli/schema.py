@@ -39,7 +39,9 @@ def _properties(fields: dict[str, Any]) -> dict[str, Any]:
     helps, written = _helps(), _WRITTEN | {"norm": _one_or_more({"enum": [norm.value for norm in Norm]})}
     made: dict[str, Any] = {}
     for key in sorted(known_keys()):
-        schema = written.get(key) or _plain(fields[key])
+        schema = written.get(key) or _plain(fields.get(key, {"type": "array", "items": _TEXT}))
+        if schema == {"type": "array", "items": _TEXT} and key not in PARSED:
+            schema = _one_or_more(_TEXT)
         if key in PARSED:
             schema = {"anyOf": [*schema.get("anyOf", [schema]), _TEXT]}
         made[key] = {**schema, **({"description": helps[key]} if key in helps else {})}
@@ -53,9 +55,8 @@ def _one_or_more(item: dict[str, Any]) -> dict[str, Any]:
 # What a person writes in another form than the settings hold it.
 _WRITTEN: dict[str, dict[str, Any]] = {
     "eps": _one_or_more({"type": ["string", "number"]}),
-    **dict.fromkeys(
-        ("attack", "transfer_attacks", "wrapper", "models", "providers", "without", "format"), _one_or_more(_TEXT)
-    ),
+    "format": _one_or_more(_TEXT),
+    "track": _one_or_more(_TEXT),
     "out": _TEXT,
     "quiet": {"type": "boolean"},
 }

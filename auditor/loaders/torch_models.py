@@ -39,6 +39,11 @@ def load(path: str, options: ModelOptions, device: torch.device) -> Target | Non
     return _from_factory(path, options, device) if factory.is_name(path) else None
 
 
+def from_module(module: torch.nn.Module, name: str, options: ModelOptions, device: torch.device) -> Target:
+    """The target that a module in memory is; its own state is restored when the audit ends."""
+    return _target(name, name, "torch", module, _digest(module.state_dict()), options, device)
+
+
 def _from_factory(source: str, options: ModelOptions, device: torch.device) -> Target:
     name = source.partition(":")[2].rpartition(".")[2]
     if options.weights is None:

@@ -1,0 +1,147 @@
+"""`assert_robust`: an audit as one line of a test."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from auditor.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from auditor.plugins import Plugins
+    from auditor.result.record import Result
+    from auditor.target.base import ModelOptions, Target
+
+Samples: TypeAlias = "str | Path | tuple[Any, Any]"
+"""A source as `--data` takes it, or samples `(N, …)` in `[0, 1]` and labels `(N,)`, as tensors or arrays."""
+
+FOLDER = "auditor-runs"
+
+
+def assert_robust(
+    model: str | Path | nn.Module,
+    samples: Samples,
+    /,
+    *,
+    eps: float | str,
+    at_least: float,
+    norm: str = "linf",
+    suite: str = "quick",
+    report: str | Path | None = None,
+    **settings: Any,
+) -> Result:
+    """Pass only where the model's robust accuracy is shown to be high enough, at the confidence asked for.
+
+    Args:
+        model: a model file or a name as `auditor scan` takes it, or a `torch.nn.Module`, which is left as it is.
+        samples: a source as `--data` takes it, or `(x, y)`.
+        eps: the budget, such as `"8/255"`.  norm: what it is measured in.
+        at_least: the robust accuracy required, a share from 0 to 1.
+        suite: `quick`, `standard` or `thorough`.
+        report: folder that keeps the run if it does not pass; by default one in `auditor-runs`. An older report there
+            is replaced. Nothing is kept of a run that passes.
+        settings: further settings of `auditor scan`, such as `samples=200` for so many of them, `mean="0.5"`.
+
+    Returns:
+        The record of the run.
+
+    Raises:
+        AssertionError: robust accuracy is below what is required, or too few samples or doubtful attacks leave it open,
+            or the model cannot be audited. Says why, what was measured, and where the report is.
+        AuditorError: settings or samples make no sense.
+    """
+    from auditor.engine.audit import Audit
+
+    out = _folder(report, model)
+    with TemporaryDirectory() as scratch:
+        flags, plugins = _given(model, samples, Path(scratch))
+        flags |= {"norm": norm, "eps": str(eps), "suite": suite, "min_robust_accuracy": at_least, **settings}
+        made = _settings(flags)
+        result = Audit(made, plugins, out).execute()
+    if result.verdict == "pass":
+        shutil.rmtree(out)
+        return result
+    raise AssertionError(_said(result, _report(out, plugins)))
+
+
+def _settings(flags: dict[str, Any]) -> Any:
+    from auditor.configuration import build_settings
+
+    return build_settings(flags, {})
+
+
+def _folder(report: str | Path | None, model: object) -> Path:
+    """Where the run goes. A report that is there already gives way; anything else does not."""
+    from auditor.cli.scan import default_folder
+
+    if report is None:
+        return default_folder(str(model) if isinstance(model, str | Path) else type(model).__name__)
+    out = Path(report)
+    if (out / "state" / "manifest.sqlite").is_file():
+        shutil.rmtree(out)
+    return out
+
+
+def _given(model: str | Path | nn.Module, samples: Samples, scratch: Path) -> tuple[dict[str, Any], Plugins]:
+    """What names model and samples for a scan, and plugins that know a model which is no file."""
+    from auditor._version import __version__
+    from auditor.plugins import Plugin, load_plugins
+
+    plugins, flags = load_plugins(), {"models": [str(model)], "data": str(samples)}
+    if not isinstance(model, str | Path):
+        given = _InMemory(model)
+        plugins.register(given, Plugin("in memory", "auditor", __version__))
+        flags |= {"models": [given.name], "device": given.device}
+    if isinstance(samples, tuple):
+        flags["data"] = str(_written(samples, scratch / "samples.npz"))
+    return flags, plugins
+
+
+def _written(samples: tuple[Any, Any], path: Path) -> Path:
+    import numpy as np
+
+    x, y = (part.detach().cpu().numpy() if hasattr(part, "detach") else np.asarray(part) for part in samples)
+    np.savez(path, x=x, y=y)
+    return path
+
+
+class _InMemory:
+    """A plugin that answers a name with the module that it was given."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.name = f"<{type(module).__name__}>"
+        first = next(module.parameters(), None)
+        self.device = "cpu" if first is None else str(first.device)
+
+    @hookimpl
+    def auditor_load_model(self, path: str, options: ModelOptions, device: torch.device) -> Target | None:
+        from auditor.loaders.torch_models import from_module
+
+        return from_module(self.module, type(self.module).__name__, options, device) if path == self.name else None
+
+
+def _report(out: Path, plugins: Plugins) -> Path:
+    from auditor.cli.scan import write_report
+    from auditor.result.run import Run
+
+    return write_report("html", Run(out), plugins)
+
+
+def _said(result: Result, report: Path) -> str:
+    """The verdict with its reason, the numbers behind it, and where to look."""
+    from auditor.formats import words
+    from auditor.formats.views.numbers import clean_text, interval_text, robust_text
+
+    lines = [f"{result.verdict}: {result.summary}"]
+    for model in result.models:
+        lines.append(f"  clean accuracy {clean_text(model)} {words.interval(model.clean_interval)}")
+        for threat in model.threats:
+            under = words.threat(threat.norm, threat.eps, result.settings)
+            lines.append(f"  under {under} {robust_text(threat)} {interval_text(threat)}")
+    return "\n".join([*(line.rstrip() for line in lines), f"  report: {report}"])
