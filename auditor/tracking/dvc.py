@@ -16,7 +16,8 @@ FOLDER = "dvclive"
 
 @hookimpl
 def auditor_event(event: Event) -> None:
-    """Write `dvclive/metrics.json` and `params.yaml`, and copy record and reports to `dvclive/artifacts`.
+    """Write `dvclive/metrics.json` and `params.yaml`; in a DVC repository, copy record and reports to
+    `dvclive/artifacts`.
 
     No experiment is saved and `dvc.yaml` is left as it is: the pipeline that ran the audit owns both.
     """

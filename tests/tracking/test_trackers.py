@@ -70,6 +70,9 @@ def test_mlflow_holds_numbers_settings_verdict_and_files(
 def test_dvc_finds_metrics_and_parameters_where_it_looks(
     written: ReportsWritten, plugins: Plugins, tmp_path: Path
 ) -> None:
+    from dvc.repo import Repo
+
+    Repo.init(str(tmp_path), no_scm=True).close()
     told(plugins, replace(written, track=("dvc",)))
     found = json.loads((tmp_path / "dvclive" / "metrics.json").read_text(encoding="utf-8"))
     assert found["small"]["robust_accuracy"]["linf-8-255"] == written.result.models[0].threats[1].robust_accuracy
