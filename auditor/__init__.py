@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from auditor.engine.trial import Trial
     from auditor.engine.view import Gradient, View
     from auditor.errors import AuditorError, DataError, ModelError, PluginError, RunError, UsageError
+    from auditor.extraction import Extraction, Oracle
     from auditor.formats.base import Format
     from auditor.harden.trainee import Trainee
     from auditor.hookspecs import hookimpl
@@ -41,6 +42,7 @@ _HOME = {
     "Check": "check",
     "DataError": "errors",
     "Defense": "defense",
+    "Extraction": "extraction",
     "Finding": "check",
     "Format": "formats.base",
     "Goal": "types",
@@ -51,6 +53,7 @@ _HOME = {
     "ModelError": "errors",
     "ModelOptions": "target.base",
     "Norm": "types",
+    "Oracle": "extraction",
     "Passes": "attack",
     "PluginError": "errors",
     "Recipe": "defense",
@@ -87,6 +90,7 @@ __all__ = [
     "Check",
     "DataError",
     "Defense",
+    "Extraction",
     "Finding",
     "Format",
     "Goal",
@@ -97,6 +101,7 @@ __all__ = [
     "ModelError",
     "ModelOptions",
     "Norm",
+    "Oracle",
     "Passes",
     "PluginError",
     "Recipe",

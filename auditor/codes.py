@@ -122,6 +122,19 @@ CODES: dict[str, tuple[str, str]] = {
         Threshold: any choice that the user did not make.
         Do: name the output with `--output`.""",
     ),
+    "AUD126": (
+        "A surrogate was left out",
+        """No examples were made on one of the surrogates.
+
+        Seen: a model named with `--surrogate` that hardly ever answers as the audited one does, gives no gradients or
+            knows other classes; a substitute that could not be trained, or did not come to agree.
+        Means: what an attacker could do with a surrogate that works was not tried. All other attacks were made.
+        Measured: on clean samples that it was not trained on, how often the surrogate gives the audited model's label.
+        Threshold: agreement of at most 1.5/classes, and at most 5 points above 1/classes, on samples enough that a
+            surrogate halfway between guessing and perfect would do so with less than 1 % probability (as AUD103).
+        Do: give the surrogate options of its own, `--surrogate other.onnx:mean=0.5,std=0.25`; let `distill` ask
+            more.""",
+    ),
     "AUD125": (
         "Corruptions of colour do not apply to gray samples",
         """Corruptions were asked for that change colours alone, and the samples are gray.

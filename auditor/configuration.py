@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import ValidationError
 
 from auditor.errors import UsageError
-from auditor.settings import AttackSetting, Settings, ThreatSetting
+from auditor.settings import AttackSetting, Settings, SurrogateSetting, ThreatSetting
 from auditor.sources import OUTPUTS, known_keys, normal, unknown_key
 from auditor.types import AUTO, Norm
 from auditor.values import PARSED, converted, flag_of, parse_number
@@ -53,6 +54,7 @@ def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Setti
     # Twice the same wrapper is one that samples pass twice.
     merged["wrappers"] = tuple(parse_attack(text, "--wrapper") for text in _listed(merged.pop("wrapper", ())))
     merged["transfer_attacks"] = parse_attacks(_listed(merged.pop("transfer_attacks", ())), "--transfer-attack")
+    merged["surrogates"] = parse_surrogates(_listed(merged.pop("surrogates", ())))
     if isinstance(merged.get("hardened_with"), str):
         merged["hardened_with"] = parse_attack(merged["hardened_with"], "--hardened-with")
     values, problems = converted(merged)
@@ -141,6 +143,25 @@ def parse_attack(text: str, flag: str = "--attack") -> AttackSetting:
             raise UsageError(f"{flag} {text!r} gives {key} twice; give it once.")
         parameters[key] = value.strip()
     return AttackSetting(name=name.strip(), parameters=parameters)
+
+
+def parse_surrogates(texts: Sequence[str]) -> tuple[SurrogateSetting, ...]:
+    """`"other.onnx:mean=0.485,0.456,0.406,layout=nhwc"` as a source with options; a value ends where `,KEY=` follows.
+
+    Raises:
+        UsageError: one is named twice.
+    """
+    found: list[SurrogateSetting] = []
+    for text in texts:
+        colon = text.rfind(":", 0, text.find("=")) if "=" in text else -1
+        source, rest = (text[:colon], text[colon + 1 :]) if colon >= 0 else (text, "")
+        pairs = [part.partition("=") for part in re.split(r",(?=[\w-]+=)", rest) if part]
+        options = {key.strip().replace("-", "_"): value.strip() for key, _, value in pairs}
+        surrogate = SurrogateSetting(source=source.strip(), options=options)
+        if surrogate in found or len(options) < len(pairs):
+            raise UsageError(f"--surrogate {text!r} says something twice; say it once.")
+        found.append(surrogate)
+    return tuple(found)
 
 
 def parse_threats(norms: Sequence[str], eps: Sequence[str]) -> tuple[ThreatSetting, ...]:

@@ -1,4 +1,4 @@
-"""The ten hooks. Entry-point group `auditor`; implementations are marked with `auditor.hookimpl`.
+"""The eleven hooks. Entry-point group `auditor`; implementations are marked with `auditor.hookimpl`.
 
 Implementations take the arguments they need, by name, and return values; provenance comes from the plugin that
 answered. A plugin that raises is listed and left out; nothing else fails because of it.
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from auditor.check import Check
     from auditor.defense import Defense
     from auditor.events import Event
+    from auditor.extraction import Extraction
     from auditor.formats.base import Format
     from auditor.samples.base import SampleOptions, Samples
     from auditor.target.base import ModelOptions, Target
@@ -48,6 +49,11 @@ def auditor_defenses() -> Iterable[type[Defense]]:  # type: ignore[empty-body]
 @hookspec
 def auditor_checks() -> Iterable[type[Check]]:  # type: ignore[empty-body]
     """Check classes, each with a code of its own; asked once, when a command needs checks."""
+
+
+@hookspec
+def auditor_extractions() -> Iterable[type[Extraction]]:  # type: ignore[empty-body]
+    """Classes that train substitutes from a target's answers, for `--surrogate`; asked once, when one is named."""
 
 
 @hookspec

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from auditor.check import Check
     from auditor.defense import Defense
     from auditor.events import Event
+    from auditor.extraction import Extraction
     from auditor.formats.base import Format
     from auditor.samples.base import SampleOptions, Samples
     from auditor.target.base import ModelOptions, Target
@@ -38,7 +39,7 @@ T = TypeVar("T")
 
 GROUP = "auditor"
 OWN = "auditor"
-_COLLECTING = frozenset({"auditor_attacks", "auditor_defenses", "auditor_checks", "auditor_formats"})
+_COLLECTING = frozenset(f"auditor_{each}" for each in ("attacks", "checks", "defenses", "extractions", "formats"))
 _FIRST_RESULT = frozenset({"auditor_load_model", "auditor_load_samples", "auditor_find_attack"})
 # What a plugin may raise without taking the tool down with it; Ctrl-C passes through.
 _CONTAINED = (Exception, SystemExit)
@@ -122,6 +123,12 @@ class Plugins:
         from auditor.check import Check
 
         return self._collect("auditor_checks", "code", partial(_class_problem, Check, ("code", "title", "stage")))
+
+    def extractions(self) -> dict[str, type[Extraction]]:
+        """Extraction classes by name. Raises PluginError where two plugins offer one name."""
+        from auditor.extraction import Extraction
+
+        return self._collect("auditor_extractions", "name", partial(_class_problem, Extraction, ("name",)))
 
     def formats(self) -> dict[str, Format]:
         """Formats by name. Raises PluginError where two plugins offer one name."""
@@ -254,9 +261,8 @@ def load_plugins(without: Iterable[str] = (), environ: Mapping[str, str] = os.en
             plugins._fail(plugin, "import", error)
             continue
         plugins.register(module, plugin)
-    if missing := unwanted - seen:
-        names = ", ".join(map(repr, sorted(missing)))
-        raise UsageError(f"--without names {names}, which is not installed; `auditor plugins` lists what is.")
+    if missing := ", ".join(map(repr, sorted(unwanted - seen))):
+        raise UsageError(f"--without names {missing}, which is not installed; `auditor plugins` lists what is.")
     return plugins
 
 

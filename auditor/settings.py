@@ -26,6 +26,15 @@ class AttackSetting(BaseModel):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
+class SurrogateSetting(BaseModel):
+    """Another model on which examples are made, or an extraction by name, with options of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
 class ThreatSetting(BaseModel):
     """A norm and a budget."""
 
@@ -55,6 +64,7 @@ class Settings(BaseModel):
     attacks: tuple[AttackSetting, ...] = ()
     wrappers: tuple[AttackSetting, ...] = ()
     hardened_with: AttackSetting | None = None
+    surrogates: tuple[SurrogateSetting, ...] = ()
     samples: int | None = None
     seed: int = 0
     batch_size: int | None = None

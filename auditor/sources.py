@@ -24,7 +24,13 @@ PREFIX = "AUDITOR_"
 OUTPUTS = ("format", "out", "quiet", "track")
 """Keys that say where a result goes, and no part of what it is."""
 
-ALIASES = {"model": "models", "provider": "providers", "constant": "constants", "transfer_attack": "transfer_attacks"}
+ALIASES = {
+    "model": "models",
+    "provider": "providers",
+    "constant": "constants",
+    "surrogate": "surrogates",
+    "transfer_attack": "transfer_attacks",
+}
 """Flags whose name in the settings differs."""
 
 _WRITTEN = ("norm", "eps", "attack", "wrapper")

@@ -1,4 +1,4 @@
-"""`auditor explain`: what an attack, a check, a defense or a format does, from its own text."""
+"""`auditor explain`: what an attack, a check, a defense, an extraction or a format does, from its own text."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def explain(
         return
     found = load_plugins(without or ())
     kinds: dict[str, dict[str, Any]] = {
-        "attack": found.attacks(), "defense": found.defenses(), "check": found.checks(), "format": found.formats()
+        "attack": found.attacks(), "defense": found.defenses(), "extraction": found.extractions(),
+        "check": found.checks(), "format": found.formats(),
     }  # fmt: skip
     # An attack and the training with it go by one name.
     meant = {kind: things[each] for kind, things in kinds.items() for each in _spellings(name) if each in things}

@@ -34,6 +34,7 @@ def plugins(
             ("recipes", defenses.keys() - wrappers),
             ("wrappers", wrappers),
             ("checks", found.checks()),
+            ("extractions", found.extractions()),
             ("formats", found.formats()),
         ):
             console.print(f"\n{title}: {', '.join(sorted(names)) or 'none'}", soft_wrap=True, highlight=False)

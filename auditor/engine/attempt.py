@@ -71,6 +71,8 @@ class Attempt:
     looked for, the example that was found and confirmed, and its size, infinite where none was."""
     rescued: int = 0
     """Samples for which the attack met an example and returned something else."""
+    elsewhere: tuple[int, int] = (0, 0)
+    """Samples through surrogates, forward and backward."""
 
     def joined(self, other: Attempt, offset: int) -> Attempt:
         """This attempt and another one on the samples that follow `offset` rows later, as one."""
@@ -89,6 +91,7 @@ class Attempt:
             closest=torch.cat([self.closest, other.closest]),
             closest_margin=torch.cat([self.closest_margin, other.closest_margin]),
             rescued=self.rescued + other.rescued,
+            elsewhere=(self.elsewhere[0] + other.elsewhere[0], self.elsewhere[1] + other.elsewhere[1]),
         )
 
 
@@ -155,6 +158,7 @@ def concluded(
         passes[refuted] += second.passes
         found, refuted = found.joined(more, refuted.cpu()[more.rows]), refuted[still]
         forwards, backwards = forwards + second.forwards, backwards + second.backwards
+        ledger.count_elsewhere(second.elsewhere_forwards, second.elsewhere_backwards)
     return Attempt(
         status=status,
         reason=reason,
@@ -167,6 +171,7 @@ def concluded(
         unsettled=doubted[: 0 if status == "ran" else None].cpu(),
         passes=passes.cpu(),
         rescued=ledger.rescued,
+        elsewhere=(ledger.elsewhere_forwards, ledger.elsewhere_backwards),
         **_learned(ledger, found),
     )
 
@@ -192,6 +197,7 @@ def _again(ring: Ring, step: Step, x: Images, aims: Aims, indices: Tensor) -> tu
     for rows in torch.arange(len(x), device=x.device).tensor_split(2):
         part, how = _again(ring, step, x[rows], aims[rows], indices[rows.cpu()])
         ledger.take(rows, part, torch.arange(len(rows), device=x.device))
+        ledger.count_elsewhere(part.elsewhere_forwards, part.elsewhere_backwards)
         ended = how if ended[0] == "ran" else ended
     return ledger, ended
 

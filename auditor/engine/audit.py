@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auditor.engine.compared import compared, shares_none
 from auditor.engine.environment import choose_device, environment, versions
@@ -19,6 +19,7 @@ from auditor.engine.loading import Loader
 from auditor.engine.model_audit import ModelAudit
 from auditor.engine.plan import chosen_attacks, configured
 from auditor.engine.store import MANIFEST, Store
+from auditor.engine.surrogates.party import Party
 from auditor.engine.transfer.contender import release
 from auditor.engine.transfer.setups import attacks_of
 from auditor.engine.transfer.stage import TransferStage
@@ -28,9 +29,10 @@ from auditor.events import Event, ScanFinished, ScanStarted
 from auditor.gate import gates_of, judge
 from auditor.result.comparison import compare_runs
 from auditor.result.corruptions import normalised
+from auditor.result.data import Data
+from auditor.result.data import Skipped as SkippedRecord
 from auditor.result.evidence import atomic_write, slug
-from auditor.result.record import Data, ModelResult, Result
-from auditor.result.record import Skipped as SkippedRecord
+from auditor.result.record import ModelResult, Result
 from auditor.result.run import Run
 from auditor.result.samples_csv import Row, write_rows
 from auditor.types import Threat
@@ -38,6 +40,7 @@ from auditor.types import Threat
 if TYPE_CHECKING:
     import torch
 
+    from auditor.attack import Attack
     from auditor.engine.transfer.contender import Contender
     from auditor.plugins import Plugins
     from auditor.result.transfer import TransferResult
@@ -92,6 +95,7 @@ class Audit:
         checks = tuple(self.plugins.checks().values())
         if self.settings.max_drop is not None and self.settings.baseline is None:
             raise UsageError("--max-drop needs a run to compare with: name it with --baseline RUN.")
+        party = self._party(device, make)
         self.baseline = Run(Path(self.settings.baseline)) if self.settings.baseline else None
         self._open()
         deadline = clock + self.settings.time_limit if self.settings.time_limit else float("inf")
@@ -113,12 +117,15 @@ class Audit:
                 target.name = _unique(target.name, [m.name for m in models])
                 left = len(self.settings.models) - number + several
                 share = deadline if left == 1 else time.monotonic() + max(0.0, deadline - time.monotonic()) / left
-                audit = ModelAudit(self.settings, attacks, make, checks, target, samples, store, self.listen, share)
+                audit = ModelAudit(
+                    self.settings, attacks, make, checks, party, target, samples, store, self.listen, share
+                )
                 models.append(audit.execute())
                 self._rows.append(audit.rows)
                 contenders += [audit.contender] if audit.contender is not None else []
                 # Before the next one is loaded: two at once may be more than there is room for.
                 del audit, target
+                party.members = ()
                 release()
             if several and store is not None and samples is not None:
                 load = partial(loader.again, samples=samples)
@@ -129,6 +136,13 @@ class Audit:
                 store.close()
         assert samples is not None
         return self._finish(models, transfer, samples, device, started, time.monotonic() - clock)
+
+    def _party(self, device: torch.device, make: Callable[[str, Mapping[str, Any]], Attack]) -> Party:
+        """The surrogates that are named. Raises UsageError for what cannot be meant of them."""
+        extractions = self.plugins.extractions() if self.settings.surrogates else {}
+        party = Party(self.settings, extractions, partial(self.plugins.load_model, device=device), make)
+        party.check()
+        return party
 
     def _open(self) -> None:
         occupied = self.run.exists() and (not self.run.is_dir() or any(self.run.iterdir()))

@@ -42,6 +42,8 @@ class Tally:
     rescued: int = 0
     forwards: int = 0
     backwards: int = 0
+    surrogate_forwards: int = 0
+    surrogate_backwards: int = 0
     seconds: float = 0.0
     status: str = "ran"
     reason: str = ""
@@ -173,6 +175,7 @@ class Batches:
             "rescued": outcome.rescued,
             "forwards": outcome.forwards,
             "backwards": outcome.backwards,
+            "elsewhere": outcome.elsewhere,
             "seconds": outcome.seconds,
             "unanswered": chunk[outcome.unanswered.numpy()].tolist(),
             "passes": outcome.passes.tolist(),
@@ -203,6 +206,8 @@ class Batches:
         standing.cut.update(silent)
         tally.forwards += known["forwards"]
         tally.backwards += known["backwards"]
+        tally.surrogate_forwards += known["elsewhere"][0]
+        tally.surrogate_backwards += known["elsewhere"][1]
         tally.seconds += known["seconds"]
         if tally.status == "ran":
             tally.status, tally.reason = known["status"], known["reason"]

@@ -103,7 +103,7 @@ class Cascade:
         """How many samples the rest of the budget lets the step attack; none once an attack had to be cut."""
         if any(OVERSPENT in run.reason for run in runs):
             return 0.0
-        spent = sum(run.forwards + run.backwards for run in runs)
+        spent = sum(run.passes for run in runs)
         return max(0.0, self.budget - spent) / (step.forwards + step.backwards)
 
     def _cut(self, tally: Tally, todo: np.ndarray) -> None:

@@ -79,7 +79,7 @@ class Inquiry:
     @property
     def spent(self) -> int:
         """All passes under this threat so far, those of trials included."""
-        return sum(run.forwards + run.backwards for run in self.runs) + self._beside
+        return sum(run.passes for run in self.runs) + self._beside
 
     @property
     def threat(self) -> Threat:

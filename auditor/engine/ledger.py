@@ -55,6 +55,9 @@ class Ledger:
     """Grows whenever a sample may have fallen; while it stays, the same rows stand."""
     rescued: int = 0
     """Samples for which the attack met an example and returned something else."""
+    elsewhere_forwards: int = 0
+    """Samples through other models, for the sake of these."""
+    elsewhere_backwards: int = 0
     on_call: Callable[[], None] = _ignore
 
     @classmethod
@@ -89,6 +92,11 @@ class Ledger:
             climbed=torch.zeros(n, dtype=torch.int64, device=x.device),
             deadline=deadline,
         )
+
+    def count_elsewhere(self, forwards: int, backwards: int) -> None:
+        """Count passes of single samples through other models."""
+        self.elsewhere_forwards += forwards
+        self.elsewhere_backwards += backwards
 
     def take(self, rows: Tensor, other: Ledger, others: Tensor) -> None:
         """Put what another ledger knows of its rows `others` into these rows."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from auditor.check import Check, Finding, Severity, Stage
@@ -31,6 +32,7 @@ from auditor.engine.plan import Part, make_plan
 from auditor.engine.scene import Scene
 from auditor.engine.sequential import in_blocks
 from auditor.engine.standing import Clean, Standing
+from auditor.engine.surrogates.surrogate import Standard
 from auditor.engine.threats import check_sizes, corruptions_left_out, read_mask, threats_of
 from auditor.engine.timing import timed
 from auditor.engine.transfer.contender import Contender
@@ -47,11 +49,10 @@ from auditor.target.through import Past
 from auditor.types import Access, Norm, Threat
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from auditor.attack import Attack
     from auditor.engine.plan import Step
     from auditor.engine.store import Store
+    from auditor.engine.surrogates.party import Party
     from auditor.result.samples_csv import Row
     from auditor.samples.base import Samples
     from auditor.settings import Settings
@@ -67,6 +68,7 @@ class ModelAudit:
     attacks: Callable[[Threat], tuple[Part, ...]]
     make: Callable[[str, Mapping[str, Any]], Attack]
     checks: tuple[type[Check], ...]
+    party: Party
     target: Target
     samples: Samples
     store: Store
@@ -114,6 +116,10 @@ class ModelAudit:
             clean = clean_pass(self.target, self.samples, self.store, batch_size, self.listen, identity, self._asked[0])
             if self.target.draws > 1:
                 self._fooled = fooled_clean(self.target, self.samples, batch_size, self.store, identity)
+        with self._timed("surrogates"):
+            standard = Standard(self.target, self.samples, clean, np.array(indices))
+            self.party.gather(standard, self.store, batch_size, self.deadline, self.listen)
+        findings += self.party.findings
         with self._timed("attack"):
             threats = self._threats(clean, batch_size, margin, identity, scene)
         self.contender = Contender.of(self.target, clean)
@@ -154,7 +160,9 @@ class ModelAudit:
 
     def _plan(self, threat: Threat) -> tuple[Step, ...]:
         """The attacks against one threat."""
-        return make_plan(self.attacks(threat), self.target, threat, len(self.samples.shape))
+        rank = len(self.samples.shape)
+        parts = self.party.join(self.attacks(threat), threat, rank, gradients=self.target.twin is not None)
+        return make_plan(parts, self.target, threat, rank)
 
     def _threats(
         self, clean: Clean, batch_size: int, margin: float, identity: tuple[Any, ...], scene: Scene
@@ -213,7 +221,7 @@ class ModelAudit:
             standing=standing,
             identity=identity,
         )
-        budget = settings.max_passes * n if settings.max_passes else math.inf
+        budget = settings.max_passes * n - self.party.queries if settings.max_passes else math.inf
         cascade = Cascade(
             batches,
             self.listen,
@@ -265,6 +273,7 @@ class ModelAudit:
             wrappers=wrapper_records(target),
             draws=target.draws,
             expectation=expected,
+            surrogates=self.party.records,
             seconds={name: round(value, 4) for name, value in self._seconds.items()},
         )
 

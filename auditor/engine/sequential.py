@@ -29,7 +29,17 @@ _FIRST = 32
 _GROWTH = 4
 """A block is at least a quarter of what was audited before: looking more often saves less than it costs."""
 _RANDOM = "order of a sequential scan"
-_COUNTS = ("attacked", "broken", "refuted", "unanswered", "forwards", "backwards", "seconds")
+_COUNTS = (
+    "attacked",
+    "broken",
+    "refuted",
+    "unanswered",
+    "forwards",
+    "backwards",
+    "surrogate_forwards",
+    "surrogate_backwards",
+    "seconds",
+)
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,11 @@ class View:
         self._calls, self._seen, self._ends = 0, -1, ends
 
     @property
+    def ledger(self) -> Ledger:
+        """What is known of all samples of the batch; for the engine's own attacks."""
+        return self._ledger
+
+    @property
     def num_classes(self) -> int:
         return self._ledger.logits.shape[1]
 

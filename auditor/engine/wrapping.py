@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from auditor.defense import Defense, Wrapper
 from auditor.errors import AuditorError, PluginError, UsageError
 from auditor.parameters import coerced, parameters_of
-from auditor.result.record import WrapperRecord
+from auditor.result.wrappers import WrapperRecord
 from auditor.target.wrapped import Wrapped
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from auditor.check import Finding as FindingRecord
+from auditor.result.data import Data
 from auditor.result.frozen import Frozen
 from auditor.result.measures import (
     ChangeResult,
@@ -24,7 +25,9 @@ from auditor.result.measures import (
     WorstClassResult,
 )
 from auditor.result.plain import plain
+from auditor.result.surrogates import SurrogateResult
 from auditor.result.transfer import TransferResult
+from auditor.result.wrappers import WrapperRecord
 from auditor.settings import Budget
 from auditor.types import Norm
 
@@ -119,6 +122,14 @@ class AttackRun(Frozen):
     """Samples for which it met an example and returned something else; the example counts."""
     because: str = ""
     """The code of the check that asked for it, where the suite did not."""
+    surrogate_forwards: int = 0
+    """Samples through surrogates, on which its examples were made; `forwards` are through the model alone."""
+    surrogate_backwards: int = 0
+
+    @property
+    def passes(self) -> int:
+        """Samples through any model, forward and backward."""
+        return self.forwards + self.backwards + self.surrogate_forwards + self.surrogate_backwards
 
     @property
     def stopped(self) -> bool:
@@ -228,19 +239,6 @@ class ThreatResult(Frozen):
         return f"smallest {self.norm}" if self.minimal else f"{self.norm} {self.eps:.4g}"
 
 
-class WrapperRecord(Frozen):
-    """What is done to samples on their way into the model."""
-
-    name: str
-    parameters: dict[str, Any]
-    paper: str = ""
-    random: bool = False
-
-    def __str__(self) -> str:
-        """As `--wrapper` takes it: `jpeg:quality=75`."""
-        return ":".join(filter(None, [self.name, ",".join(f"{key}={value}" for key, value in self.parameters.items())]))
-
-
 class ModelResult(Frozen):
     """One model: identity, how it was read, clean accuracy, findings, and a result per threat."""
 
@@ -265,25 +263,10 @@ class ModelResult(Frozen):
     """Answers over which every judgement was made; more than one where the model answers at random."""
     expectation: ExpectationResult | None = None
     """On clean samples; None for a model that answers the same every time."""
+    surrogates: tuple[SurrogateResult, ...] = ()
+    """Other models on which examples were made."""
     seconds: dict[str, float] = Field(default_factory=dict)
     """Wall clock by stage: `load`, `preflight`, `clean`, `attack`, `model` (passes alone)."""
-
-
-class Skipped(Frozen):
-    name: str
-    reason: str
-
-
-class Data(Frozen):
-    """The samples that were audited."""
-
-    source: str
-    n: int
-    sha256: str
-    shape: tuple[int, ...] = ()
-    classes: tuple[str, ...] | None = None
-    skipped: tuple[Skipped, ...] = ()
-    eight_bit: bool = False
 
 
 class Result(Frozen):

@@ -8,6 +8,7 @@ from auditor.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from auditor.attack import Attack
+    from auditor.extraction import Extraction
 
 
 @hookimpl
@@ -18,6 +19,14 @@ def auditor_attacks() -> list[type[Attack]]:
 
     found = [kind for kind in defined(__name__, __path__) if issubclass(kind, Attack)]
     return sorted(found, key=lambda attack: attack.name)
+
+
+@hookimpl
+def auditor_extractions() -> list[type[Extraction]]:
+    """What trains substitutes."""
+    from auditor_attacks.distill import Distill
+
+    return [Distill]
 
 
 @hookimpl

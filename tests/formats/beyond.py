@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from auditor.result.data import Data
 from auditor.result.evidence import Shard, folder, pattern_path, write_shard
-from auditor.result.record import AttackRun, Data, ModelResult, Result, ThreatResult
+from auditor.result.record import AttackRun, ModelResult, Result, ThreatResult
 from auditor.result.samples_csv import Row, write_rows
 from auditor.result.smallest import smallest
 from auditor.result.statistics import wilson

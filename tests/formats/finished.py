@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from auditor.result.data import Data, Skipped
 from auditor.result.evidence import Shard, folder, write_shard
 from auditor.result.measures import ForecastResult
-from auditor.result.record import AttackRun, Data, Finding, GateResult, ModelResult, Result, Skipped, ThreatResult
+from auditor.result.record import AttackRun, Finding, GateResult, ModelResult, Result, ThreatResult
 from auditor.result.samples_csv import Row, write_rows
 from auditor.result.statistics import clopper_pearson, wilson
 

@@ -12,10 +12,10 @@ from auditor import hookspecs
 
 # fmt: off
 NAMES = (
-    "Access", "Addition", "Attack", "AuditorError", "Check", "DataError", "Defense", "Finding", "Format", "Goal",
-    "Gradient", "Inquiry", "LaneAttack", "Lanes", "ModelError", "ModelOptions", "Norm", "Passes", "PluginError",
-    "Recipe", "Rng", "Run", "RunError", "SampleOptions", "Samples", "Scene", "Severity", "Skipped", "Stage",
-    "Target", "Threat", "Trainee", "Training", "Trial", "UniversalAttack", "UsageError", "View", "Wrapper",
+    "Access", "Addition", "Attack", "AuditorError", "Check", "DataError", "Defense", "Extraction", "Finding", "Format",
+    "Goal", "Gradient", "Inquiry", "LaneAttack", "Lanes", "ModelError", "ModelOptions", "Norm", "Oracle", "Passes",
+    "PluginError", "Recipe", "Rng", "Run", "RunError", "SampleOptions", "Samples", "Scene", "Severity", "Skipped",
+    "Stage", "Target", "Threat", "Trainee", "Training", "Trial", "UniversalAttack", "UsageError", "View", "Wrapper",
     "__version__", "hookimpl", "margins", "parameter", "plot", "straight_through",
 )
 # fmt: on
@@ -25,6 +25,7 @@ HOOKS = {
     "auditor_find_attack": "(name: 'str') -> 'type[Attack] | None'",
     "auditor_defenses": "() -> 'Iterable[type[Defense]]'",
     "auditor_checks": "() -> 'Iterable[type[Check]]'",
+    "auditor_extractions": "() -> 'Iterable[type[Extraction]]'",
     "auditor_formats": "() -> 'Iterable[Format]'",
     "auditor_operators": "() -> 'None'",
     "auditor_load_model": "(path: 'str', options: 'ModelOptions', device: 'torch.device') -> 'Target | None'",
@@ -49,7 +50,7 @@ def test_another_name_is_an_attribute_error() -> None:
         auditor.Atack  # noqa: B018
 
 
-def test_the_ten_hooks_have_these_signatures() -> None:
+def test_the_eleven_hooks_have_these_signatures() -> None:
     specs = {
         name: str(inspect.signature(thing))
         for name, thing in vars(hookspecs).items()

@@ -32,4 +32,4 @@ def test_the_version_is_the_packages() -> None:
 def test_plugins_names_distributions_and_hooks() -> None:
     lines = run("plugins").stdout.splitlines()
     (attacks,) = [line.split() for line in lines if line.startswith("attacks ")]
-    assert attacks == ["attacks", "auditor", __version__, "attacks,", "find_attack"]
+    assert attacks == ["attacks", "auditor", __version__, "attacks,", "extractions,", "find_attack"]

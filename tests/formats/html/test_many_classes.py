@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from auditor.formats.html import context
 from auditor.formats.html.threat import threat_context
-from auditor.result.record import Data, ModelResult, Result, ThreatResult
+from auditor.result.data import Data
+from auditor.result.record import ModelResult, Result, ThreatResult
 from auditor.result.samples_csv import Row
 from tests.formats.rows import row
 
