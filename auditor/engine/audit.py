@@ -131,6 +131,7 @@ class Audit:
                 load = partial(loader.again, samples=samples)
                 stage = TransferStage(self.settings, make, load, samples, store, self.listen, deadline)
                 transfer = stage.run(contenders)
+                models = [stage.counted.told(model, contenders, self.settings, samples.eight_bit) for model in models]
         finally:
             if store is not None:
                 store.close()

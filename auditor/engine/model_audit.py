@@ -122,7 +122,7 @@ class ModelAudit:
         findings += self.party.findings
         with self._timed("attack"):
             threats = self._threats(clean, batch_size, margin, identity, scene)
-        self.contender = Contender.of(self.target, clean)
+        self.contender = Contender.of(self.target, clean, self._done)
         record = self._result(findings, clean, threats)
         findings = settled(findings, self.checks, threats)
         findings += [finding for done in self._done for finding in done.findings]

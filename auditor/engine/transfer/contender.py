@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from auditor.errors import ModelError
 
 if TYPE_CHECKING:
+    from auditor.engine.done import Done
     from auditor.engine.standing import Clean
     from auditor.target.base import Target
     from auditor.target.through import Past
@@ -26,6 +27,7 @@ class Contender:
         read: how samples get into it, in words.
         gradients: whether they may be followed.  through: what they pass as if it were not there.
         draws: answers over which it is judged.
+        done: its threats, with what is known of every sample.
     """
 
     name: str
@@ -38,9 +40,10 @@ class Contender:
     through: Past
     draws: int
     classes: tuple[str, ...] | None = None
+    done: Sequence[Done] = ()
 
     @classmethod
-    def of(cls, target: Target, clean: Clean) -> Contender:
+    def of(cls, target: Target, clean: Clean, done: Sequence[Done] = ()) -> Contender:
         """The model whose audit this target went through."""
         return cls(
             name=target.name,
@@ -53,6 +56,7 @@ class Contender:
             through=target.through,
             draws=target.draws,
             classes=target.classes,
+            done=done,
         )
 
     @property

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from auditor.engine.transfer.cells import agreement, matrix
+from auditor.engine.transfer.counted import Counted
 from auditor.engine.transfer.examples import Bench, Examples, Workshop
 from auditor.engine.transfer.groups import Groups
 from auditor.engine.transfer.setups import attacks_of, setups_of
@@ -45,6 +46,7 @@ class TransferStage:
     store: Store
     listen: Callable[[Event], None]
     deadline: float
+    counted: Counted = field(default_factory=Counted)
 
     def run(self, contenders: Sequence[Contender]) -> TransferResult | None:
         """The matrices of these models; None where there are fewer than two."""
@@ -63,6 +65,7 @@ class TransferStage:
             self.store.flush()
         if self.settings.ensemble:
             Groups(self._bench(), contenders, self.load, self.deadline).run(setups, heard)
+        self.counted.keep(self.store)
         pairs = [(a, b) for number, a in enumerate(contenders) for b in contenders[number + 1 :]]
         return TransferResult(
             models=tuple(contender.name for contender in contenders),
@@ -127,7 +130,8 @@ class TransferStage:
                     if why := incomparable(other, contender):
                         known.missing[pair] = why
                     elif other is not contender and examples.done:
-                        known.answers[pair] = jury.examples(examples, setup, other.identity)
+                        known.answers[pair] = answers = jury.examples(examples, setup, other.identity)
+                        self.counted.count(jury, examples, answers, setup)
                     fell = int(known.answers[pair].fooled.sum()) if pair in known.answers else 0
                     self.listen(Progress(model=contender.name, done=number + 1, total=len(contenders), broken=fell))
 
