@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from auditor.errors import PluginError
 from auditor.types import Norm
 
 if TYPE_CHECKING:
@@ -50,6 +51,21 @@ def plot(
 ) -> dict[str, Any]:
     """A line for a finding's evidence; a `threshold` is drawn across it. Shares are from 0 to 1."""
     return {"x": list(x), "y": list(y), "x_title": x_title, "y_title": y_title, "threshold": threshold}
+
+
+def own_findings(check: type[Check], told: object) -> list[Finding]:
+    """What a check returned, if it is findings of its own.
+
+    Raises:
+        PluginError: it is something else, or a finding that carries another check's code.
+    """
+    listed = list(told) if isinstance(told, Iterable) else [told]
+    findings = [item for item in listed if isinstance(item, Finding)]
+    if len(findings) < len(listed):
+        raise PluginError("it returned something that is no finding")
+    if others := [finding.code for finding in findings if finding.code != check.code]:
+        raise PluginError(f"it raised {others[0]}, which is not its own code")
+    return findings
 
 
 BALLS = frozenset({Norm.LINF, Norm.L2, Norm.L1, Norm.L0})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from auditor.check import Check, Finding, Severity, Stage
+from auditor.check import Check, Finding, Severity, Stage, own_findings
 from auditor.engine.inquiry import NOT_ALLOWED, SHARE, Inquiry
 from auditor.engine.preflight import broken_check
-from auditor.errors import PluginError, UsageError
+from auditor.errors import UsageError
 from auditor.events import StageStarted
 from auditor.result.plain import plain
 from auditor.result.record import INHERITED, OVERSPENT, CheckRun, Outcome
@@ -122,7 +122,7 @@ def _ask(check: type[Check], scene: Scene, inquiry: Inquiry) -> tuple[CheckRun, 
     inquiry.listen(StageStarted(model=inquiry.target.name, title=f"{check.code}, {inquiry.threat}", total=0))
     missing = ""
     try:
-        told = _findings(check().inspect(scene))
+        told = own_findings(check, check().inspect(scene))
     except UsageError as error:  # An attack that it asked for is not installed.
         told, missing = [], str(error)
     except (Exception, SystemExit) as error:  # a plugin border: a broken check hurts only itself
@@ -148,15 +148,6 @@ def _ask(check: type[Check], scene: Scene, inquiry: Inquiry) -> tuple[CheckRun, 
         replace(finding, detail=f"In {where}: {finding.detail}", evidence={**inquiry.evidence, **finding.evidence})
         for finding in told
     ]
-
-
-def _findings(told: object) -> list[Finding]:
-    """What a check returned, if it is findings."""
-    listed = list(told) if isinstance(told, Iterable) else [told]
-    findings = [item for item in listed if isinstance(item, Finding)]
-    if len(findings) < len(listed):
-        raise PluginError("it returned something that is no finding")
-    return findings
 
 
 def _no_room(inquiry: Inquiry) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from auditor.check import Check, Finding, Severity, Stage
+from auditor.check import Check, Finding, Severity, Stage, own_findings
 from auditor.target import notices
 from auditor.target.chance import DRAWS, averaged
 from auditor.target.passing import passed
@@ -39,7 +39,8 @@ def inspect(checks: Iterable[type[Check]], scene: Scene, stage: Stage) -> list[F
     findings: list[Finding] = []
     for check in sorted((c for c in checks if c.stage is stage), key=lambda c: c.code):
         try:
-            findings.extend(located(finding, scene.target, scene.x) for finding in check().inspect(scene))
+            told = own_findings(check, check().inspect(scene))
+            findings.extend(located(finding, scene.target, scene.x) for finding in told)
         except (Exception, SystemExit) as error:  # a plugin border: a broken check hurts only itself
             findings.append(broken_check(check, error))
         if any(f.severity is Severity.BLOCK for f in findings):

@@ -9,7 +9,7 @@ from auditor.check import Finding, Severity
 from auditor.types import Norm
 from auditor_checks._base import share
 from auditor_checks._inquiry import InquiryCheck, climbs, more_than_few
-from auditor_checks._ways import FEW, Way, all_gone_on, reaching, then_by_queries
+from auditor_checks._ways import FEW, Way, all_gone_on, following_gradients, gone_on, reaching, then_by_queries
 
 if TYPE_CHECKING:
     from auditor.engine.inquiry import Inquiry
@@ -22,8 +22,38 @@ class Outdone(InquiryCheck):
 
     norms: ClassVar[frozenset[Norm]] = frozenset({Norm.LINF, Norm.L2, Norm.L1})
     simple: ClassVar[str]
+    called: ClassVar[str]
+
+    def alone(self, inquiry: Inquiry) -> bool:
+        """Whether the plan has nothing better."""
+        raise NotImplementedError
 
     def ask(self, scene: Scene, inquiry: Inquiry) -> Iterator[Finding]:
+        if self.alone(inquiry):
+            yield from self._without_it(inquiry)
+        else:
+            yield from self._against_it(inquiry)
+
+    def _without_it(self, inquiry: Inquiry) -> Iterator[Finding]:
+        """Do many steps along gradients find what the plan, which takes none, left?"""
+        way = following_gradients(inquiry.threat.norm)[0]
+        some = inquiry.closest(inquiry.room(2 * way.parameters["steps"] + 1))
+        fell = int(way.tried(inquiry, some).fell.sum())
+        if fell < 2:
+            return
+        inquiry.doubt(
+            f"Many steps broke {share(fell, len(some))} samples that withstood {self.called}, the plan's all."
+        )
+        settled = gone_on(inquiry, way)
+        told = f"{inquiry.doubts[0]} {counted(inquiry)}"
+        yield (
+            self.mended(told)
+            if settled
+            else self.finding(Severity.INCONCLUSIVE, told, "Run a suite, or name an attack that takes many steps.")
+        )
+
+    def _against_it(self, inquiry: Inquiry) -> Iterator[Finding]:
+        """Does the plan's best iterative attack break what the simple one broke?"""
         fallen, best = inquiry.broken_by(self.simple), most_broken(inquiry)
         if best is None or not len(fallen):
             return

@@ -34,12 +34,14 @@ class Way:
         effort: the parameter that is doubled from round to round.
         spread: the radius, in units of the budget, of the neighbourhood over which gradients are averaged.
         said: what is different about it, as a person says it.
+        advice: what whoever was helped by it does from then on.
         least: rounds that have to be made before it can be said that they do not pay.
     """
 
     attack: str
     effort: str
     said: str
+    advice: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     through: Past | None = None
     spread: float = 0.0
@@ -83,17 +85,22 @@ def _ended(inquiry: Inquiry) -> list[Way]:
 
 
 _OPERATIONS = "the gradients of its operations, whatever it says of them itself"
+_LONGER = "Take more steps: --suite thorough."
+BLIND = "Nothing led its gradients right: read AUD112, AUD113 and AUD221 for what hides them, and run --suite thorough."
+
 _BALL = (
     Way(
         attack="apgd",
         effort="steps",
         said="a loss that does not depend on the scale of the logits",
+        advice="Climb that loss from the beginning: --attack apgd:loss=dlr,steps=100.",
         parameters={"loss": "dlr", "steps": 50},
     ),
     Way(
         attack="apgd",
         effort="steps",
         said="gradients that pass rounding, signs and saturated outputs",
+        advice="Follow such gradients from the beginning: --bpda.",
         parameters={"loss": "dlr", "steps": 50},
         through=Past.STEPS,
     ),
@@ -101,6 +108,7 @@ _BALL = (
         attack="apgd",
         effort="steps",
         said="further starts",
+        advice="Begin more often: --bpda --attack apgd:loss=margin,start=tiles,restarts=10.",
         parameters={"loss": "margin", "steps": 25, "start": "tiles", "restarts": 5},
         through=Past.STEPS,
     ),
@@ -108,6 +116,7 @@ _BALL = (
         attack="apgd",
         effort="steps",
         said=_OPERATIONS,
+        advice="Give the model without the layer that has a backward pass, a hook or a detached tensor of its own.",
         parameters={"loss": "dlr", "steps": 50},
         through=Past.BACKWARDS,
     ),
@@ -115,16 +124,18 @@ _BALL = (
         attack="apgd",
         effort="steps",
         said="gradients averaged over a small neighbourhood",
+        advice="Look for a ripple, or a slope that ends, in front of the model, and give the model without it.",
         parameters={"loss": "margin", "steps": 50},
         spread=0.25,
     ),
 )
 _FEW_ENTRIES = (
-    Way(attack="sigma-zero", effort="steps", said="more steps", parameters={"steps": 400}),
+    Way(attack="sigma-zero", effort="steps", said="more steps", advice=_LONGER, parameters={"steps": 400}),
     Way(
         attack="sigma-zero",
         effort="steps",
         said="gradients that pass rounding, signs and saturated outputs",
+        advice="Follow such gradients from the beginning: --bpda.",
         parameters={"steps": 400},
         through=Past.STEPS,
     ),
@@ -132,12 +143,15 @@ _FEW_ENTRIES = (
         attack="sigma-zero",
         effort="steps",
         said=_OPERATIONS,
+        advice="Give the model without the layer that has a backward pass, a hook or a detached tensor of its own.",
         parameters={"steps": 400},
         through=Past.BACKWARDS,
     ),
 )
-_SQUARE = Way(attack="square", effort="queries", said="queries alone", parameters={"queries": 1000}, least=2)
-_SPARSE = Way(attack="sparse-rs", effort="queries", said="queries alone", parameters={"queries": 1000}, least=2)
+_SQUARE, _SPARSE = (
+    Way(attack=attack, effort="queries", said="queries alone", advice=BLIND, parameters={"queries": 1000}, least=2)
+    for attack in ("square", "sparse-rs")
+)
 _LABELS = {Norm.LINF: "rays", Norm.L2: "hopskipjump", Norm.L0: "pointwise"}
 
 
@@ -155,7 +169,7 @@ def asking_labels(norm: Norm) -> Way | None:
     """The way that asks for labels alone, where there is one."""
     if (attack := _LABELS.get(norm)) is None:
         return None
-    return Way(attack=attack, effort="queries", said="labels alone", parameters={"queries": 2000})
+    return Way(attack=attack, effort="queries", said="labels alone", advice=BLIND, parameters={"queries": 2000})
 
 
 def reaching(inquiry: Inquiry, missed: np.ndarray, threat: Threat | None = None) -> tuple[list[Way], np.ndarray]:

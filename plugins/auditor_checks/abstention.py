@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from auditor.engine.scene import Scene
 
 _HIDES = 0.05
-_EACH = 5
+_SLIM = 0.01
 _RATES = tuple(step / 20.0 for step in range(20))
 
 
@@ -31,9 +31,9 @@ class Abstention(InquiryCheck):
     Measured: how many samples fell to a refusal; and robust accuracy over what is answered where the least sure answers
         are refused too, at every rate of refusal, refusals first: the worst answer known of each sample counts, with
         its confidence. `auc` is the chance that a clean answer is surer than one to an example.
-    Threshold: without `--abstain`, the last class is taken for a refusal if it is the only one that no sample has, with
-        five samples for each other class (proposed); since such a class may be one that these samples lack, it is only
-        told of. With `--abstain`, more than 5 points between the two ways to count are warned of (proposed).
+    Threshold: without `--abstain`, the last class is taken for a refusal if it is the only one that no sample has, and
+        a class as frequent as the others would be missing with a chance of less than 1 % (proposed). More than 5 points
+        between the two ways to count are warned of (proposed).
     Do: judge the model by the curve, at the rate of refusals that you can afford; attack it with a loss that avoids the
         detector as well.
     """
@@ -65,7 +65,7 @@ class Abstention(InquiryCheck):
         )
         gap = len(refused) / n
         yield self.finding(
-            Severity.WARN if gap > _HIDES and scene.settings.abstain is not None else Severity.INFO,
+            Severity.WARN if gap > _HIDES else Severity.INFO,
             f"{share(len(refused), n)} samples fell to class {refusal}, which no sample has. Robust accuracy is "
             f"{percent(stand / n)} where refusals count as failures, and at most {percent(stand / n + gap)} where they "
             f"do not: no attack tried to avoid them.",
@@ -87,9 +87,9 @@ def _guessed(inquiry: Inquiry) -> int | None:
     """The last class, if it looks like a refusal; None where none does."""
     last = inquiry.target.num_classes - 1
     counts = np.bincount(inquiry.found.clean.labels, minlength=last + 1)
-    if last < 2 or counts[last] or counts[:last].min() < _EACH:
-        return None
-    return last
+    # If it were a class like the others, that all samples have another would be so likely.
+    chance = (last / (last + 1.0)) ** int(counts.sum())
+    return last if last >= 2 and not counts[last] and counts[:last].all() and chance < _SLIM else None
 
 
 def _over_refusals(sure: np.ndarray, right: np.ndarray) -> list[float]:

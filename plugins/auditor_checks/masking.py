@@ -10,7 +10,7 @@ from auditor.types import Access
 from auditor_checks._base import share
 from auditor_checks._inquiry import InquiryCheck
 from auditor_checks._outdone import counted, heard
-from auditor_checks._ways import all_gone_on, reaching, then_by_queries
+from auditor_checks._ways import BLIND, all_gone_on, reaching, then_by_queries
 from auditor_checks.rough import RoughLoss, looked
 from auditor_checks.useless import slope
 
@@ -41,7 +41,8 @@ class BlackBoxBeatsWhiteBox(InquiryCheck):
     Threshold: more than 1 % of all samples (AutoAttack calls 0.2 % suspicious), and more than one, raise the doubt; so
         do more than 5 % that fell between two white-box attacks. It stays where the search does not come to an end,
         as a warning, and makes the audit inconclusive where more than 5 % fell without gradients (proposed).
-    Do: run a stronger suite (`--suite thorough`), and read AUD112, AUD113 and AUD221 for what hides the gradients.
+    Do: what the finding says of the way that got through (another loss, `--bpda`, more starts, a layer to be left out);
+        where none did, read AUD112, AUD113 and AUD221 for what hides the gradients.
     """
 
     code: ClassVar[str] = "AUD202"
@@ -81,7 +82,7 @@ class BlackBoxBeatsWhiteBox(InquiryCheck):
         yield self.finding(
             Severity.INCONCLUSIVE if wrong > _WRONG * n else Severity.WARN,
             told,
-            "Run --suite thorough, or raise the steps and restarts of the white-box attacks.",
+            " ".join(way.advice for way in ways if way.advice != BLIND) or BLIND,
         )
 
     def _led(self, inquiry: Inquiry, fallen: np.ndarray) -> bool:

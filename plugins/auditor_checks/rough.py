@@ -15,6 +15,8 @@ from auditor.norms import per_sample
 from auditor.types import Norm
 from auditor_checks._base import percent
 from auditor_checks._inquiry import InquiryCheck, more_than_few
+from auditor_checks._outdone import counted
+from auditor_checks._ways import Way, following_gradients, gone_on
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,11 +45,13 @@ class RoughLoss(InquiryCheck):
         best counts (short steps drown in rounding, long ones in curvature); and the mean change over four random steps
         of a twentieth, as a share of the margin. Where it is doubted, slopes are estimated from the
         scores over a longer distance (SPSA) and squares are tried, with twice the queries until these break no more;
-        what falls is counted.
+        then gradients past rounding, those of the operations that the model carries out, or averaged over a small
+        neighbourhood are followed, the first that keep what they promise. What falls is counted.
     Threshold: less than a quarter of the promise kept, for more than a quarter of the samples (calibrated: none on
         honest networks, nearly half where gradients go to the wrong pixels); or a median change of more than 10 %
-        (Pintor et al., in steps of 8/255). The doubt stays, and makes the audit inconclusive, if samples stand whose
-        gradients mislead, or if the last queries still break more than 0.5 % of all samples, and more than one.
+        (Pintor et al., in steps of 8/255). The doubt stays, and makes the audit inconclusive, if samples stand and
+        no gradients keep their promise, or if the last queries still break more than 0.5 % of all samples, and more
+        than one.
     Do: read AUD108, AUD112 and AUD113 for what makes it rough; `--eot` averages noise, `--bpda` passes rounding.
     """
 
@@ -73,11 +77,25 @@ class RoughLoss(InquiryCheck):
         remedy = "Read AUD108, AUD112 and AUD113 for what makes the loss rough; run --suite thorough."
         found = list(self.escalate(inquiry, _by_scores(inquiry, told), lambda run: told, remedy))
         if seen.misleading and len(inquiry.standing):
+            if (way := self._led_by(inquiry, on)) is not None and gone_on(inquiry, way):
+                yield self.mended(
+                    f"{told} It was gone on with {way.said}, which keep their promise. {counted(inquiry)}"
+                )
+                return
             # Queries that find no more prove little: for as many passes they find less than gradients that are right.
             broken = sum(run.broken for run in inquiry.tried)
             left = f"What still stands has withstood queries alone, to which {broken} more fell."
             found = [self.finding(Severity.INCONCLUSIVE, f"{told} {left}", remedy)]
         yield from found
+
+    def _led_by(self, inquiry: Inquiry, on: np.ndarray) -> Way | None:
+        """A way whose gradients do say how the loss changes."""
+        for way in following_gradients(inquiry.threat.norm):
+            with inquiry.target.under(**way.conditions(inquiry)):
+                seen = looked(inquiry, on)
+            if len(seen.kept) > 1 and not seen.misleading:
+                return way
+        return None
 
 
 @dataclass(frozen=True)
@@ -102,6 +120,8 @@ class Looked:
 def looked(inquiry: Inquiry, on: np.ndarray) -> Looked:
     """The model's answers around a random point near each of these samples."""
     x, y = inquiry.fetch(on)
+    target = inquiry.target
+    near = None if target.search is None else target.search.near
     generator = torch.Generator().manual_seed(inquiry.batches.ring.seed)
 
     def away(x: Tensor, part: float) -> Tensor:
@@ -111,22 +131,24 @@ def looked(inquiry: Inquiry, on: np.ndarray) -> Looked:
         return _stepped(x, noise, part * inquiry.threat.eps, inquiry.threat.norm)
 
     def margin(x: Tensor) -> Tensor:
-        return margins(inquiry.target.differentiable(x), y)
+        return margins(target.differentiable(x), y)
 
     point = away(x, _AWAY).requires_grad_(True)
     with torch.enable_grad():
-        here = margin(point)
-        (slope,) = torch.autograd.grad(here.sum(), point)
-    point, here = point.detach(), here.detach()
+        own = margins(target.differentiable(point) if near is None else target.searching(point), y)
+        (slope,) = torch.autograd.grad(own.sum(), point)
+    point, slope = point.detach(), slope.nan_to_num(0.0, 0.0, 0.0)
     direction = slope.sign() if inquiry.threat.norm is Norm.LINF else slope
-    kept = torch.full_like(here, -torch.inf)
     with torch.no_grad():
+        here = own.detach() if near is None else margin(point)
+        kept = torch.full_like(here, -torch.inf)
         for length in _STEPS:
             ahead = _stepped(point, direction, length * inquiry.threat.eps, inquiry.threat.norm)
             promised = (slope * (ahead - point)).flatten(1).sum(1)
             kept = torch.maximum(kept, (margin(ahead) - here) / promised.clamp_min(1e-30))
         moved = torch.stack([(margin(away(point, _NEAR)) - here).abs() for _ in range(_DRAWS)]).mean(0)
-    inquiry.spend((1 + len(_STEPS) + _DRAWS) * len(on), len(on))
+    each, again = (1, 0) if near is None else (near.points, 1)
+    inquiry.spend((each + again + len(_STEPS) + _DRAWS) * len(on), each * len(on))
     # A slope that promises less than rounding is AUD113's business.
     steep = promised > 1e-4 * here.abs().clamp_min(1e-12)
     change = (moved / here.abs().clamp_min(1e-12)).nan_to_num(0.0)

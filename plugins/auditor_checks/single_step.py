@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from auditor.check import Finding, Severity
-from auditor_checks._base import share
-from auditor_checks._outdone import Outdone, counted, most_broken
-from auditor_checks._ways import following_gradients, gone_on
+from auditor_checks._outdone import Outdone, most_broken
 
 if TYPE_CHECKING:
     from auditor.engine.inquiry import Inquiry
-    from auditor.engine.scene import Scene
 
 
 class SingleStepBeatsIterative(Outdone):
@@ -34,26 +29,8 @@ class SingleStepBeatsIterative(Outdone):
     code: ClassVar[str] = "AUD201"
     title: ClassVar[str] = "A single step broke what many steps missed"
     simple: ClassVar[str] = "fgsm"
+    called: ClassVar[str] = "a single step"
 
-    def ask(self, scene: Scene, inquiry: Inquiry) -> Iterator[Finding]:
-        alone = any(run.attack == self.simple and run.attacked and not run.because for run in inquiry.runs)
-        if alone and most_broken(inquiry) is None:
-            yield from self._alone(inquiry)
-        else:
-            yield from super().ask(scene, inquiry)
-
-    def _alone(self, inquiry: Inquiry) -> Iterator[Finding]:
-        """The plan takes one step and no more: do many find what it left?"""
-        way = following_gradients(inquiry.threat.norm)[0]
-        some = inquiry.closest(inquiry.room(inquiry.cost(way.attack, **way.parameters)))
-        fell = int(way.tried(inquiry, some).fell.sum())
-        if fell < 2:
-            return
-        inquiry.doubt(f"Many steps broke {share(fell, len(some))} samples that withstood a single one, the plan's all.")
-        settled = gone_on(inquiry, way)
-        told = f"{inquiry.doubts[0]} {counted(inquiry)}"
-        yield (
-            self.mended(told)
-            if settled
-            else self.finding(Severity.INCONCLUSIVE, told, "Run a suite, or name an attack that takes many steps.")
-        )
+    def alone(self, inquiry: Inquiry) -> bool:
+        plan = [run for run in inquiry.runs if run.attacked and not run.because]
+        return most_broken(inquiry) is None and any(run.attack == self.simple for run in plan)

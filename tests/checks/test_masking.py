@@ -72,6 +72,17 @@ def test_where_one_step_is_all_that_the_plan_takes_many_are_taken(
     assert abs(len(inquiry.standing) - len(full.standing)) <= 1
 
 
+def test_where_noise_is_all_that_the_plan_has_gradients_are_followed(
+    gray: Trained, few: tuple[Tensor, Tensor], tmp_path: Path
+) -> None:
+    inquiry = inquiry_into(gray.network, *few, tmp_path, NOISE, threat=WIDE)
+    (finding,), run = asked(NoiseBeatsGradients, inquiry)
+    assert (finding.severity, run.outcome) == (Severity.INFO, "mended")
+    assert "withstood noise, the plan's all" in run.doubt
+    full = inquiry_into(gray.network, *few, tmp_path / "full", CLIMB, threat=WIDE)
+    assert len(inquiry.standing) <= len(full.standing) + 1
+
+
 def test_queries_that_break_what_gradients_missed_go_on_until_they_break_no_more(
     gray: Trained, few: tuple[Tensor, Tensor], tmp_path: Path
 ) -> None:
@@ -117,6 +128,8 @@ def test_queries_that_cannot_go_on_warn_or_are_inconclusive_by_how_many_fell(
     inquiry = inquiry_into(network, *few, tmp_path, CLIMB, QUERIES, escalation=False)
     (finding,), _ = asked(BlackBoxBeatsWhiteBox, inquiry)
     assert finding.severity is Severity.INCONCLUSIVE
+    # The advice is that of the way which got through on samples that had fallen.
+    assert "backward pass" in finding.remedy
 
 
 def test_what_was_searched_in_vain_is_not_searched_again(
