@@ -119,10 +119,14 @@ def _without_chance(asked: Asked, expected: ExpectationResult | None) -> Asked:
     """The same share of as many samples as leave no more doubt than samples and draws do."""
     if expected is None or expected.effective_samples >= asked.n:
         return asked
-    most = expected.effective_samples
-    said = f"over {expected.draws} draws, which leave no more certainty than {most:,} samples without chance"
+    return _fewer(asked, expected.effective_samples, f"{expected.draws} draws")
+
+
+def _fewer(asked: Asked, most: int, draws: str) -> Asked:
+    said = f"over {draws}, which leave no more certainty than {most:,} samples without chance"
     said = f"{asked.said}; {said}" if asked.said else said
-    return replace(asked, counts=(most * asked.counts[0] / asked.n,), n=most, of=asked.n, said=said)
+    counts = tuple(most * count / asked.n for count in asked.counts)
+    return replace(asked, counts=counts, n=most, of=asked.n, said=said)
 
 
 def _robust(model: ModelResult, threat: ThreatResult, threshold: float, n: int) -> Asked:
@@ -151,7 +155,11 @@ def _drop(model: ModelResult, threat: ThreatResult, threshold: float) -> Asked:
     value = None if drop.unknown else drop.before - drop.after
     doubts = doubts_of(model) + drop.doubts
     counts, n = (drop.lost, drop.gained, drop.unknown), drop.n + drop.unknown
-    return Asked(gate.model_copy(update={"value": value}), counts, n, doubts, _counted(drop))
+    asked = Asked(gate.model_copy(update={"value": value}), counts, n, doubts, _counted(drop))
+    if drop.effective_samples is None or drop.effective_samples >= drop.n:
+        return asked
+    part = drop.effective_samples / drop.n
+    return _fewer(asked, round(part * n), "draws")
 
 
 def _counted(drop: DropResult) -> str:

@@ -235,6 +235,15 @@ def test_what_preview_attacks_alone_broke_never_gates() -> None:
     assert outcome("preview") == ("pass", 0.5)
 
 
+def test_a_drop_that_is_small_by_the_luck_of_the_draws_alone_does_not_pass() -> None:
+    sure = since(5, 3)
+    assert drop_gate(sure).outcome == "pass"
+    gate = drop_gate(sure.model_copy(update={"effective_samples": 60}))
+    assert (gate.outcome, gate.value) == ("inconclusive", drop_gate(sure).value)
+    assert "no more certainty than 60 samples" in gate.detail
+    assert drop_gate(since(500, 3).model_copy(update={"effective_samples": 200})).outcome == "fail"
+
+
 def by_chance(robust: float, effective: int) -> ModelResult:
     """Whose draws leave no more certainty than so many samples without chance."""
     audited = model(robust)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from auditor.result.expectation import effective_pairs
 from auditor.result.measures import ChangeResult, DropResult
 from auditor.result.paired import holm, tango
 from auditor.result.shared import shared_rows
@@ -17,6 +18,7 @@ from auditor.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from auditor.result.measures import ExpectationResult
     from auditor.result.record import ModelResult
     from auditor.result.run import Run
     from auditor.result.samples_csv import Row
@@ -139,13 +141,16 @@ def _pairs(before: Run, after: Run, confidence: float) -> Iterator[AnyPair]:
             if not clean_seen:
                 clean_seen = True
                 flags = [(then.clean_correct, now.clean_correct) for then, now in rows]
-                yield Pair(new.name, "", 0.0, drop_of(flags, confidence))
+                yield Pair(new.name, "", 0.0, drop_of(flags, confidence, runs=(old.expectation, new.expectation)))
             if threat.minimal:
                 yield SizePair(new.name, threat.norm, change_of(rows))
                 continue
             known = [pair for pair in rows if all(row.outcome != "not_evaluated" for row in pair)]
             flags = [(then.outcome == "robust", now.outcome == "robust") for then, now in known]
-            yield Pair(new.name, threat.norm, threat.eps, drop_of(flags, confidence, len(rows) - len(known)))
+            earlier = next((t for t in old.threats if (t.norm, t.eps) == (threat.norm, threat.eps)), None)
+            runs = (None if earlier is None else earlier.expectation, threat.expectation)
+            drop = drop_of(flags, confidence, len(rows) - len(known), runs=runs)
+            yield Pair(new.name, threat.norm, threat.eps, drop)
 
 
 def _corrected(pairs: list[AnyPair]) -> list[AnyPair]:
@@ -171,12 +176,21 @@ def matched(before: Run, after: Run) -> list[tuple[ModelResult, ModelResult]]:
     return [(names[model.name], model) for model in new if model.name in names]
 
 
-def drop_of(flags: Sequence[tuple[bool, bool]], confidence: float = 0.95, unknown: int = 0) -> DropResult:
-    """How the share of samples that stand differs, from whether each stood before and stands now."""
+def drop_of(
+    flags: Sequence[tuple[bool, bool]],
+    confidence: float = 0.95,
+    unknown: int = 0,
+    *,
+    runs: Sequence[ExpectationResult | None] = (),
+) -> DropResult:
+    """How the share of samples that stand differs, from whether each stood before and stands now; `runs` say what
+    holds over the draws of models that answer at random."""
     n = len(flags)
     lost = sum(old and not new for old, new in flags)
     gained = sum(new and not old for old, new in flags)
-    p = mcnemar(lost, gained)
+    most = effective_pairs(lost, gained, n, runs)
+    part = 1.0 if most is None else most / n
+    p = mcnemar(round(part * lost), round(part * gained))
     return DropResult(
         n=n,
         before=sum(old for old, _ in flags) / max(n, 1),
@@ -184,9 +198,10 @@ def drop_of(flags: Sequence[tuple[bool, bool]], confidence: float = 0.95, unknow
         lost=lost,
         gained=gained,
         unknown=unknown,
-        interval=tango(lost, gained, n, confidence),
+        interval=tango(part * lost, part * gained, n if most is None else most, confidence),
         p=p,
         word=_said(lost, gained, n, p),
+        effective_samples=most,
     )
 
 

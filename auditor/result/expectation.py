@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from auditor.result.measures import ExpectationResult
@@ -51,6 +51,25 @@ def share_interval(k: int, n: int, expected: ExpectationResult | None, confidenc
     """Wilson's interval of the share `k / n`; where it was judged over draws, with their own variance."""
     most = n if expected is None else min(n, expected.effective_samples)
     return wilson(k * most / max(1, n), most, confidence)
+
+
+def effective_pairs(lost: int, gained: int, n: int, runs: Sequence[ExpectationResult | None]) -> int | None:
+    """As many pairs without chance as would leave the difference of two shares the variance that it has, where one of
+    the `runs` answers at random; None where none does. What the draws of a run add to the variance of its own share
+    they add to that of the difference: the two runs draw apart."""
+    drawn = sum(_of_draws(run, n) for run in runs if run is not None)
+    if all(run is None for run in runs) or not n:
+        return None
+    # Half a pair of either kind, so that runs without a difference have a variance too.
+    lost_share, gained_share = (lost + 0.5) / (n + 1.0), (gained + 0.5) / (n + 1.0)
+    variance = lost_share + gained_share - (lost_share - gained_share) ** 2
+    return min(n, max(1, round(variance / (variance / n + drawn))))
+
+
+def _of_draws(run: ExpectationResult, n: int) -> float:
+    """The variance that its draws give the share of a run."""
+    share = (run.majority * n + 0.5) / (n + 1.0)
+    return share * (1.0 - share) * max(0.0, 1.0 / run.effective_samples - 1.0 / n)
 
 
 def _spread(of: Callable[[np.ndarray], float], again: list[np.ndarray]) -> float:

@@ -94,6 +94,9 @@ class DropResult(Frozen):
     """`worse`, `slightly worse` (by at most a point), `better`, `same`, or `no more than chance`."""
     doubts: tuple[str, ...] = ()
     """What else differs between the runs, so that the model is not all that changed."""
+    effective_samples: int | None = None
+    """Where a model answers at random: as many samples without chance would give an interval as wide, and gates go by
+    them."""
 
 
 class SequentialResult(Frozen):

@@ -18,7 +18,7 @@ Bounds = Callable[[int, int, float], Interval]
 _EXACT = 1e-9
 
 
-def tango(lost: int, gained: int, n: int, confidence: float = 0.95) -> Interval:
+def tango(lost: float, gained: float, n: int, confidence: float = 0.95) -> Interval:
     """Score interval for the drop (Tango 1998, Statistics in Medicine 17:891); `(-1, 1)` for `n = 0`.
 
     The interval to print: its coverage is right on average, where few samples change and where many do.
@@ -32,7 +32,7 @@ def tango(lost: int, gained: int, n: int, confidence: float = 0.95) -> Interval:
     return (low, high)
 
 
-def _score(lost: int, gained: int, n: int, drop: float) -> float:
+def _score(lost: float, gained: float, n: int, drop: float) -> float:
     """How many standard errors the measured drop lies above `drop`, under the likeliest shares that have it."""
     a = 2.0 * n
     b = (2.0 * n - lost + gained) * drop - lost - gained
