@@ -22,6 +22,7 @@ from auditor_checks.smaller import SmallerBudget
 from auditor_checks.unfinished import UnfinishedClimb
 from tests.checks.conftest import Trained
 from tests.checks.inquiries import AttackSpec, asked, inquiry_into
+from tests.checks.masked import reversed_gradient
 
 SMALL = Threat(norm=Norm.LINF, eps=0.06)
 SUITE: tuple[AttackSpec, ...] = (
@@ -124,18 +125,6 @@ def test_an_attack_that_returns_other_points_than_the_examples_it_met_is_told_ap
     assert asked(SilentSuccess, careful)[0] == []
 
 
-class Reversed(torch.autograd.Function):
-    """The identity, whose gradient has the wrong sign."""
-
-    @staticmethod
-    def forward(context: object, x: Tensor) -> Tensor:
-        return x.clone()
-
-    @staticmethod
-    def backward(context: object, gradient: Tensor) -> Tensor:
-        return -gradient
-
-
 class Ripple(nn.Module):
     """Shifts all pixels by less than anybody sees, at a slope that drowns all others."""
 
@@ -147,17 +136,24 @@ class Ripple(nn.Module):
         return self.network(x + 1e-3 * torch.sin(1e6 * x))
 
 
-@pytest.mark.parametrize("mask", ["reversed", "rippled"])
-def test_gradients_that_mislead_leave_a_doubt_that_queries_do_not_settle(
-    mask: str, gray: Trained, tmp_path: Path
-) -> None:
-    network = gray.network
-    masked = Ripple(network) if mask == "rippled" else (lambda x: network(Reversed.apply(x)))  # type: ignore[no-untyped-call]
-    inquiry = inquiry_into(masked, gray.x[:64], gray.y[:64], tmp_path, ("pgd", {"steps": 5}))
+def test_gradients_that_mislead_leave_a_doubt_that_queries_do_not_settle(gray: Trained, tmp_path: Path) -> None:
+    inquiry = inquiry_into(Ripple(gray.network), gray.x[:64], gray.y[:64], tmp_path, ("pgd", {"steps": 5}))
     (finding,), run = asked(RoughLoss, inquiry)
     assert finding.severity is Severity.INCONCLUSIVE
     assert run.broken > 5
     assert run.evidence["misled"] > 0.5 * run.evidence["looked_at"]
+
+
+def test_gradients_that_keep_their_promise_are_followed_in_place_of_those_that_mislead(
+    gray: Trained, tmp_path: Path
+) -> None:
+    x, y = gray.x[:64], gray.y[:64]
+    inquiry = inquiry_into(reversed_gradient(gray.network), x, y, tmp_path, ("pgd", {"steps": 5}))
+    (finding,), run = asked(RoughLoss, inquiry)
+    assert (finding.severity, run.outcome) == (Severity.INFO, "mended")
+    assert "its operations" in finding.detail
+    full = inquiry_into(gray.network, x, y, tmp_path / "full", ("apgd", {"loss": "margin", "steps": 50}))
+    assert len(inquiry.standing) <= len(full.standing) + 1
 
 
 def test_a_loss_that_vanishes_is_replaced_by_another(gray: Trained, tmp_path: Path) -> None:
