@@ -212,7 +212,7 @@ _TRICKS = (
         name="refuses-off-grid",
         wrong="a model that recognises what no camera takes, and refuses to move",
         model=ours("tricks", "refuses_off_grid"),
-        codes=("AUD203", "AUD206", "AUD213", "AUD303"),
+        codes=("AUD222", "AUD203", "AUD206", "AUD213", "AUD303"),
         opened=_PLAIN,
     ),
     Case(
