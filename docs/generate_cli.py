@@ -32,10 +32,12 @@ stand in `auditor.toml` or in `[tool.auditor]` of `pyproject.toml`, without its 
 
 def cli_reference() -> str:
     """The page as Markdown."""
-    return "\n".join([_HEAD, *(line for command in app.registered_commands for line in _command(command))])
+    groups = [(f"{group.name} ", group.typer_instance) for group in app.registered_groups]
+    every = [(before, command) for before, part in [("", app), *groups] for command in part.registered_commands]
+    return "\n".join([_HEAD, *(line for before, command in every for line in _command(before, command))])
 
 
-def _command(command: Any) -> Iterator[str]:
+def _command(before: str, command: Any) -> Iterator[str]:
     signature = inspect.signature(command.callback)
     hints = typing.get_type_hints(command.callback, include_extras=True)
     arguments, options = [], []
@@ -51,8 +53,8 @@ def _command(command: Any) -> Iterator[str]:
             arguments.append((label if required else f"[{label}]", info.help))
         else:
             options.append((_flags(name, kind, info), info.help))
-    words = ["auditor", command.name, *(label for label, _ in arguments), *(["[OPTIONS]"] if options else [])]
-    yield from (f"## auditor {command.name}", "", f"    {' '.join(words)}", "")
+    words = ["auditor", before + command.name, *(label for label, _ in arguments), *(["[OPTIONS]"] if options else [])]
+    yield from (f"## auditor {before}{command.name}", "", f"    {' '.join(words)}", "")
     yield from (inspect.cleandoc(command.callback.__doc__ or ""), "")
     if rows := arguments + options:
         yield from ("| | |", "| --- | --- |")

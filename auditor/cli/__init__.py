@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from auditor.cli import compare, config, demo, doctor, explain, init, plugins, report, scan, selftest, verify
+from auditor.cli import compare, config, demo, doctor, explain, init, plugins, report, scan, selftest, study, verify
 
 app = typer.Typer(
     name="auditor",
@@ -27,6 +27,7 @@ app.command("init")(init.init)
 app.command("config")(config.config)
 app.command("doctor")(doctor.doctor)
 app.command("selftest")(selftest.selftest)
+app.add_typer(study.app, name="study")
 
 
 def _version(value: bool) -> None:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import jinja2
 
 from auditor.errors import PluginError
 from auditor.formats import words
 
-if TYPE_CHECKING:
-    from auditor.formats.html.context import Page
-
 OWN = "auditor_templates"
 
 
-def render(template: str, page: Page, packages: tuple[str, ...] = ()) -> str:
-    """Render a template with the context `page`.
+def render(template: str, page: object, packages: tuple[str, ...] = ()) -> str:
+    """Render a template with the context `page`, whose fields say what templates can use.
 
     A template of a package in `packages` takes the place of ours of the same name, the first package first; ours
     stays in reach as `default:NAME`, to be extended or included.

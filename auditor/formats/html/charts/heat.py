@@ -13,7 +13,7 @@ _LEVELS = 5
 _ROW, _MARGIN = 52, 10
 _LETTER, _MOST = 7.4, 22
 """Room for a letter of a name, in pixels, and letters; of longer names the middle is left out."""
-_NARROW, _WIDE, _FEW = 58, 96, 7
+_NARROW, _WIDE, _FEW = 58, 104, 7
 """Widths of cells; up to so many columns are wide, with names that are read from left to right."""
 
 
@@ -114,7 +114,7 @@ def _labels(names: Sequence[str], *most: int) -> list[dict[str, str]]:
 
 
 def _room(names: Sequence[str]) -> int:
-    return int(_LETTER * max(map(len, names), default=0)) + 14
+    return int(_LETTER * max(map(len, names), default=0)) + 24
 
 
 def _cell(

@@ -1,0 +1,1 @@
+"""Experiments on data rather than audits of a model: `auditor study`."""

@@ -1,0 +1,55 @@
+"""A study for the terminal: tables in the paper's form, with the paper's figures below ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from auditor.formats import words
+from auditor.study.transfer.reading import above, share, size
+
+if TYPE_CHECKING:
+    from auditor.study.transfer.record import Experiment, Travel
+
+
+def networks(experiment: Experiment) -> Table:
+    """The networks of an experiment: errors and smallest changes."""
+    table = Table("network", "trained on", title=f"{experiment.title}: the networks", title_justify="left", box=None)
+    for head in ("training error", "test error", "smallest change"):
+        table.add_column(head, justify="right")
+    for network in experiment.networks:
+        figures = (share(network.train_error), share(network.test_error), size(network.distortion))
+        table.add_row(Text(network.name), network.data, *map(_stacked, figures))
+    return table
+
+
+def travel(experiment: Experiment, made: Travel, confidence: float) -> Table:
+    """Rows made on, columns tried on, and the size of the changes."""
+    title = f"{experiment.title}: {made.title[:1].lower()}{made.title[1:]}, tried on each other"
+    table = Table("made on", title=title, title_justify="left", box=None)
+    for target in made.matrix.targets:
+        table.add_column(Text(target), justify="right")
+    table.add_column("size", justify="right")
+    for source in made.distortions:
+        cells = list(_cells(made, source, above(made, confidence)))
+        table.add_row(Text(source), *map(_stacked, cells), _stacked(size(made.distortions[source])))
+    return table
+
+
+def _cells(made: Travel, source: str, sure: frozenset[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+    for cell in (cell for cell in made.matrix.cells if cell.source == source):
+        if cell.rate is None:
+            yield words.NOT_EVALUATED, "", ""
+            continue
+        known = made.paper.get(source, {}).get(cell.target)
+        mark = "" if cell.source == cell.target or (cell.source, cell.target) in sure else "≈ "
+        told = "" if known is None else words.percent(known)
+        yield f"{mark}{words.percent(cell.rate)}", words.interval(cell.interval), told
+
+
+def _stacked(figure: tuple[str, str, str]) -> Text:
+    value, interval, paper = figure
+    return Text.assemble((value, "bold"), f"\n{interval}", (f"\npaper {paper}" if paper else "", "dim"))
