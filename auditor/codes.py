@@ -146,4 +146,14 @@ CODES: dict[str, tuple[str, str]] = {
         Threshold: any.
         Do: nothing, or give colour images if that is what the model sees when it is deployed.""",
     ),
+    "AUD126": (
+        "The certificate was not finished",
+        """A wrapper proves how large a change cannot break a sample, and was cut short.
+
+        Seen: `--time-limit` reached while samples were certified.
+        Means: `certified_accuracy` is null: a share over some of the samples would say nothing of the others.
+        Measured: nothing.
+        Threshold: any sample without its proof.
+        Do: raise `--time-limit` and continue with `--resume`, which keeps the proofs that are done; or lower `n`.""",
+    ),
 }

@@ -139,6 +139,20 @@ class Addition(Defense):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Certified:
+    """What is proven of N samples behind a wrapper.
+
+    Attributes:
+        prediction: the class that is proven, `(N,)` int64; -1 where the proof abstains.
+        radius: no change that is smaller, in the norm of the proof, gives another class, `(N,)` float64; 0 where it
+            abstains.
+    """
+
+    prediction: Tensor
+    radius: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
 class Wrapper(Defense):
     """What is done to samples on their way into a model; nothing is trained.
 
@@ -157,6 +171,14 @@ class Wrapper(Defense):
     """True where `apply` needs `(N, C, H, W)`; otherwise any `(N, …)` is taken."""
     draws: ClassVar[int] = 1
     """Over how many answers a model behind it is judged at least, where more than over those of any random model."""
+    certifies: ClassVar[bool] = False
+    """True where `certify` proves how large an L2 change no sample can be broken by; samples have to meet it first."""
+
+    @property
+    def level(self) -> float:
+        """How likely, at most, chance alone may make a wrong class lead over the label by so many draws, if it is to
+        count; 1: whoever leads."""
+        return 1.0
 
     @abstractmethod
     def apply(self, x: Images) -> Images:
@@ -170,6 +192,16 @@ class Wrapper(Defense):
     def stand_in(self, x: Images) -> Images:
         """What `apply` roughly is, of the same shape, differentiable: the identity unless overridden."""
         return x
+
+    def certify(self, answer: Callable[[Images], Tensor], x: Images, rng: Rng) -> Certified:
+        """What is proven of samples `(N, …)`, each proof wrong with a probability of at most `level`; asked where
+        `certifies`.
+
+        Args:
+            answer: logits `(N, K)` of what comes behind this wrapper.
+            rng: a stream of random numbers per sample.
+        """
+        raise NotImplementedError
 
     def unfit(self, shape: tuple[int, ...]) -> str | None:
         """Why it cannot be put before a model of samples of this shape, as a sentence; None if it can."""

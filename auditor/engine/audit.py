@@ -27,6 +27,8 @@ from auditor.engine.wrapping import chosen_wrappers
 from auditor.errors import DataError, RunError, UsageError
 from auditor.events import Event, ScanFinished, ScanStarted
 from auditor.gate import gates_of, judge
+from auditor.result.certificate import FILE as PROOFS
+from auditor.result.certificate import Proof, write_proofs
 from auditor.result.comparison import compare_runs
 from auditor.result.corruptions import normalised
 from auditor.result.data import Data
@@ -74,6 +76,7 @@ class Audit:
     resume: bool = False
     baseline: Run | None = None
     _rows: list[Iterable[Row]] = field(default_factory=list)
+    _proofs: list[Proof] = field(default_factory=list)
 
     def execute(self) -> Result:
         """Do it all, and write `result.json`, `samples.csv` and `evidence/`.
@@ -122,6 +125,7 @@ class Audit:
                 )
                 models.append(audit.execute())
                 self._rows.append(audit.rows)
+                self._proofs += audit.proofs
                 contenders += [audit.contender] if audit.contender is not None else []
                 # Before the next one is loaded: two at once may be more than there is room for.
                 del audit, target
@@ -198,6 +202,8 @@ class Audit:
             partial = self.run / "samples.csv.tmp"
             write_rows(partial, (row for rows in self._rows for row in rows))
             partial.replace(self.run / "samples.csv")
+            if self._proofs:
+                write_proofs(self.run / PROOFS, self._proofs)
             result = self._decided(result)
             atomic_write(self.run / "result.json", result.to_json().encode())
         except OSError as error:

@@ -15,11 +15,14 @@ from auditor.types import Norm
 
 if TYPE_CHECKING:
     from auditor.engine.standing import Clean
+    from auditor.result.certificate import Proof
+    from auditor.target.base import Target
 
 NOT_AUDITED = "AUD001"
 NOTHING_RAN = "AUD003"
 UNANSWERED = "AUD004"
 COLOURLESS = "AUD125"
+UNCERTIFIED = "AUD126"
 # Where nothing looks for the smallest change, a few budgets trace the curve.
 _BUDGETS = {Norm.FLOW: ("0.5", "1", "2"), Norm.PATCH: ("0.02", "0.05", "0.1")}
 
@@ -58,6 +61,18 @@ def _what_could_run(threat: ThreatResult) -> str:
         several = " ".join(f"--eps {norm}:{budget}" for budget in _BUDGETS[norm])
         return f"Ask for budgets, which are attacked one by one: {several}; each says how many samples stand."
     return "Name an attack that fits with --attack, or install one."
+
+
+def uncertified(target: Target, proofs: Sequence[Proof]) -> Iterator[Finding]:
+    """A wrapper that proves something was not given the time to."""
+    if not proofs and any(wrapper.certifies for wrapper in target.wrapped.wrappers):
+        yield Finding(
+            code=UNCERTIFIED,
+            severity=Severity.WARN,
+            title="The certificate was not finished",
+            detail="The time limit was reached before every sample had its proof, so nothing is certified.",
+            remedy="Raise --time-limit and continue with --resume, or have fewer answers: --wrapper smoothing:n=500.",
+        )
 
 
 def colourless(names: Sequence[str]) -> Iterator[Finding]:

@@ -18,12 +18,13 @@ from auditor.engine import preflight
 from auditor.engine.attempt import Ring
 from auditor.engine.batches import Batches
 from auditor.engine.cascade import Cascade
+from auditor.engine.certificate import Certificate, certify
 from auditor.engine.clean import clean_pass
 from auditor.engine.corruptions import corruption_facts, corruption_table
 from auditor.engine.done import Done
 from auditor.engine.examination import bound, examine, settled
 from auditor.engine.expectation import fooled_clean, fooled_worst
-from auditor.engine.findings import all_wanted, colourless, not_audited, nothing_ran, unanswered
+from auditor.engine.findings import all_wanted, colourless, not_audited, nothing_ran, unanswered, uncertified
 from auditor.engine.inheritance import inherit, round_again
 from auditor.engine.inquiry import Inquiry
 from auditor.engine.memory import Memory
@@ -39,6 +40,7 @@ from auditor.engine.transfer.contender import Contender
 from auditor.engine.wrapping import wrapper_records
 from auditor.errors import DataError, ModelError, UsageError
 from auditor.events import Event, StageStarted
+from auditor.result.certificate import Proof, summarised
 from auditor.result.evidence import read_evidence, slug
 from auditor.result.expectation import expectation, share_interval
 from auditor.result.record import Finding as FindingRecord
@@ -77,6 +79,7 @@ class ModelAudit:
     _asked: list[Threat] = field(default_factory=list)
     _done: list[Done] = field(default_factory=list)
     _seconds: dict[str, float] = field(default_factory=dict)
+    _certificate: Certificate = field(default_factory=Certificate)
     _fooled: np.ndarray | None = None
     """Which draws of a model that answers at random get which samples wrong as they are, `(draws, n)`."""
     contender: Contender | None = None
@@ -116,6 +119,10 @@ class ModelAudit:
             clean = clean_pass(self.target, self.samples, self.store, batch_size, self.listen, identity, self._asked[0])
             if self.target.draws > 1:
                 self._fooled = fooled_clean(self.target, self.samples, batch_size, self.store, identity)
+        with self._timed("certificate"):
+            self._certificate = certify(
+                self.target, self.samples, self.store, batch_size, identity, self.listen, self.deadline
+            )
         with self._timed("surrogates"):
             standard = Standard(self.target, self.samples, clean, np.array(indices))
             self.party.gather(standard, self.store, batch_size, self.deadline, self.listen)
@@ -128,6 +135,7 @@ class ModelAudit:
         findings += [finding for done in self._done for finding in done.findings]
         findings += preflight.inspect(self.checks, replace(scene, result=record), Stage.AUDIT)
         findings += [*all_wanted(clean), *nothing_ran(threats), *unanswered(threats)]
+        findings += uncertified(self.target, self.proofs)
         return self._result(findings, clean, threats)
 
     def _preflight(self, scene: Scene) -> list[Finding]:
@@ -193,6 +201,7 @@ class ModelAudit:
                 ring, self.samples, self.store, batch_size, identity, self.settings.confidence, self.listen
             )
             done.facts |= corruption_facts(table, float(clean.correct.mean()))
+            done.facts |= self._certificate.facts(done, self.settings.confidence)
             self._done.append(done)
         for done in self._done:
             if done.threat.minimal and (others := [other for other in self._of(done.threat.norm) if other is not done]):
@@ -271,11 +280,17 @@ class ModelAudit:
             input_shape=target.input_shape,
             details=dict(target.details),
             wrappers=wrapper_records(target),
+            certificate=summarised(self.proofs, self._certificate.alpha, self.settings.confidence),
             draws=target.draws,
             expectation=expected,
             surrogates=self.party.records,
             seconds={name: round(value, 4) for name, value in self._seconds.items()},
         )
+
+    @property
+    def proofs(self) -> tuple[Proof, ...]:
+        """The model's rows of `certified.csv`; none where nothing was proven."""
+        return self._certificate.proofs
 
     @property
     def rows(self) -> Iterator[Row]:

@@ -52,12 +52,12 @@ def judge(target: Target, x: Images, points: Tensor, aims: Aims, threat: Threat)
         none = empty.bool()
         return Judgement(none, none, empty.long(), empty, empty.double())
     images, size = threat.render(points, x), threat.distance(points, threat.origin(x))
-    logits = target.judged(images)
+    logits = target.judged(images, aims.y)
     counts = _sound(images, points) & (size <= threat.eps + tolerance(threat.norm, threat.eps)) & aims.reached(logits)
     # Alone: a model whose answers depend on batch mates must not have this counted against it.
     for i in counts.nonzero().squeeze(1).tolist():
         one = slice(i, i + 1)
-        counts[i] = aims[one].reached(target.judged(images[one]))[0]
+        counts[i] = aims[one].reached(target.judged(images[one], aims.y[one]))[0]
     survives = torch.zeros_like(counts)
     rows = counts.nonzero().squeeze(1)
     survives[rows] = fools_in_8bit(target, x[rows], points[rows], aims[rows], threat)
@@ -77,5 +77,5 @@ def fools_in_8bit(target: Target, x: Images, points: Tensor, aims: Aims, threat:
     for form in forms(threat):
         rows = (~fools).nonzero().squeeze(1)
         if len(rows):
-            fools[rows] = aims[rows].reached(target.judged(form(images[rows], x[rows])))
+            fools[rows] = aims[rows].reached(target.judged(form(images[rows], x[rows]), aims.y[rows]))
     return fools

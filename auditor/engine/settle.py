@@ -83,4 +83,5 @@ class _Line:
         rows = self._rows[at]
         self._ledger.asked[rows] += 1
         images = self._ledger.rendered(rows, self.points(at, scale))
-        return self._ledger.aims[rows].reached(self._target.judged(images))
+        aims = self._ledger.aims[rows]
+        return aims.reached(self._target.judged(images, aims.y))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -22,8 +23,11 @@ from auditor.engine.wrapping import chosen_wrappers, wrap
 from auditor.errors import ModelError, RunError
 from auditor.gate import gates_of
 from auditor.gate import judge as judge_gates
+from auditor.result.certificate import FILE as PROOFS
+from auditor.result.certificate import certified, reach, read_proofs, summarised
 from auditor.settings import Settings
 from auditor.target.binding import bind_to
+from auditor.target.chance import needed
 
 if TYPE_CHECKING:
     from auditor.plugins import Plugins
@@ -98,8 +102,26 @@ def verify_run(
                 if threat is None:
                     raise RunError(f"{run.path} states {stated.norm} {stated.eps}, which its settings do not ask for.")
                 done.append(_verify(run, target, record, stated, threat))
-    done += _judged_again(run, settings)
+    done += [*_proven_again(run, settings), *_judged_again(run, settings)]
     return tuple(done)
+
+
+def _proven_again(run: Run, settings: Settings) -> Iterator[Verification]:
+    """What the proofs of single samples give, against what is stated; that they hold is not tried again."""
+    for record in run.result.models:
+        if record.certificate is None:
+            continue
+        proofs = [proof for proof in read_proofs(run.path / PROOFS) if proof.model == record.name]
+        alpha, confidence, n = record.certificate.alpha, settings.confidence, run.result.data.n
+        same = [proof.index for proof in proofs] == list(range(n))
+        same &= summarised(proofs, alpha, confidence) == record.certificate
+        for stated in record.threats:
+            radius = reach(stated.norm, stated.eps, math.prod(run.result.data.shape))
+            share = None if radius is None else certified(proofs, radius, alpha, confidence)[0]
+            same &= stated.certified_accuracy == share
+        if not same:
+            problem = f"result.json states another certified accuracy than {PROOFS} gives"
+            yield Verification(record.name, "", 0.0, 0, 0, problem)
 
 
 def _judged_again(run: Run, settings: Settings) -> list[Verification]:
@@ -158,7 +180,9 @@ def _verify(run: Run, target: Target, record: ModelResult, stated: ThreatResult,
                     held.add(index)
     missing = broken.keys() - held
     fooled = (row.fooled_draws or 0 for row in broken.values())
-    if target.draws > 1 and len(missing) <= may_fail(fooled, target.draws):
+    level = target.wrapped.level
+    least = needed(target.draws, level)[target.draws] if level < 1.0 else None
+    if target.draws > 1 and len(missing) <= may_fail(fooled, target.draws, least):
         missing = set()
     n, seed = run.result.data.n, int(run.result.settings["seed"])
     problem = _problem(rows, n, record, stated, missing, proven) or _miscounted(rows, n, seed, stated)

@@ -33,7 +33,12 @@ def wrap(target: Target, wrapped: Wrapped, shape: tuple[int, ...]) -> None:
     Raises:
         UsageError: one cannot be put before such a model.
     """
-    for wrapper in wrapped.wrappers:
+    for place, wrapper in enumerate(wrapped.wrappers):
+        if wrapper.certifies and place:
+            raise UsageError(
+                f"--wrapper {wrapper.name} proves something only of samples that meet it first; name it before "
+                f"{wrapped.wrappers[0].name}."
+            )
         if why := wrapper.unfit(shape):
             raise UsageError(f"--wrapper {wrapper.name}: it {why}")
     target.wrapped, target.draws = wrapped, wrapped.draws

@@ -140,6 +140,19 @@ class WorstClassResult(Frozen):
     classes: int
 
 
+class CertificateResult(Frozen):
+    """What a wrapper proves of the model behind it, sample by sample; each proof is wrong with a probability of at most
+    `alpha`, by itself."""
+
+    norm: Literal["l2"] = "l2"
+    alpha: float
+    abstained: int
+    """Samples of which nothing is proven."""
+    curve: tuple[tuple[float, float, float, float], ...] = ()
+    """`(radius, certified accuracy, low, high)`, ascending: the share of all samples that is proven right against every
+    change below the radius. Empty where nothing is."""
+
+
 class ExpectationResult(Frozen):
     """What holds of a model that answers at random, over fresh draws at the worst point known of each sample: its
     adversarial example, or the point that came closest to one, or the sample itself where that is misclassified."""

@@ -15,6 +15,7 @@ from auditor.check import Finding as FindingRecord
 from auditor.result.data import Data
 from auditor.result.frozen import Frozen
 from auditor.result.measures import (
+    CertificateResult,
     ChangeResult,
     CorruptionResult,
     DropResult,
@@ -179,6 +180,8 @@ class ThreatResult(Frozen):
     robust_interval: Interval | None
     certified_accuracy: float | None = None
     certified_interval: Interval | None = None
+    certified_broken: int | None = None
+    """Samples that are certified within this budget and were broken: beyond chance a contradiction."""
     robust_upper_bound: float
     """Share of samples not shown to be broken: robust or not evaluated."""
     not_evaluated: int = 0
@@ -256,6 +259,8 @@ class ModelResult(Frozen):
     preprocessing: str = "none"
     wrappers: tuple[WrapperRecord, ...] = ()
     """In the order in which samples pass them. Every number is that of the model behind them."""
+    certificate: CertificateResult | None = None
+    """What the first of them proves; None where it proves nothing, or time ran out."""
     batching: str = "native"
     input_shape: tuple[int | None, ...] | None = None
     details: dict[str, Any] = Field(default_factory=dict)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from auditor.check import Finding
     from auditor.target.forms import Change
     from auditor.target.nearby import Nearby
-    from auditor.types import Images, Logits
+    from auditor.types import Images, Labels, Logits
 
 Network: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 """Network inputs `(N, …)` to raw outputs `(N, K)` or `(N, 1)`; any N, the batch size is its own business."""
@@ -144,14 +144,17 @@ class Target:
             return torch.cat([self.answer(half) for half in x.tensor_split(2)])
         return self.head.to_logits(self._checked(raw, len(x)))
 
-    def judged(self, x: Images) -> Logits:
+    def judged(self, x: Images, y: Labels | None = None) -> Logits:
         """What the deployed model is taken to say of `x`: its answer, or where it answers at random the mean of fresh
-        draws, with the class first that most of them name.
+        draws, with the class first that most of them name. Labels `y` have the benefit of the doubt, where a wrapper
+        asks for more certainty than a lead.
 
         Raises:
             ModelError: as `answer`.
         """
-        return self.answer(x) if self.draws == 1 else by_majority(self.answer, x, self.draws)
+        if self.draws == 1:
+            return self.answer(x)
+        return by_majority(self.answer, x, self.draws, y, self.wrapped.level)
 
     def differentiable(self, x: Images) -> Logits:
         """The twin's logits for `x`, through which gradients with respect to `x` flow.

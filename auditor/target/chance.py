@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
-    from auditor.types import Images, Logits
+    from auditor.types import Images, Labels, Logits
 
 DRAWS = 20
 """Answers over which a model is judged that answers at random, and attacks average if nobody says otherwise (as many
 as AutoAttack's `rand` version, arXiv:2003.01690)."""
 
 
-def by_majority(answer: Callable[[Images], Logits], x: Images, draws: int) -> Logits:
+def by_majority(
+    answer: Callable[[Images], Logits], x: Images, draws: int, y: Labels | None = None, level: float = 1.0
+) -> Logits:
     """The mean of fresh answers to `x`, `(N, K)`, in which the class that most of them name is made the largest; of
-    classes named equally often the one with the larger mean."""
+    classes named equally often the one with the larger mean.
+
+    Args:
+        y: classes `(N,)` that have the benefit of the doubt: another counts only where, of the draws that name one of
+            the two, so many name it that chance alone would do so with a probability of at most `level`.
+    """
     total = answer(x)
     votes = torch.zeros_like(total)
     _count(votes, total)
@@ -27,10 +36,31 @@ def by_majority(answer: Callable[[Images], Logits], x: Images, draws: int) -> Lo
         total = total + one
     mean = total / draws
     first = mean.masked_fill(votes < votes.amax(1, keepdim=True), -torch.inf).argmax(1, keepdim=True)
+    if y is not None and level < 1.0:
+        led, own = votes.gather(1, first), votes.gather(1, y[:, None])
+        certain = led >= torch.tensor(needed(draws, level), device=x.device)[(led + own).long()]
+        first = torch.where(certain, first, y[:, None])
     largest = mean.amax(1, keepdim=True)
     ahead = torch.nextafter(largest, torch.full_like(largest, torch.inf))
     outvoted = mean.gather(1, first) < largest
     return torch.where(outvoted, mean.scatter(1, first, ahead), mean)
+
+
+@lru_cache(maxsize=16)
+def needed(draws: int, level: float) -> tuple[int, ...]:
+    """How many of `m` votes, for each `m` from 0 to `draws`, chance alone gives one of two classes that are equally
+    likely with a probability of at most `level` (two-sided, as PREDICT of arXiv:1902.02918); more than `m` for none."""
+    least = []
+    for m in range(draws + 1):
+        k, tail = m + 1, 0.0
+        while k > 0 and 2.0 * (tail := tail + math.exp(_log_chance(k - 1, m))) <= level:
+            k -= 1
+        least.append(k)
+    return tuple(least)
+
+
+def _log_chance(k: int, m: int) -> float:
+    return math.lgamma(m + 1) - math.lgamma(k + 1) - math.lgamma(m - k + 1) - m * math.log(2.0)
 
 
 def averaged(asked: int | None, draws: int) -> int:

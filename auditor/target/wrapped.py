@@ -33,6 +33,11 @@ class Wrapped:
         """Over how many answers a model behind them is judged; 1 where they repeat themselves."""
         return max((max(DRAWS, wrapper.draws) for wrapper in self.wrappers if wrapper.random), default=1)
 
+    @property
+    def level(self) -> float:
+        """How likely chance may make a wrong class lead that counts: the strictest of them."""
+        return min((wrapper.level for wrapper in self.wrappers), default=1.0)
+
     def __call__(self, x: Images) -> Images:
         """What the model gets instead of `x`, `(N, …)`; gradients flow through.
 

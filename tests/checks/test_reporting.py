@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from auditor import Severity
 from auditor.engine.scene import Scene
+from auditor.result.measures import CertificateResult
 from auditor_checks.certified import ProofAgainstExample
 from auditor_checks.rounding import EightBits
 from tests.checks.conftest import Trained
@@ -42,4 +44,16 @@ def test_more_proofs_than_samples_that_stand_are_an_error(
     gray: Trained, certified: float | None, contradicts: bool
 ) -> None:
     findings = found(ProofAgainstExample, scene(gray, certified_accuracy=certified, robust_upper_bound=0.5))
+    assert [finding.severity for finding in findings] == [Severity.BLOCK] * contradicts
+
+
+@pytest.mark.parametrize(("both", "alpha", "contradicts"), [(0, 0.001, False), (1, 0.001, False), (9, 0.001, True)])
+def test_samples_with_a_proof_and_an_example_are_an_error_beyond_what_proofs_may_be_wrong_by(
+    gray: Trained, both: int, alpha: float, contradicts: bool
+) -> None:
+    made = scene(gray, certified_accuracy=0.5, certified_broken=both, robust_upper_bound=0.4)
+    assert made.result is not None
+    proofs = CertificateResult(alpha=alpha, abstained=0)
+    made = replace(made, result=made.result.model_copy(update={"certificate": proofs}))
+    findings = found(ProofAgainstExample, made)
     assert [finding.severity for finding in findings] == [Severity.BLOCK] * contradicts

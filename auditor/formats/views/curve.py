@@ -44,6 +44,8 @@ class Curve:
     """`(radius, share)`: from this radius on, at most this share is robust. Descending; empty where nothing fell, and
     where the smallest changes were looked for, which are the better bound."""
     smallest: SmallestResult | None = None
+    proven: tuple[tuple[float, float], ...] = ()
+    """`(radius, share)`, ascending: below this radius at least this share is robust. Empty where nothing was proven."""
 
 
 def curves(
@@ -67,12 +69,15 @@ def _curve(
         share = threat.share
         bounds = threat.interval or wilson(round(share * n), n, confidence)
         points.append(Point(threat.eps, share, bounds, threat.unknown))
+    certificate = model.certificate if model.certificate and model.certificate.norm == norm else None
+    proven = tuple((radius, share) for radius, share, _, _ in certificate.curve) if certificate else ()
     found = next((t.smallest for t in model.threats if t.norm == norm and t.smallest is not None), None)
     if found is not None:
-        return Curve(norm, tuple(points), (), found)
+        return Curve(norm, tuple(points), (), found, proven)
     sizes = smallest_sizes([row for t in threats for row in rows.get((norm, t.eps), ())])
     right = round(model.clean_accuracy * n)
-    return Curve(norm, tuple(points), bound(sizes, right, n, points[-1].eps, whole=norm == "l0"))
+    upper = bound(sizes, right, n, points[-1].eps, whole=norm == "l0")
+    return Curve(norm, tuple(points), upper, proven=proven)
 
 
 def smallest_sizes(rows: Sequence[Row]) -> list[float]:

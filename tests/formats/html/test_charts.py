@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from auditor.formats.html.charts.bars import bar_chart
 from auditor.formats.html.charts.cascade import cascade_chart
 from auditor.formats.html.charts.curve import curve_chart
@@ -95,3 +97,10 @@ def test_a_cascade_says_where_an_attack_looked_at_the_closest_samples_only() -> 
     ]
     chart = cascade_chart(cascade(runs, 9), 9, 10, "title")
     assert [fall.result for fall in chart.falls[1:]] == ["broke 2 of 8", "broke 1 of the 3 closest"]
+
+
+def test_what_is_proven_is_level_up_to_each_radius_and_ends_with_the_chart() -> None:
+    proven = replace(curve(0.25, 0.5), proven=((0.1, 0.6), (0.3, 0.2), (0.9, 0.1)))
+    (series,) = curve_chart([("m", proven)], "title").series
+    assert series.proven == "M0 96.0 H200.0 V192.0 H600.0 V216.0 H1000"
+    assert curve_chart([("m", curve(0.25))], "title").series[0].proven == ""

@@ -44,6 +44,9 @@ class Series:
     line: Annotated[str, "Path through the marks; stepped where the smallest changes were looked for."]
     band: Annotated[str, "Path around the intervals; empty where several models share the chart."]
     bound: Annotated[str, "Path of what the sizes of the examples found allow; empty where it is not drawn."]
+    proven: Annotated[
+        str, "Path of what is certified; empty where nothing is, and where several models share the chart."
+    ]
     crossings: Annotated[tuple[steps.Crossing, ...], "Where half fall, in a stepped curve that stands alone."]
     rows: Annotated[Rows, "Budget, accuracy and interval, for the table."]
 
@@ -110,6 +113,7 @@ def _series(name: str, number: int, curve: Curve, largest: float, ticks: Sequenc
         line=steps.line(curve, largest) if stepped else "M" + " L".join(f"{10 * m.x:.1f} {m.y:.1f}" for m in marks),
         band=band if alone else "",
         bound=_bound(curve, largest) if alone else "",
+        proven=_proven(curve, largest) if alone else "",
         crossings=steps.crossings(curve, largest) if alone else (),
         rows=_rows(curve, ticks),
     )
@@ -160,6 +164,19 @@ def _bound(curve: Curve, largest: float) -> str:
         return ""
     path = [f"M0 {y_of(curve.points[0].share):.1f}"]
     path += [f"H{WIDTH * radius / largest:.1f} V{y_of(share):.1f}" for radius, share in curve.bound]
+    return " ".join([*path, f"H{WIDTH}"])
+
+
+def _proven(curve: Curve, largest: float) -> str:
+    """Level up to each radius and down behind it, as far as the chart goes."""
+    if not curve.proven:
+        return ""
+    falls = [share for _, share in curve.proven[1:]] + [0.0]
+    path = [f"M0 {y_of(curve.proven[0][1]):.1f}"]
+    for (radius, _), share in zip(curve.proven, falls, strict=True):
+        if radius >= largest:
+            break
+        path.append(f"H{WIDTH * radius / largest:.1f} V{y_of(share):.1f}")
     return " ".join([*path, f"H{WIDTH}"])
 
 
