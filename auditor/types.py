@@ -40,6 +40,11 @@ AUTO = "auto"
 """How an infinite budget, which asks for the smallest change, is written."""
 
 
+DRAWS = 20
+"""Answers over which a model is judged that answers at random, and attacks average if nobody says otherwise (as many
+as AutoAttack's `rand` version, arXiv:2003.01690)."""
+
+
 class Access(StrEnum):
     """What the attacker sees of the target."""
 

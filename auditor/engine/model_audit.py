@@ -45,10 +45,10 @@ from auditor.result.evidence import read_evidence, slug
 from auditor.result.expectation import expectation, share_interval
 from auditor.result.record import Finding as FindingRecord
 from auditor.result.record import ModelResult, ThreatResult
-from auditor.target.chance import DRAWS, averaged
+from auditor.target.chance import averaged
 from auditor.target.search import choose_search, describe, restore
 from auditor.target.through import Past
-from auditor.types import Access, Norm, Threat
+from auditor.types import DRAWS, Access, Norm, Threat
 
 if TYPE_CHECKING:
     from auditor.attack import Attack

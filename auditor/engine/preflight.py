@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from auditor.check import Check, Finding, Severity, Stage, own_findings
 from auditor.target import notices
-from auditor.target.chance import DRAWS, averaged
+from auditor.target.chance import averaged
 from auditor.target.passing import passed
+from auditor.types import DRAWS
 
 if TYPE_CHECKING:
     from auditor.engine.scene import Scene

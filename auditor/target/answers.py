@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from auditor.check import Finding, Severity
-from auditor.target.chance import DRAWS
 from auditor.target.notices import FINITE, RANDOM
+from auditor.types import DRAWS
 
 if TYPE_CHECKING:
     from auditor.types import Labels, Logits

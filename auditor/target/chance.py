@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from auditor.types import DRAWS
+
 if TYPE_CHECKING:
     from auditor.types import Images, Labels, Logits
-
-DRAWS = 20
-"""Answers over which a model is judged that answers at random, and attacks average if nobody says otherwise (as many
-as AutoAttack's `rand` version, arXiv:2003.01690)."""
 
 
 def by_majority(
@@ -37,7 +35,7 @@ def by_majority(
     mean = total / draws
     first = mean.masked_fill(votes < votes.amax(1, keepdim=True), -torch.inf).argmax(1, keepdim=True)
     if y is not None and level < 1.0:
-        led, own = votes.gather(1, first), votes.gather(1, y[:, None])
+        led, own = votes.gather(1, first), votes.gather(1, y[:, None]).masked_fill(first == y[:, None], 0.0)
         certain = led >= torch.tensor(needed(draws, level), device=x.device)[(led + own).long()]
         first = torch.where(certain, first, y[:, None])
     largest = mean.amax(1, keepdim=True)

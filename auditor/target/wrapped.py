@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from auditor.errors import ModelError
-from auditor.target.chance import DRAWS, fixed
+from auditor.target.chance import fixed
 from auditor.target.through import straight_through
+from auditor.types import DRAWS
 
 if TYPE_CHECKING:
     from auditor.defense import Wrapper

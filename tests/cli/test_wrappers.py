@@ -95,3 +95,51 @@ def test_a_wrapper_for_images_says_that_tables_are_none(auditor: Auditor, tmp_pa
     assert done.code == 2
     assert "--wrapper tv: it works on images, and these samples have the shape (30,)." in " ".join(done.err.split())
     assert auditor("scan", *flags, "--wrapper", "bit-depth", "--out", tmp_path / "other").code in (0, 3)
+
+
+def test_smoothing_proves_a_share_that_no_attack_contradicts_and_verify_counts_it_again(
+    auditor: Auditor, demo: Path, digits: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    flags = [
+        "--samples",
+        "16",
+        "--eps",
+        "l2:0.3",
+        "--eps",
+        "l2:1.5",
+        "--attack",
+        "pgd:steps=3",
+        "--eot",
+        "4",
+        "--no-escalation",
+        "--out",
+    ]
+    auditor("scan", demo / "hardened.onnx", "--data", digits, *flags, run, "--wrapper", "smoothing:n=150,n0=20")
+    model = model_of(run)
+    near, far = model["threats"]
+    assert 0.5 <= near["certified_accuracy"] <= near["robust_accuracy"]
+    assert (far["certified_accuracy"], near["certified_broken"], far["certified_broken"]) == (0.0, 0, 0)
+    # With 150 votes no radius exceeds that of all votes.
+    assert 0.3 < model["certificate"]["curve"][-1][0] < 0.43
+    assert model["draws"] == 100
+    assert "certified: a lower bound" in (run / "report.html").read_text()
+    assert auditor("verify", run).code == 0
+    text = (run / "certified.csv").read_text().splitlines()
+    assert text[0] == "model,index,label,prediction,radius"
+    assert len(text) == 17
+    changed = text[1].rpartition(",")[0] + ",1.6"
+    (run / "certified.csv").write_text("\n".join([text[0], changed, *text[2:]]))
+    refuted = auditor("verify", run)
+    assert refuted.code == 1
+    assert "another certified accuracy" in " ".join(refuted.out.split())
+
+
+def test_a_proof_holds_only_of_samples_that_meet_it_first(
+    auditor: Auditor, plain: Path, digits: Path, tmp_path: Path
+) -> None:
+    done = auditor(
+        "scan", plain, "--data", digits, "--wrapper", "jpeg", "--wrapper", "smoothing", "--out", tmp_path / "r"
+    )
+    assert done.code == 2
+    assert "--wrapper smoothing proves something only of samples that meet it first" in " ".join(done.err.split())

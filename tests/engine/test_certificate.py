@@ -154,7 +154,7 @@ def test_so_many_votes_are_needed_as_the_exact_test_says(draws: int) -> None:
 
 
 def test_a_label_has_the_benefit_of_the_doubt_and_no_more() -> None:
-    votes = iter([[0.0, 1.0]] * 58 + [[1.0, 0.0]] * 42 + [[0.0, 1.0]] * 72 + [[1.0, 0.0]] * 28)
+    votes = iter([[0.0, 1.0]] * 58 + [[1.0, 0.0]] * 42 + [[0.0, 1.0]] * 72 + [[1.0, 0.0]] * 128)
     y = torch.tensor([0])
 
     def answer(x: Tensor) -> Tensor:
@@ -162,6 +162,7 @@ def test_a_label_has_the_benefit_of_the_doubt_and_no_more() -> None:
 
     assert by_majority(answer, torch.zeros(1, 1), 100, y, 0.001).argmax(1).tolist() == [0]
     assert by_majority(answer, torch.zeros(1, 1), 100, y, 0.001).argmax(1).tolist() == [1]
+    assert by_majority(answer, torch.zeros(1, 1), 100, y, 0.001).argmax(1).tolist() == [0]
 
 
 def test_smoothing_of_random_votes_proves_nothing() -> None:

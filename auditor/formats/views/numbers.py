@@ -8,6 +8,7 @@ from typing import Any
 from auditor.formats import words
 from auditor.result.measures import ChangeResult, DropResult, SmallestResult
 from auditor.result.record import ModelResult, Result, ThreatResult
+from auditor.types import DRAWS
 
 UPPER_BOUND = (
     "Robust accuracy is an upper bound: it counts what these attacks could not break, "
@@ -34,9 +35,11 @@ def conditions(result: Result) -> Iterator[str]:
     averaged = settings.get("eot")
     for model in result.models:
         if model.draws > 1:
+            # Where an answer alone proves nothing, a lead has to be beyond chance.
+            lead = "" if model.certificate is None else f", beyond chance at {model.certificate.alpha:g}"
             yield (
-                f"{model.name} answers at random: attacks averaged over {averaged or model.draws} answers, and "
-                f"a sample falls where most of {model.draws} fresh ones are wrong."
+                f"{model.name} answers at random: attacks averaged over {averaged or min(model.draws, DRAWS)} answers, "
+                f"and a sample falls where most of {model.draws} fresh ones are wrong{lead}."
             )
     if (averaged or 1) > 1 and all(model.draws == 1 for model in result.models):
         yield f"Every question was averaged over {averaged} answers."
