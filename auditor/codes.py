@@ -146,7 +146,7 @@ CODES: dict[str, tuple[str, str]] = {
         Threshold: any.
         Do: nothing, or give colour images if that is what the model sees when it is deployed.""",
     ),
-    "AUD126": (
+    "AUD130": (
         "The certificate was not finished",
         """A wrapper proves how large a change cannot break a sample, and was cut short.
 

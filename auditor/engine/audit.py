@@ -125,7 +125,7 @@ class Audit:
                 )
                 models.append(audit.execute())
                 self._rows.append(audit.rows)
-                self._proofs += audit.proofs
+                self._proofs += audit.certificate.proofs
                 contenders += [audit.contender] if audit.contender is not None else []
                 # Before the next one is loaded: two at once may be more than there is room for.
                 del audit, target

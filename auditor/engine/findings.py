@@ -22,7 +22,7 @@ NOT_AUDITED = "AUD001"
 NOTHING_RAN = "AUD003"
 UNANSWERED = "AUD004"
 COLOURLESS = "AUD125"
-UNCERTIFIED = "AUD126"
+UNCERTIFIED = "AUD130"
 # Where nothing looks for the smallest change, a few budgets trace the curve.
 _BUDGETS = {Norm.FLOW: ("0.5", "1", "2"), Norm.PATCH: ("0.02", "0.05", "0.1")}
 

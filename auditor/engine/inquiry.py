@@ -20,7 +20,7 @@ from auditor.engine.attempt import attempt
 from auditor.engine.batches import Tally, parameters, recorded
 from auditor.engine.plan import make_plan
 from auditor.engine.store import batch_key
-from auditor.engine.trial import Trial
+from auditor.engine.trial import Trial, joined, nothing
 from auditor.events import AttackFinished, StageStarted
 from auditor.result.record import NOTHING_LEFT, OVERSPENT
 
@@ -219,6 +219,7 @@ class Inquiry:
         exact: bool = False,
         through: Past | None = None,
         near: Nearby | None = None,
+        keep: bool = False,
         **parameters: Any,
     ) -> Trial:
         """Run an attack under other conditions on any samples, fallen ones too; only its passes are counted.
@@ -227,32 +228,33 @@ class Inquiry:
             name: of an installed attack, or the attack itself.
             target: another network to attack, with `labels` `(n,)` of its own if need be.
             exact, through, near: as for `attack`.
+            keep: hand over the examples too. A resumed run makes such a trial again.
         """
         ring = self.batches.ring
         ring = replace(ring, threat=threat or ring.threat, target=target or ring.target, draws=draws or ring.draws)
         attack = self.make(name, parameters) if isinstance(name, str) else name
         (step,) = make_plan([attack], ring.target, ring.threat, len(self.batches.samples.shape))
-        nothing = Trial(np.zeros(len(on), bool), np.full(len(on), -np.inf, np.float32))
-        if why := step.skip or step.broken:
-            return replace(nothing, status="skipped", reason=why)
-        parts = [nothing]
+        if (why := step.skip or step.broken) or not len(on):
+            return nothing(len(on), why)
+        parts = []
         for at in range(0, len(on), self.batches.batch_size):
             part = slice(at, at + self.batches.batch_size)
             with ring.target.under(exact=exact, through=through, near=near):
-                parts.append(self._tried(ring, step, on[part], None if labels is None else labels[part], (exact, near)))
+                said = None if labels is None else labels[part]
+                parts.append(self._tried(ring, step, on[part], said, (exact, near), keep=keep))
         self.batches.store.flush()
-        fell = np.concatenate([p.fell for p in parts[1:]] or [nothing.fell])
-        margin = np.concatenate([p.margin for p in parts[1:]] or [nothing.margin])
-        bad = next((p for p in parts if not p.ended), nothing)
-        return Trial(fell, margin, bad.status, bad.reason)
+        return joined(parts)
 
-    def _tried(self, ring: Ring, step: Step, on: np.ndarray, labels: Labels | None, seen: tuple[object, ...]) -> Trial:
+    def _tried(
+        self, ring: Ring, step: Step, on: np.ndarray, labels: Labels | None, seen: tuple[object, ...], *, keep: bool
+    ) -> Trial:
         """One batch of a trial; what was tried before an interruption is remembered."""
         store = self.batches.store
         where = (self.code, ring.target.name, str(ring.threat), ring.draws, seen, ring.target.through)
         said = None if labels is None else labels.tolist()
         key = batch_key(*self.batches.identity, "trial", *where, step.name, parameters(step), on.tolist(), said)
-        if (known := store.get(key)) is None:
+        images = None
+        if keep or (known := store.get(key)) is None:
             x, y = self.fetch(on)
             aims = self.found.clean.aims(on, ring.target.device) if labels is None else Aims(labels.to(y.device), None)
             outcome = attempt(ring, step, x, aims, torch.from_numpy(on))
@@ -264,10 +266,12 @@ class Inquiry:
                 "passes": [outcome.forwards, outcome.backwards],
                 "ended": [outcome.status, outcome.reason],
             }
-            if outcome.status == "ran":
+            if keep:
+                images = x.cpu().index_copy(0, outcome.found.rows, outcome.found.adversarial)
+            elif outcome.status == "ran":
                 store.put(key, known)
         self.spend(*known["passes"])
-        return Trial(np.array(known["fell"], bool), np.array(known["margin"], np.float32), *known["ended"])
+        return Trial(np.array(known["fell"], bool), np.array(known["margin"], np.float32), images, *known["ended"])
 
     def _step(self, attack: Attack) -> Step:
         """The attack as a step of the plan, under a name of its own."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from auditor.check import Check, Finding, Severity, Stage
 from auditor.engine import preflight
@@ -32,6 +31,7 @@ from auditor.engine.nearest import Nearest
 from auditor.engine.plan import Part, make_plan
 from auditor.engine.scene import Scene
 from auditor.engine.sequential import in_blocks
+from auditor.engine.sizes import batch_size_for, spread
 from auditor.engine.standing import Clean, Standing
 from auditor.engine.surrogates.surrogate import Standard
 from auditor.engine.threats import check_sizes, corruptions_left_out, read_mask, threats_of
@@ -40,7 +40,7 @@ from auditor.engine.transfer.contender import Contender
 from auditor.engine.wrapping import wrapper_records
 from auditor.errors import DataError, ModelError, UsageError
 from auditor.events import Event, StageStarted
-from auditor.result.certificate import Proof, summarised
+from auditor.result.certificate import summarised
 from auditor.result.evidence import read_evidence, slug
 from auditor.result.expectation import expectation, share_interval
 from auditor.result.record import Finding as FindingRecord
@@ -79,7 +79,8 @@ class ModelAudit:
     _asked: list[Threat] = field(default_factory=list)
     _done: list[Done] = field(default_factory=list)
     _seconds: dict[str, float] = field(default_factory=dict)
-    _certificate: Certificate = field(default_factory=Certificate)
+    certificate: Certificate = field(default_factory=Certificate)
+    """What a wrapper proves of the model; its proofs are the model's rows of `certified.csv`."""
     _fooled: np.ndarray | None = None
     """Which draws of a model that answers at random get which samples wrong as they are, `(draws, n)`."""
     contender: Contender | None = None
@@ -98,14 +99,16 @@ class ModelAudit:
     def _execute(self) -> ModelResult:
         if self.store.remember(f"digest of {self.target.name}", self.target.sha256) != self.target.sha256:
             raise UsageError(f"{self.target.source} is not the file that this run began with; choose another --out.")
-        indices = _spread(len(self.samples), self.settings.preflight_samples)
+        indices = spread(len(self.samples), self.settings.preflight_samples)
         x, y = self.samples.fetch(indices), self.samples.labels[indices]
         scene = Scene(target=self.target, samples=self.samples, x=x, y=y, settings=self.settings)
         findings = [*self.target.findings, *self._preflight(scene)]
         if any(f.severity is Severity.BLOCK for f in findings):
             return self._result(findings)
         margin = preflight.safety_margin(scene)
-        batch_size = self.store.remember("batch size", self.settings.batch_size or self._batch_size())
+        batch_size = self.store.remember(
+            "batch size", self.settings.batch_size or batch_size_for(self.samples.shape, self.target.device)
+        )
         names = self.target.classes or self.samples.classes
         check_sizes(self.settings, self.samples.shape)
         mask = read_mask(self.settings.mask, self.samples.shape)
@@ -120,7 +123,7 @@ class ModelAudit:
             if self.target.draws > 1:
                 self._fooled = fooled_clean(self.target, self.samples, batch_size, self.store, identity)
         with self._timed("certificate"):
-            self._certificate = certify(
+            self.certificate = certify(
                 self.target, self.samples, self.store, batch_size, identity, self.listen, self.deadline
             )
         with self._timed("surrogates"):
@@ -135,7 +138,7 @@ class ModelAudit:
         findings += [finding for done in self._done for finding in done.findings]
         findings += preflight.inspect(self.checks, replace(scene, result=record), Stage.AUDIT)
         findings += [*all_wanted(clean), *nothing_ran(threats), *unanswered(threats)]
-        findings += uncertified(self.target, self.proofs)
+        findings += uncertified(self.target, self.certificate.proofs)
         return self._result(findings, clean, threats)
 
     def _preflight(self, scene: Scene) -> list[Finding]:
@@ -201,7 +204,7 @@ class ModelAudit:
                 ring, self.samples, self.store, batch_size, identity, self.settings.confidence, self.listen
             )
             done.facts |= corruption_facts(table, float(clean.correct.mean()))
-            done.facts |= self._certificate.facts(done, self.settings.confidence)
+            done.facts |= self.certificate.facts(done, self.settings.confidence)
             self._done.append(done)
         for done in self._done:
             if done.threat.minimal and (others := [other for other in self._of(done.threat.norm) if other is not done]):
@@ -280,7 +283,7 @@ class ModelAudit:
             input_shape=target.input_shape,
             details=dict(target.details),
             wrappers=wrapper_records(target),
-            certificate=summarised(self.proofs, self._certificate.alpha, self.settings.confidence),
+            certificate=summarised(self.certificate.proofs, self.certificate.alpha, self.settings.confidence),
             draws=target.draws,
             expectation=expected,
             surrogates=self.party.records,
@@ -288,26 +291,10 @@ class ModelAudit:
         )
 
     @property
-    def proofs(self) -> tuple[Proof, ...]:
-        """The model's rows of `certified.csv`; none where nothing was proven."""
-        return self._certificate.proofs
-
-    @property
     def rows(self) -> Iterator[Row]:
         """The model's rows of `samples.csv`, a threat after the other, which hold on to nothing of the model."""
         name, names, done = self.target.name, self.samples.names(range(len(self.samples))), self._done
         return (row for each in done for row in each.standing.rows(name, each.threat.norm, each.threat.eps, names))
 
-    def _batch_size(self) -> int:
-        """A batch that keeps a core busy and fits small memories; halved by the engine where memory runs out."""
-        pixels = max(1, int(torch.tensor(self.samples.shape).prod()))
-        room = 2**24 if self.target.device.type == "cuda" else 2**20
-        return int(min(512, max(8, 2 ** int(torch.tensor(room / pixels).log2()))))
-
     def _timed(self, stage: str) -> AbstractContextManager[None]:
         return timed(self._seconds, stage)
-
-
-def _spread(n: int, count: int) -> list[int]:
-    """At most `count` positions, evenly over the data, so that sorted data shows all its classes."""
-    return list(range(n)) if n <= count else [i * n // count for i in range(count)]

@@ -180,9 +180,12 @@ class Target:
     def read(self, network: Network, x: Images) -> Logits:
         """What `network`, which takes and answers what the twin does, says of `x`: logits, with gradients."""
         through = Through() if self.through else None
-        with self._blamed(x), Stems(), through or nullcontext():
-            asked = self._carried_out(network) if self.through is Past.BACKWARDS else network
-            raw = asked(self.inputs(x))
+        with self._blamed(x), Stems():
+            # Wrappers say themselves what their gradients are.
+            inputs = self.inputs(x)
+            with through or nullcontext():
+                asked = self._carried_out(network) if self.through is Past.BACKWARDS else network
+                raw = asked(inputs)
         rows = self._checked(raw, len(x))
         if through is not None and self.twin_head is Head.PROBABILITIES:
             # A saturated softmax hides from gradients what it was given.

@@ -44,6 +44,14 @@ def by_majority(
     return torch.where(outvoted, mean.scatter(1, first, ahead), mean)
 
 
+def same_draws(network: Callable[[torch.Tensor], torch.Tensor], draws: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The mean of the network's answers over draws that are the same for every input, so that what differs between two
+    inputs is their doing and not that of chance."""
+    if draws == 1:
+        return network
+    return lambda x: torch.stack([fixed(network, seed)(x) for seed in range(draws)]).mean(0)
+
+
 @lru_cache(maxsize=16)
 def needed(draws: int, level: float) -> tuple[int, ...]:
     """How many of `m` votes, for each `m` from 0 to `draws`, chance alone gives one of two classes that are equally

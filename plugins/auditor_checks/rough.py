@@ -12,6 +12,7 @@ import torch
 from auditor.check import Severity, plot
 from auditor.engine.ledger import margins
 from auditor.norms import per_sample
+from auditor.target.chance import same_draws
 from auditor.types import Norm
 from auditor_checks._base import percent
 from auditor_checks._inquiry import InquiryCheck, more_than_few
@@ -43,7 +44,8 @@ class RoughLoss(InquiryCheck):
     Measured: at a random point within half the budget of up to 32 samples: the change of the margin along its gradient,
         as a share of what the gradient promises, over a twentieth, a quarter and the whole of the budget, of which the
         best counts (short steps drown in rounding, long ones in curvature); and the mean change over four random steps
-        of a twentieth, as a share of the margin. Where it is doubted, slopes are estimated from the
+        of a twentieth, as a share of the margin; of a model that answers at random over draws that are the same at
+        every point. Where it is doubted, slopes are estimated from the
         scores over a longer distance (SPSA) and squares are tried, with twice the queries until these break no more;
         then gradients past rounding, those of the operations that the model carries out, or averaged over a small
         neighbourhood are followed, the first that keep what they promise. What falls is counted.
@@ -60,7 +62,8 @@ class RoughLoss(InquiryCheck):
     norms: ClassVar[frozenset[Norm]] = frozenset({Norm.LINF, Norm.L2})
 
     def ask(self, scene: Scene, inquiry: Inquiry) -> Iterator[Finding]:
-        on = inquiry.affordable(inquiry.correct, 2 + len(_STEPS) + _DRAWS, _SAMPLES)
+        each = (2 + len(_STEPS) + _DRAWS) * inquiry.batches.ring.draws
+        on = inquiry.affordable(inquiry.correct, each, _SAMPLES)
         if inquiry.target.twin is None or len(on) < 2:
             return
         seen = looked(inquiry, on)
@@ -122,6 +125,8 @@ def looked(inquiry: Inquiry, on: np.ndarray) -> Looked:
     x, y = inquiry.fetch(on)
     target = inquiry.target
     near = None if target.search is None else target.search.near
+    draws = inquiry.batches.ring.draws
+    answer = same_draws(target.differentiable, draws)
     generator = torch.Generator().manual_seed(inquiry.batches.ring.seed)
 
     def away(x: Tensor, part: float) -> Tensor:
@@ -131,11 +136,11 @@ def looked(inquiry: Inquiry, on: np.ndarray) -> Looked:
         return _stepped(x, noise, part * inquiry.threat.eps, inquiry.threat.norm)
 
     def margin(x: Tensor) -> Tensor:
-        return margins(target.differentiable(x), y)
+        return margins(answer(x), y)
 
     point = away(x, _AWAY).requires_grad_(True)
     with torch.enable_grad():
-        own = margins(target.differentiable(point) if near is None else target.searching(point), y)
+        own = margins(answer(point) if near is None else target.searching(point), y)
         (slope,) = torch.autograd.grad(own.sum(), point)
     point, slope = point.detach(), slope.nan_to_num(0.0, 0.0, 0.0)
     direction = slope.sign() if inquiry.threat.norm is Norm.LINF else slope
@@ -148,7 +153,7 @@ def looked(inquiry: Inquiry, on: np.ndarray) -> Looked:
             kept = torch.maximum(kept, (margin(ahead) - here) / promised.clamp_min(1e-30))
         moved = torch.stack([(margin(away(point, _NEAR)) - here).abs() for _ in range(_DRAWS)]).mean(0)
     each, again = (1, 0) if near is None else (near.points, 1)
-    inquiry.spend((each + again + len(_STEPS) + _DRAWS) * len(on), each * len(on))
+    inquiry.spend((each + again + len(_STEPS) + _DRAWS) * draws * len(on), each * draws * len(on))
     # A slope that promises less than rounding is AUD113's business.
     steep = promised > 1e-4 * here.abs().clamp_min(1e-12)
     change = (moved / here.abs().clamp_min(1e-12)).nan_to_num(0.0)

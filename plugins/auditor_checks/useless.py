@@ -13,6 +13,7 @@ from auditor.check import Finding, Severity
 from auditor.engine.ledger import margins
 from auditor.errors import ModelError
 from auditor.rng import Rng
+from auditor.target.chance import same_draws
 from auditor.types import Norm
 from auditor_checks._base import share
 from auditor_checks._inquiry import InquiryCheck, climbs, more_than_few
@@ -188,9 +189,8 @@ def _gradient(inquiry: Inquiry, x: Tensor, y: Tensor, loss: Loss) -> Tensor:
 
 def _answer(inquiry: Inquiry, x: Tensor) -> Tensor:
     """What attacks see; where the deployed model saturates, a way past that still sees which way is up."""
-    draws = inquiry.batches.ring.draws
     with torch.no_grad():
-        return torch.stack([inquiry.target.differentiable(x) for _ in range(draws)]).mean(0)
+        return same_draws(inquiry.target.differentiable, inquiry.batches.ring.draws)(x)
 
 
 def _cross_entropy(logits: Tensor, y: Tensor) -> Tensor:

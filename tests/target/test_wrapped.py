@@ -11,6 +11,7 @@ from torch import Tensor
 
 from auditor import ModelError, Wrapper, parameter
 from auditor.target.agreement import agreement
+from auditor.target.through import Past
 from auditor.target.wrapped import Wrapped
 from tests.checks.scenes import target_of
 
@@ -66,6 +67,21 @@ def test_the_answer_is_that_of_what_the_wrapper_makes_and_the_gradient_that_of_i
     assert torch.equal(logits, target.answer(x))
     (gradient,) = torch.autograd.grad(logits[:, 0].sum(), followed)
     assert torch.allclose(gradient, 3.0 * WEIGHT[:, 0])
+
+
+@pytest.mark.parametrize("through", list(Past))
+def test_whatever_gradients_pass_inside_a_network_those_of_a_wrapper_are_its_stand_ins(through: Past) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Cubed(Rounding):
+        """Rounds, with a slope of its own."""
+
+        def stand_in(self, x: Tensor) -> Tensor:
+            return x.round() + (x - x.round()) ** 3
+
+    target = replace(target_of(linear), num_classes=2, wrapped=Wrapped((Cubed(),)), through=through)
+    x = torch.tensor([[0.25, 0.5, 0.75]], requires_grad=True)
+    (gradient,) = torch.autograd.grad(target.differentiable(x)[:, 0].sum(), x)
+    assert torch.allclose(gradient, WEIGHT[:, 0] * 3.0 * torch.tensor([0.25, 0.5, 0.25]) ** 2)
 
 
 def test_wrappers_are_passed_in_their_order() -> None:
