@@ -117,6 +117,6 @@ def _show(study: Study, where: Path, *, quiet: bool) -> None:
                 console.print(table.travel(experiment, travel, study.confidence), "\n", sep="")
             for sentence in reading.sentences(experiment, study.confidence):
                 say(f"- {sentence}")
-        say(f"\n≈ cannot be told apart from noise of the same size. {reading.BESIDE}")
+        say(f"\nIn brackets: the paper. ≈ cannot be told apart from noise of the same size. {reading.BESIDE}")
         say(RISK)
     say(f"{where / 'study.html'}")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import re
 import typing
@@ -90,12 +91,35 @@ def test_figures_of_the_paper_belong_to_networks_that_are_there() -> None:
 
 
 def test_the_table_has_the_papers_form(found: Study) -> None:
-    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=100, record=True, file=io.StringIO())
     halves = found.experiments[0]
     console.print(table.networks(halves), table.travel(halves, halves.travels[1], 0.95))
     text = console.export_text()
-    for part in ("FC123-456-10", "P2", "paper 43.0%", "paper 98.0%", "size", "100.0%"):
+    for part in ("FC123-456-10", "P2", "(43.0%)", "(98.0%)", "size", "100.0%"):
         assert part in text
+
+
+def test_six_networks_fit_into_80_columns(found: Study) -> None:
+    travel = found.experiments[0].travels[0]
+    names = [recipe.name for recipe in ARCHITECTURES]
+    cell, size = travel.matrix.cells[0], next(iter(travel.distortions.values()))
+    wide = travel.model_copy(
+        update={
+            "matrix": travel.matrix.model_copy(
+                update={
+                    "targets": tuple(names),
+                    "cells": tuple(cell.model_copy(update={"source": a, "target": b}) for a in names for b in names),
+                }
+            ),
+            "distortions": dict.fromkeys(names, size),
+            "paper": {a: dict.fromkeys(names, 1.0) for a in names},
+        }
+    )
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(table.travel(found.experiments[0], wide, 0.95))
+    text = console.export_text()
+    assert "…" not in text
+    assert text.count("(100.0%)") == 36
 
 
 def test_the_page_shows_ours_beside_the_papers(found: Study) -> None:

@@ -14,6 +14,9 @@ from auditor.study.transfer.reading import above, share, size
 if TYPE_CHECKING:
     from auditor.study.transfer.record import Experiment, Travel
 
+_CELL = 8
+"""Letters of the widest cell, the paper's `(100.0%)`."""
+
 
 def networks(experiment: Experiment) -> Table:
     """The networks of an experiment: errors and smallest changes."""
@@ -27,12 +30,13 @@ def networks(experiment: Experiment) -> Table:
 
 
 def travel(experiment: Experiment, made: Travel, confidence: float) -> Table:
-    """Rows made on, columns tried on, and the size of the changes."""
+    """Rows made on, columns tried on, and the size of the changes; narrow enough for six networks in 80 columns."""
     title = f"{experiment.title}: {made.title[:1].lower()}{made.title[1:]}, tried on each other"
-    table = Table("made on", title=title, title_justify="left", box=None)
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("made on", no_wrap=True)
     for target in made.matrix.targets:
-        table.add_column(Text(target), justify="right")
-    table.add_column("size", justify="right")
+        table.add_column(Text(target), justify="right", overflow="fold", min_width=_CELL)
+    table.add_column("size", justify="right", no_wrap=True)
     for source in made.distortions:
         cells = list(_cells(made, source, above(made, confidence)))
         table.add_row(Text(source), *map(_stacked, cells), _stacked(size(made.distortions[source])))
@@ -41,15 +45,19 @@ def travel(experiment: Experiment, made: Travel, confidence: float) -> Table:
 
 def _cells(made: Travel, source: str, sure: frozenset[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
     for cell in (cell for cell in made.matrix.cells if cell.source == source):
-        if cell.rate is None:
-            yield words.NOT_EVALUATED, "", ""
+        if cell.rate is None or cell.interval is None:
+            yield "–", "", ""
             continue
         known = made.paper.get(source, {}).get(cell.target)
         mark = "" if cell.source == cell.target or (cell.source, cell.target) in sure else "≈ "
-        told = "" if known is None else words.percent(known)
-        yield f"{mark}{words.percent(cell.rate)}", words.interval(cell.interval), told
+        low, high = (100 * end for end in cell.interval)
+        yield (
+            f"{mark}{words.percent(cell.rate)}",
+            f"{low:.0f}–{high:.0f}%",
+            "" if known is None else words.percent(known),
+        )
 
 
 def _stacked(figure: tuple[str, str, str]) -> Text:
     value, interval, paper = figure
-    return Text.assemble((value, "bold"), f"\n{interval}", (f"\npaper {paper}" if paper else "", "dim"))
+    return Text.assemble((value, "bold"), f"\n{interval}", (f"\n({paper})" if paper else "", "dim"))
