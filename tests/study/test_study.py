@@ -103,10 +103,12 @@ def test_six_networks_fit_into_80_columns(found: Study) -> None:
     travel = found.experiments[0].travels[0]
     names = [recipe.name for recipe in ARCHITECTURES]
     cell, size = travel.matrix.cells[0], next(iter(travel.distortions.values()))
+    sources = [travel.matrix.sources[0].model_copy(update={"name": name, "members": (name,)}) for name in names]
     wide = travel.model_copy(
         update={
             "matrix": travel.matrix.model_copy(
                 update={
+                    "sources": tuple(sources),
                     "targets": tuple(names),
                     "cells": tuple(cell.model_copy(update={"source": a, "target": b}) for a in names for b in names),
                 }
