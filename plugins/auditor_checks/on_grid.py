@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from auditor.attack import Attack, Passes
+from auditor.check import Finding, Severity
 from auditor.engine.ledger import margins
 from auditor.parameters import parameter
 from auditor.rng import Rng
@@ -20,7 +21,6 @@ from auditor_checks._inquiry import InquiryCheck, more_than_few
 if TYPE_CHECKING:
     import numpy as np
 
-    from auditor.check import Finding
     from auditor.engine.inquiry import Inquiry
     from auditor.engine.scene import Scene
     from auditor.engine.view import View
@@ -68,16 +68,17 @@ def _image(x: Images, change: torch.Tensor) -> Images:
 class OffTheGrid(InquiryCheck):
     """The model answers between gray levels as it answers at them.
 
-    Seen: pictures less than half a gray level from a sample, which no image file holds, are answered quite otherwise.
+    Seen: pictures less than half a gray level from an 8-bit image, which no file holds, are answered quite otherwise.
     Means: the model tells what an attack makes from what a camera takes, and refuses to move, or moves there alone.
         Attacks search between the levels, so that they met another model than attackers who hand in files (adaptive
         attacks have to be made for such a model: Tramer et al., arXiv:2002.08347).
-    Measured: on up to 32 samples that stand, of data that is 8-bit images, the margin with every pixel 0.4 levels
-        aside, against that of the sample. Where it is doubted, 40 steps from one 8-bit image to the next, with twice
-        as many each time until these break no more; what falls is counted.
-    Threshold: a change of more than a quarter of the margin, for more than a quarter of the samples, and more than one
-        (proposed; honest networks change by a few hundredths). The doubt stays, and makes the audit inconclusive, if
-        the last steps still break more than 0.5 % of all samples.
+    Measured: on up to 32 samples that stand, of data that is 8-bit images, at the image that lies half the budget along
+        the gradient's signs: the change of the margin with every pixel 0.4 levels aside. Where it is doubted, 40 steps
+        from one 8-bit image to the next, from a start of its own each time, and three times with twice as many; what
+        falls is counted.
+    Threshold: a change of more than a quarter of the sample's own margin, for more than a quarter of the samples, and
+        more than one (proposed). The doubt stays, and makes the audit inconclusive, while samples stand: no other attack
+        looked where attackers who hand in files do.
     Do: audit the model without what recognises such pictures; report robust accuracy against 8-bit images (AUD303).
     """
 
@@ -87,9 +88,9 @@ class OffTheGrid(InquiryCheck):
 
     def ask(self, scene: Scene, inquiry: Inquiry) -> Iterator[Finding]:
         samples, target = inquiry.batches.samples, inquiry.target
-        if not samples.eight_bit or inquiry.threat.eps * _LEVELS < 1.0 or target.draws > 1:
+        if not samples.eight_bit or inquiry.threat.eps * _LEVELS < 1.0 or target.draws > 1 or target.twin is None:
             return
-        on = inquiry.affordable(inquiry.standing, 1, _MOST)
+        on = inquiry.affordable(inquiry.standing, 4, _MOST)
         if len(on) < 2:
             return
         other = int((_changed(inquiry, on) > _CHANGE).sum())
@@ -97,21 +98,41 @@ class OffTheGrid(InquiryCheck):
         if not more_than_few(other, len(on), _MANY):
             return
         inquiry.doubt(f"Less than half a gray level aside, {share(other, len(on))} samples are answered otherwise.")
-        yield from self.escalate(
-            inquiry, _climbs(inquiry), lambda run: "", "Audit the model without what recognises such pictures."
-        )
+        broken = sum(run.broken for run in _climbs(inquiry))
+        # All other attacks of the plan and of the checks met another model.
+        if len(inquiry.standing):
+            yield self.finding(
+                Severity.INCONCLUSIVE,
+                f"{inquiry.doubts[0]} Steps from one 8-bit image to the next broke {share(broken, inquiry.total)} more; "
+                f"what still stands has withstood them alone.",
+                "Audit the model without what recognises such pictures.",
+            )
+        else:
+            yield self.mended(f"{inquiry.doubts[0]} All that stood fell to steps from one 8-bit image to the next.")
 
 
 def _changed(inquiry: Inquiry, on: np.ndarray) -> torch.Tensor:
-    """By how much the margins of these samples change a little aside, in units of themselves, `(n,)`."""
+    """By how much the margins of 8-bit images half-way to the budget change a little aside, in units of the samples'
+    own, `(n,)`."""
     x, y = inquiry.fetch(on)
+    levels = max(1, math.floor(0.5 * inquiry.threat.eps * _LEVELS))
+    image = _image(x, levels * _uphill(inquiry, x, y))
     rng = Rng.keyed(inquiry.batches.ring.seed, "AUD222", torch.from_numpy(on).to(x.device))
     step = _ASIDE / _LEVELS * rng.signs(*x.shape[1:])
-    aside = torch.where((x + step - 0.5).abs() > 0.5, x - step, x + step)
-    inquiry.spend(len(on))
-    here = torch.from_numpy(inquiry.found.clean.margin[on]).to(x.device)
-    change: torch.Tensor = (margins(inquiry.target.answer(aside), y) - here).abs() / here.abs().clamp_min(1e-12)
+    aside = torch.where((image + step - 0.5).abs() > 0.5, image - step, image + step)
+    there, beside = (margins(inquiry.target.answer(points), y) for points in (image, aside))
+    inquiry.spend(3 * len(on), len(on))
+    here = torch.from_numpy(inquiry.found.clean.margin[on]).to(there)
+    change: torch.Tensor = (beside - there).abs() / here.abs().clamp_min(1e-12)
     return change
+
+
+def _uphill(inquiry: Inquiry, x: Images, y: Labels) -> torch.Tensor:
+    """The signs of the margin's gradient at the samples; nothing where there is none."""
+    leaf = x.clone().requires_grad_()
+    with torch.enable_grad():
+        (slope,) = torch.autograd.grad(margins(inquiry.target.differentiable(leaf), y).sum(), leaf)
+    return slope.nan_to_num(0.0, 0.0, 0.0).sign()
 
 
 def _climbs(inquiry: Inquiry) -> Iterator[AttackRun]:

@@ -36,26 +36,26 @@ def _suspicious(gray: Trained) -> Callable[[Tensor], Tensor]:
     def network(x: Tensor) -> Tensor:
         levels = 255.0 * x.detach()
         off = ((levels - levels.round()).abs() > 0.02).flatten(1).any(1)[:, None, None, None]
-        return gray.network(torch.where(off, 20.0 * (x.detach() > 0.5).float(), x))
+        return gray.network(torch.where(off, (x.detach() > 0.5).float(), x))
 
     return network
 
 
-def test_what_refuses_to_move_between_levels_is_attacked_at_them_and_the_true_number_found(
+def test_what_refuses_to_move_between_levels_is_attacked_at_them_and_stays_doubtful(
     gray: Trained, tmp_path: Path
 ) -> None:
     inquiry = _into(_suspicious(gray), gray, tmp_path / "a")
     honest = _into(gray.network, gray, tmp_path / "b")
     assert len(inquiry.standing) > len(honest.standing) + 10
     (finding,), run = asked(OffTheGrid, inquiry)
-    assert (finding.severity, run.outcome) == (Severity.INFO, "mended")
+    assert (finding.severity, run.outcome) == (Severity.INCONCLUSIVE, "doubtful")
     assert len(inquiry.standing) <= len(honest.standing) + 2
 
 
-def test_an_honest_model_is_not_doubted_at_the_price_of_a_pass(gray: Trained, tmp_path: Path) -> None:
+def test_an_honest_model_is_not_doubted_at_the_price_of_a_few_passes(gray: Trained, tmp_path: Path) -> None:
     findings, run = asked(OffTheGrid, _into(gray.network, gray, tmp_path))
     assert (findings, run.outcome, run.tried) == ([], "clear", ())
-    assert 0 < run.forwards <= 32
+    assert 0 < run.forwards <= 3 * 32
     assert run.evidence["answered otherwise"] == 0
 
 
