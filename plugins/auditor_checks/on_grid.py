@@ -77,8 +77,8 @@ class OffTheGrid(InquiryCheck):
         from one 8-bit image to the next, from a start of its own each time, and three times with twice as many; what
         falls is counted.
     Threshold: a change of more than a quarter of the sample's own margin, for more than a quarter of the samples, and
-        more than one (proposed). The doubt stays, and makes the audit inconclusive, while samples stand: no other attack
-        looked where attackers who hand in files do.
+        more than one (proposed). The doubt stays, and makes the audit inconclusive, while samples stand: no other
+        attack looked where attackers who hand in files do.
     Do: audit the model without what recognises such pictures; report robust accuracy against 8-bit images (AUD303).
     """
 
@@ -98,13 +98,13 @@ class OffTheGrid(InquiryCheck):
         if not more_than_few(other, len(on), _MANY):
             return
         inquiry.doubt(f"Less than half a gray level aside, {share(other, len(on))} samples are answered otherwise.")
-        broken = sum(run.broken for run in _climbs(inquiry))
+        told = share(sum(run.broken for run in _climbs(inquiry)), inquiry.total)
         # All other attacks of the plan and of the checks met another model.
         if len(inquiry.standing):
             yield self.finding(
                 Severity.INCONCLUSIVE,
-                f"{inquiry.doubts[0]} Steps from one 8-bit image to the next broke {share(broken, inquiry.total)} more; "
-                f"what still stands has withstood them alone.",
+                f"{inquiry.doubts[0]} Steps from one 8-bit image to the next broke {told} more; "
+                "what still stands has withstood them alone.",
                 "Audit the model without what recognises such pictures.",
             )
         else:
