@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from auditor.result.record import Result
     from auditor.result.transfer import TransferCell, TransferMatrix, TransferSource
 
+_GROUPS = "worst group"
+
 
 def transfer_context(result: Result, confidence: float) -> parts.Transfer | None:
     """The section on transfer; None where none was measured."""
@@ -61,7 +63,11 @@ def _matrix(
     members = {source.name: source.members for source in matrix.sources}
     sources = {name: members[name] for name in rows(matrix, order)}
     targets = tuple(name for name in order if name in matrix.targets)
-    chart = heat_map(f"How often {reading.title} fools each model", cells, sources, targets, reading.above)
+    # Groups are made for one target each: together they are one row, of what is worst for each.
+    drawn = {name: of for name, of in sources.items() if len(of) == 1} | ({_GROUPS: ()} if reading.groups else {})
+    worst_cells = {(_GROUPS, worst.target): cells[worst.source, worst.target] for worst in reading.groups}
+    heading = f"How often {reading.title} fools each model"
+    chart = heat_map(heading, cells | worst_cells, drawn, targets, reading.above)
     return parts.TransferMatrix(
         anchor=anchor,
         title=reading.title,

@@ -50,9 +50,24 @@ def test_every_number_of_a_cell_is_in_the_table(changed: Callable[[Change], Run]
     assert "a b 40.0% 80 of 200 33.5–46.9% 2.0% 95.0% 50.0%" in " ".join(text.split())
 
 
-def test_what_was_made_on_the_target_is_outlined_alone_or_among_others(run: Run) -> None:
+def test_what_was_made_on_the_target_is_outlined(run: Run) -> None:
     cells = chart_of(result(matrix(RATES, groups=GROUP)), run)
-    assert [at for at, cell in cells.items() if cell.own] == [(0, 0), (1, 1), (2, 0), (2, 1)]
+    assert [at for at, cell in cells.items() if cell.own] == [(0, 0), (1, 1)]
+
+
+def test_groups_share_one_row_of_what_is_worst_for_each_target(run: Run) -> None:
+    names, groups = "abc", {"a+b": ("a", "b"), "b+c": ("b", "c"), "all but c": ("a", "b"), "a+c": ("a", "c")}
+    rates = {(a, b): 0.3 for a in names for b in names}
+    tried = {("a+b", "c"): 0.4, ("all but c", "c"): 0.6, ("b+c", "a"): 0.7, ("a+b", "a"): 0.99}
+    made = transfer_context(
+        run.result.model_copy(update={"transfer": result(matrix(rates | tried, groups=groups))}), 0.95
+    )
+    assert made is not None
+    chart = made.matrices[0].chart
+    assert [label.text for label in chart.rows] == ["a", "b", "c", "worst group"]
+    assert [cell.text for cell in chart.cells[-3:]] == ["70%", "–", "60%"]
+    assert [(group.target, group.source) for group in made.matrices[0].groups] == [("a", "b+c"), ("c", "all but c")]
+    assert len(made.matrices[0].cells) == 13, "the table holds all of them"
 
 
 def test_what_noise_explains_is_marked_and_the_diagonal_is_not(run: Run) -> None:

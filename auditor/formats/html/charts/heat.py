@@ -34,7 +34,7 @@ class HeatCell:
     y: Annotated[float, "Upper edge, in pixels."]
     level: Annotated[int, "0 to 5: how dark it is."]
     text: Annotated[str, "The rate; `≈` before it where it cannot be told apart from noise."]
-    own: Annotated[bool, "Whether the examples were made on the target, alone or among others."]
+    own: Annotated[bool, "Whether the examples were made on the target."]
     at: Annotated[float | None, "The rate on the scale, in pixels; None where it was not measured."]
     low: Annotated[float, "Lower end of its interval on the scale."]
     high: Annotated[float, "Upper end of its interval on the scale."]
@@ -81,7 +81,9 @@ def heat_map(
         for i, target in enumerate(targets)
     ]
     measured = [
-        cell.rate for cell in cells.values() if cell.rate is not None and cell.target not in sources[cell.source]
+        cell.rate
+        for (source, target), cell in cells.items()
+        if source in sources and cell.rate is not None and target not in sources[source]
     ]
     spread = (
         f" Between models they run from {words.percent(min(measured))} to {words.percent(max(measured))}."
