@@ -30,7 +30,7 @@ def assert_robust(
 
     A test that asserts more than once keeps the report of the one that failed.
     """
-    from auditor.testing.robust import assert_robust
+    from auditor.testing.robustness import assert_robust
 
     chosen = request.config.getoption("--auditor-reports") or request.config.getini("auditor_reports")
     report = Path(str(chosen)) / re.sub(r"[^\w.-]+", "-", request.node.nodeid)

@@ -1,0 +1,60 @@
+"""What the conformance kit asks: one behaviour a question, each with what the engine relies on it for.
+
+Every kind of plugin has a module of questions. `questions(thing)` gives those that fit a thing, so a plugin's own
+tests are three lines:
+
+    @pytest.mark.parametrize("question", questions(MyAttack(steps=5)), ids=str)
+    def test_my_attack_conforms(question):
+        question.ask()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Question:
+    """One behaviour: `about` what, as a sentence that is true of a plugin that conforms.
+
+    `ask` returns where it is true, raises AssertionError with a sentence about what was seen instead where it is not,
+    and whatever the plugin raises where that breaks.
+    """
+
+    about: str
+    sentence: str
+    ask: Callable[[], None]
+
+    def __str__(self) -> str:
+        return f"{self.about}: {self.sentence}"
+
+
+def questions(thing: Any) -> tuple[Question, ...]:
+    """The questions for an attack, a recipe, an addition, a wrapper, a check or a format.
+
+    Args:
+        thing: an instance, or a class that can be made without arguments. Cheap hyper-parameters make cheap tests.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    from auditor.attack import Attack
+    from auditor.check import Check
+    from auditor.formats.base import Format
+    from auditor.testing.attacks import attack_questions
+    from auditor.testing.checks import check_questions
+    from auditor.testing.formats import format_questions
+
+    made = thing() if isinstance(thing, type) else thing
+    for kind, asked in ((Attack, attack_questions), (Check, check_questions), (Format, format_questions)):
+        if isinstance(made, kind):
+            return tuple(asked(made))  # type: ignore[operator]
+    raise TypeError(f"{made!r} is no attack, check or format, so the kit has no questions for it.")
+
+
+def demand(holds: object, instead: str) -> None:
+    """Raise AssertionError with what was seen `instead`, unless something holds; `assert` would vanish under -O."""
+    if not bool(holds):
+        raise AssertionError(instead)
