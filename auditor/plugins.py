@@ -134,6 +134,16 @@ class Plugins:
         """Formats by name. Raises PluginError where two plugins offer one name."""
         return self._collect("auditor_formats", "name", partial(_lacking, ("name", "filename", "help", "render")))
 
+    def offered(self, name: str) -> list[Any]:
+        """Attack, defense and check classes and formats of the plugins with this name or of this distribution."""
+        return [
+            item
+            for hook in ("auditor_attacks", "auditor_defenses", "auditor_checks", "auditor_formats")
+            for plugin, items in self._ask(hook, list)
+            if name in (plugin.name, plugin.distribution)
+            for item in items
+        ]
+
     def templates(self) -> tuple[str, ...]:
         """Import names of the packages whose templates override ours."""
         return tuple(answer for _, answer in self._ask("auditor_templates", str))

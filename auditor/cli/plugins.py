@@ -1,23 +1,40 @@
-"""`auditor plugins`: what is installed, from where, and what is broken."""
+"""`auditor plugins`: what is installed and what is broken; a new one; whether one keeps its promises."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from auditor.cli import options
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
+    from auditor.plugins import Plugins
+
+app = typer.Typer(
+    help="List plugins, write a new one, or ask whether one keeps what plugins promise.",
+    add_completion=False,
+    rich_markup_mode=None,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
 def plugins(
+    ctx: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Also what each plugin offers (imports them).")] = False,
     without: options.Without = None,
 ) -> None:
     """List the plugins with their distributions; works with every one of them broken."""
+    if ctx.invoked_subcommand is not None:
+        return
     from rich.console import Console
     from rich.table import Table
 
-    from auditor.defense import Wrapper
     from auditor.plugins import load_plugins
 
     found, console = load_plugins(without or ()), Console()
@@ -27,16 +44,92 @@ def plugins(
         table.add_row(plugin.name, plugin.distribution, plugin.version, hooks)
     console.print(table)
     if everything:
-        defenses = found.defenses()
-        wrappers = {name for name, kind in defenses.items() if issubclass(kind, Wrapper)}
         for title, names in (
             ("attacks", found.attacks()),
-            ("recipes", defenses.keys() - wrappers),
-            ("wrappers", wrappers),
+            ("defenses", found.defenses()),
             ("checks", found.checks()),
-            ("extractions", found.extractions()),
             ("formats", found.formats()),
         ):
             console.print(f"\n{title}: {', '.join(sorted(names)) or 'none'}", soft_wrap=True, highlight=False)
     for failure in found.failures:
         console.print(f"\nbroken: {failure.plugin}, at {failure.stage}: {failure.error}", markup=False, soft_wrap=True)
+
+
+@app.command("new")
+def new(
+    name: Annotated[str, typer.Argument(help="Its name, such as my-attack.")],
+    kind: Annotated[
+        str, typer.Option(help="attack, recipe, wrapper, check, format or loader. [default: attack]")
+    ] = "attack",
+    out: Annotated[Path, typer.Option(help="Folder to write it into. [default: the working directory]")] = Path(),
+) -> None:
+    """Write a distribution with a plugin that works: installed, it is listed at once, and its tests pass."""
+    from auditor.scaffold import write_plugin
+
+    place = write_plugin(name, kind, out)
+    typer.echo(f"Wrote {place}. Next: pip install -e {place}, and auditor plugins check {name}")
+
+
+@app.command("check")
+def check(
+    name: Annotated[
+        str, typer.Argument(help="A plugin, by its name or distribution; or what it offers, as NAME[:key=value,...].")
+    ],
+    without: options.Without = None,
+) -> None:
+    """Ask an installed plugin what every plugin of its kind promises, and say what it answers.
+
+    Exit code: 0 all promises are kept, 1 one is not, 2 there is no such plugin.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    from auditor.errors import UsageError
+    from auditor.plugins import load_plugins
+    from auditor.testing.kit import questions
+
+    found, console, broken, asked = load_plugins(without or ()), Console(), 0, 0
+    for thing in _things(name, found):
+        for question in questions(thing):
+            asked += 1
+            if said := _answer(question):
+                broken += 1
+                console.print(Text.assemble(("no   ", "red"), f"{question}\n       {said}"), soft_wrap=True)
+            else:
+                console.print(Text.assemble(("yes  ", "green"), str(question)), soft_wrap=True)
+    for failure in found.failures:
+        if name in (failure.plugin.name, failure.plugin.distribution):
+            raise UsageError(f"{failure.plugin} is broken, at {failure.stage}: {failure.error}.")
+    if not asked:
+        raise UsageError(f"The plugin {name} offers nothing that the kit has questions for.")
+    kept = asked - broken
+    console.print(f"{kept} of {asked} promises are kept.", highlight=False)
+    raise typer.Exit(1 if broken else 0)
+
+
+def _things(name: str, found: Plugins) -> Iterator[Any]:
+    """All that a plugin offers, or the one thing of that name. Raises UsageError."""
+    from auditor.configuration import parse_attack
+    from auditor.errors import UsageError
+    from auditor.parameters import coerced
+
+    if any(name in (plugin.name, plugin.distribution) for plugin in found.loaded):
+        yield from found.offered(name)
+        return
+    said = parse_attack(name, "the argument")
+    known: dict[str, Any] = {**found.formats(), **found.defenses(), **found.attacks(), **found.checks()}
+    if said.name not in known:
+        raise UsageError(f"Nothing installed is called {said.name!r}; `auditor plugins --all` lists what is.")
+    thing = known[said.name]
+    yield thing(**coerced(thing, said.parameters)) if said.parameters else thing
+
+
+def _answer(question: Any) -> str:
+    """What was seen in place of what the question asks; empty where it is as it should be."""
+    try:
+        question.ask()
+    except AssertionError as error:
+        return str(error) or "an assertion of its own failed"
+    except (Exception, SystemExit) as error:  # a plugin border
+        return f"{type(error).__name__}: {error}"
+    return ""

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from auditor.testing.kit import Question, questions
-    from auditor.testing.oracles import Linear
+    from auditor.testing.oracles import Linear, run
     from auditor.testing.robustness import assert_robust
 
-__all__ = ["Linear", "Question", "assert_robust", "questions"]
+__all__ = ["Linear", "Question", "assert_robust", "questions", "run"]
 
-_HOME = {"Linear": "oracles", "Question": "kit", "assert_robust": "robustness", "questions": "kit"}
+_HOME = {"Linear": "oracles", "Question": "kit", "assert_robust": "robustness", "questions": "kit", "run": "oracles"}
 
 
 def __getattr__(name: str) -> Any:

@@ -42,16 +42,24 @@ def questions(thing: Any) -> tuple[Question, ...]:
     """
     from auditor.attack import Attack
     from auditor.check import Check
+    from auditor.defense import Defense
     from auditor.formats.base import Format
     from auditor.testing.attacks import attack_questions
     from auditor.testing.checks import check_questions
+    from auditor.testing.defenses import defense_questions
     from auditor.testing.formats import format_questions
 
     made = thing() if isinstance(thing, type) else thing
-    for kind, asked in ((Attack, attack_questions), (Check, check_questions), (Format, format_questions)):
-        if isinstance(made, kind):
-            return tuple(asked(made))  # type: ignore[operator]
-    raise TypeError(f"{made!r} is no attack, check or format, so the kit has no questions for it.")
+    match made:
+        case Attack():
+            return tuple(attack_questions(made))
+        case Defense():
+            return tuple(defense_questions(made))
+        case Check():
+            return tuple(check_questions(made))
+        case Format():
+            return tuple(format_questions(made))
+    raise TypeError(f"{made!r} is no attack, defense, check or format, so the kit has no questions for it.")
 
 
 def demand(holds: object, instead: str) -> None:
