@@ -32,30 +32,39 @@ stand in `auditor.toml` or in `[tool.auditor]` of `pyproject.toml`, without its 
 
 def cli_reference() -> str:
     """The page as Markdown."""
-    groups = [(f"{group.name} ", group.typer_instance) for group in app.registered_groups]
-    every = [(before, command) for before, part in [("", app), *groups] for command in part.registered_commands]
-    return "\n".join([_HEAD, *(line for before, command in every for line in _command(before, command))])
+    return "\n".join([_HEAD, *(line for name, call in _commands() for line in _command(name, call))])
 
 
-def _command(before: str, command: Any) -> Iterator[str]:
-    signature = inspect.signature(command.callback)
-    hints = typing.get_type_hints(command.callback, include_extras=True)
+def _commands() -> Iterator[tuple[str, Any]]:
+    """Every command with its words, those of groups after the others; a group that does something alone is one too."""
+    for command in app.registered_commands:
+        yield command.name, command.callback
+    for group in app.registered_groups:
+        if group.typer_instance.registered_callback is not None:
+            yield group.name, group.typer_instance.registered_callback.callback
+        for command in group.typer_instance.registered_commands:
+            yield f"{group.name} {command.name}", command.callback
+
+
+def _command(name: str, callback: Any) -> Iterator[str]:
+    signature = inspect.signature(callback)
+    hints = typing.get_type_hints(callback, include_extras=True)
     arguments, options = [], []
-    for name, hint in hints.items():
-        if name == "return":
+    for key, hint in hints.items():
+        if key == "return":
             continue
         if not typing.get_args(hint):
             continue  # The context, which no user gives.
         kind, info = typing.get_args(hint)
         if isinstance(info, ArgumentInfo):
-            label = info.metavar or name.upper()
-            required = signature.parameters[name].default is inspect.Parameter.empty
+            label = info.metavar or key.upper()
+            required = signature.parameters[key].default is inspect.Parameter.empty
             arguments.append((label if required else f"[{label}]", info.help))
         else:
-            options.append((_flags(name, kind, info), info.help))
-    words = ["auditor", before + command.name, *(label for label, _ in arguments), *(["[OPTIONS]"] if options else [])]
-    yield from (f"## auditor {before}{command.name}", "", f"    {' '.join(words)}", "")
-    yield from (inspect.cleandoc(command.callback.__doc__ or ""), "")
+            options.append((_flags(key, kind, info), info.help))
+    words = ["auditor", name, *(label for label, _ in arguments), *(["[OPTIONS]"] if options else [])]
+    yield from (f"## auditor {name}", "", f"    {' '.join(words)}", "")
+    yield from (inspect.cleandoc(callback.__doc__ or ""), "")
     if rows := arguments + options:
         yield from ("| | |", "| --- | --- |")
         yield from (f"| `{left}` | {_cell(right or '')} |" for left, right in rows)

@@ -23,9 +23,10 @@ def demo(
     import webbrowser
     from importlib.resources import as_file, files
 
-    from auditor.cli.scan import default_folder, run
+    from auditor.cli.scan import run
     from auditor.configuration import build_settings
     from auditor.plugins import load_plugins
+    from auditor.writing import default_folder
 
     with as_file(files("auditor.demo")) as folder:
         flags = {

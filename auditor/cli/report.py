@@ -19,9 +19,9 @@ def report(
     """Write reports of a finished run again, from its directory alone."""
     from rich.console import Console
 
-    from auditor.cli.scan import check_formats, write_report
     from auditor.plugins import load_plugins
     from auditor.result.run import Run
+    from auditor.writing import check_formats, write_report
 
     plugins = load_plugins(without or ())
     finished = Run(run)

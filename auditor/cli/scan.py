@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auditor.cli import options
+from auditor.writing import check_formats, default_folder, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from auditor.events import Event
     from auditor.plugins import Plugins
     from auditor.result.record import Result
-    from auditor.result.run import Run
     from auditor.settings import Settings
     from auditor.sources import ConfigFile
 
@@ -220,50 +220,6 @@ def _job(
     place = out or (Path(str(where)) / name if where else default_folder(name or settings.models[0]))
     named = [trackers] if isinstance(trackers, str) else trackers or ()
     return _Job(settings, plugins, place, wanted, bool(quiet), check_trackers(track or named, plugins))
-
-
-def check_formats(text: str, plugins: Plugins) -> tuple[str, ...]:
-    """The names of the formats to write. Raises UsageError for one that is not installed."""
-    from auditor.errors import UsageError
-
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    available = plugins.formats()
-    if unknown := [name for name in names or ("",) if name not in available]:
-        raise UsageError(f"There is no format {unknown[0]!r}; choose from {', '.join(sorted(available))}.")
-    return names
-
-
-def write_report(name: str, run: Run, plugins: Plugins) -> Path:
-    """Render one format into the run directory.
-
-    Raises:
-        RunError: the format breaks, or its file cannot be written.
-    """
-    from auditor.errors import AuditorError, RunError
-    from auditor.result.evidence import atomic_write
-
-    form = plugins.formats()[name]
-    path = run.path / form.filename
-    try:
-        atomic_write(path, form.render(run, plugins.templates()).encode())
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror}.") from error
-    except AuditorError:
-        raise
-    except Exception as error:  # a plugin border: a broken format hurts only itself
-        raise RunError(f"The format {name!r} broke: {type(error).__name__}: {error}.") from error
-    return path
-
-
-def default_folder(model: str) -> Path:
-    """`auditor-runs/MODEL-TIME`, a folder that is not there yet."""
-    from datetime import datetime
-
-    from auditor.result.evidence import slug
-
-    name = f"{slug(Path(model).stem)}-{datetime.now():%Y%m%d-%H%M%S}"
-    names = (name, *(f"{name}-{number}" for number in range(2, 1000)))
-    return next(path for path in map(Path("auditor-runs").joinpath, names) if not path.exists())
 
 
 def run(

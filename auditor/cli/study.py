@@ -44,12 +44,12 @@ def transfer(
 
     from rich.console import Console
 
-    from auditor.cli.scan import default_folder
     from auditor.errors import RunError, UsageError
     from auditor.plugins import load_plugins
     from auditor.samples.base import SampleOptions
     from auditor.study.transfer.running import Data, Running
     from auditor.values import parse_size
+    from auditor.writing import default_folder
 
     if attacked < 1:
         raise UsageError("--attacked takes a whole number from 1 on.")

@@ -97,6 +97,6 @@ def _files(names: Names, kind: str) -> dict[str, str]:
         f"{source}/__init__.py": "package.py",
         f"{source}/py.typed": "",
         f"{source}/{names.module}.py": f"{kind}.py",
-        f"tests/test_{names.module}.py": f"test_{kind}.py",
+        f"tests/test_{names.module}.py": f"{kind}.tests.py",
     }
     return {path: templates.get_template(f"{of}.j2").render(known) if of else "" for path, of in made.items()}

@@ -8,9 +8,9 @@ from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 
 from auditor.formats.base import Format
+from auditor.result.data import Data
 from auditor.result.record import (
     AttackRun,
-    Data,
     Finding,
     GateOutcome,
     GateResult,

@@ -77,7 +77,7 @@ def _settings(flags: dict[str, Any]) -> Any:
 
 def _folder(report: str | Path | None, model: object) -> Path:
     """Where the run goes. A report that is there already gives way; anything else does not."""
-    from auditor.cli.scan import default_folder
+    from auditor.writing import default_folder
 
     if report is None:
         return default_folder(str(model) if isinstance(model, str | Path) else type(model).__name__)
@@ -127,8 +127,8 @@ class _InMemory:
 
 
 def _report(out: Path, plugins: Plugins) -> Path:
-    from auditor.cli.scan import write_report
     from auditor.result.run import Run
+    from auditor.writing import write_report
 
     return write_report("html", Run(out), plugins)
 

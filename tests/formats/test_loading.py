@@ -25,6 +25,11 @@ def test_the_formats_come_through_the_plugin_door() -> None:
         "json": "result.json",
         "junit": "junit.xml",
         "markdown": "summary.md",
+        "sarif": "results.sarif",
+        "badge": "badge.svg",
+        "shields": "shields.json",
+        "metrics": "metrics.txt",
+        "model-card": "model-card.md",
     }
 
 
