@@ -92,7 +92,11 @@ def _check_sequential(settings: Settings) -> None:
     if settings.sequential and settings.min_robust_accuracy is None:
         raise UsageError("--sequential stops when a gate is certain: set one with --min-robust-accuracy.")
     if settings.sequential and settings.max_drop is not None:
-        raise UsageError("--max-drop compares whole runs, which --sequential does not make: leave one of them out.")
+        raise UsageError(
+            "--max-drop compares runs sample by sample, and --sequential stops before all samples are seen. Leave "
+            "--sequential out, with --samples for a shorter run; or leave --max-drop out, and say with "
+            "--min-robust-accuracy how much has to be left."
+        )
 
 
 def _check_meant(said: Mapping[str, Any], threats: Sequence[ThreatSetting]) -> None:

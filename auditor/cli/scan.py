@@ -222,6 +222,15 @@ def _job(
     return _Job(settings, plugins, place, wanted, bool(quiet), check_trackers(track or named, plugins))
 
 
+def _stopped(out: Path) -> str:
+    """What Ctrl-C leaves, and how to go on."""
+    from auditor.engine.store import MANIFEST
+
+    if (out / MANIFEST).is_file():
+        return f"stopped. What is done is safe; continue with the same flags, --out {out} and --resume."
+    return "stopped before anything was done; nothing is left to continue."
+
+
 def run(
     settings: Settings,
     plugins: Plugins,
@@ -254,9 +263,7 @@ def run(
             audit.listen = tell
             result = audit.execute()
     except KeyboardInterrupt:
-        raise Stopped(
-            f"stopped. What is done is safe; continue with the same flags, --out {out} and --resume."
-        ) from None
+        raise Stopped(_stopped(out)) from None
     finished, files = Run(out), [out / "result.json", out / "samples.csv"]
     for name in formats:
         # The audit is done and stands, whatever becomes of a report: a format never changes the exit code.

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from auditor.plugins import Plugins
     from auditor.result.transfer import TransferResult
     from auditor.samples.base import Samples
-    from auditor.settings import Settings
+    from auditor.settings import AttackSetting, Settings
 
 # Settings that may change between an interruption and its resumption: they decide no sample's outcome.
 _FREE = frozenset(
@@ -91,6 +91,8 @@ class Audit:
         make = partial(configured, self.plugins.attacks(), find=self.plugins.find_attack)
         for setting in self.settings.threats:
             attacks(Threat(norm=setting.norm, eps=setting.eps))  # Before anything is read: can these be had?
+        if (hardened := self.settings.hardened_with) is not None:
+            _known(make, hardened)
         wrapped = chosen_wrappers(self.settings, self.plugins.defenses())
         several = self.settings.transfer and len(self.settings.models) > 1
         if several:
@@ -236,6 +238,18 @@ def _data_record(source: str, samples: Samples) -> Data:
         skipped=tuple(SkippedRecord(name=s.name, reason=s.reason) for s in samples.skipped),
         eight_bit=samples.eight_bit,
     )
+
+
+def _known(make: Callable[[str, Mapping[str, Any]], Attack], hardened: AttackSetting) -> None:
+    """Hold what the model is said to be hardened with against what is installed: a slip would go unnoticed, since it is
+    compared with the attacks of the audit and run by nobody. Raises UsageError."""
+    try:
+        make(hardened.name, hardened.parameters)
+    except UsageError as error:
+        raise UsageError(
+            f"--hardened-with: {error} Leave the flag out where the attack is none of those: then the audit attacks "
+            f"with something else anyhow."
+        ) from error
 
 
 def _unique(name: str, taken: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""How often the model is right under each corruption at each severity, over all samples.
+"""How often the model is right under each corruption at each severity, over all samples that were audited.
 
 An attack leaves what has fallen; here every sample meets every corruption, at a forward pass each.
 """
@@ -19,6 +19,8 @@ from auditor.rng import Rng
 from auditor.types import Norm
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from auditor.engine.attempt import Ring
     from auditor.engine.store import Store
     from auditor.samples.base import Samples
@@ -42,26 +44,27 @@ def corruption_facts(table: tuple[CorruptionResult, ...], clean_accuracy: float)
 def corruption_table(
     ring: Ring,
     samples: Samples,
+    audited: np.ndarray,
     store: Store,
     batch_size: int,
     identity: tuple[Any, ...],
     confidence: float,
     listen: Callable[[Event], None],
 ) -> tuple[CorruptionResult, ...]:
-    """Accuracy per corruption and severity up to the threat's; nothing under other threats, for samples that are no
-    images, and where the time is up before all is seen."""
+    """Accuracy per corruption and severity up to the threat's, over the samples at `audited`; nothing under other
+    threats, for samples that are no images, and where the time is up before all is seen."""
     if ring.threat.norm is not Norm.CORRUPTION or len(samples.shape) != 3:
         return ()
     from auditor.corruptions import SEVERITIES
 
     cells = [(name, severity) for name in ring.threat.corruptions for severity in SEVERITIES]
     cells = [cell for cell in cells if cell[1] <= ring.threat.eps]
-    n, model = len(samples), ring.target.name
+    n, model = len(audited), ring.target.name
     listen(StageStarted(model=model, title="accuracy under each corruption", total=n))
     right = torch.zeros(len(cells), dtype=torch.int64)
     for start in range(0, n, batch_size):
-        indices = list(range(start, min(start + batch_size, n)))
-        key = batch_key(*identity, "corruptions", cells, indices[0], indices[-1])
+        indices = audited[start : start + batch_size].tolist()
+        key = batch_key(*identity, "corruptions", cells, indices)
         known = store.get(key)
         if known is None:
             if time.monotonic() > ring.deadline:
@@ -69,7 +72,7 @@ def corruption_table(
             known = {"right": _right(ring, samples, cells, indices)}
             store.put(key, known)
         right += torch.tensor(known["right"])
-        listen(Progress(model=model, done=indices[-1] + 1, total=n, broken=0))
+        listen(Progress(model=model, done=start + len(indices), total=n, broken=0))
     store.flush()
     return tuple(
         CorruptionResult(name=name, severity=severity, accuracy=k / n, interval=wilson(k, n, confidence))

@@ -57,6 +57,7 @@ def _lines(run: Run) -> Iterator[str]:
 
 def _accuracies(result: Result) -> Iterator[str]:
     from auditor.formats.views import numbers
+    from auditor.formats.views.trust import in_doubt
 
     n = result.data.n
     rows = []
@@ -68,7 +69,9 @@ def _accuracies(result: Result) -> Iterator[str]:
         for threat in model.threats:
             known = (numbers.robust_text(threat), numbers.interval_text(threat))
             name = words.threat(threat.norm, threat.eps, result.settings)
-            rows.append((model.name, name, *known, numbers.robust_samples(threat, n)))
+            doubt = in_doubt(model, threat)
+            of = numbers.robust_samples(threat, n)
+            rows.append((model.name, name, *known, f"{of}, {doubt}" if doubt else of))
             if threat.certified_accuracy is not None:
                 proven = (words.percent(threat.certified_accuracy), words.interval(threat.certified_interval))
                 rows.append((model.name, f"{name}, certified", *proven, "at least"))

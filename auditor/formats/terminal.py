@@ -27,7 +27,7 @@ from auditor.formats.views.numbers import (
     samples,
 )
 from auditor.formats.views.surrogates import surrogate_sentences
-from auditor.formats.views.trust import trust_text
+from auditor.formats.views.trust import in_doubt, trust_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -102,8 +102,11 @@ def _accuracies(model: ModelResult, result: Result) -> Table:
     for threat in model.threats:
         under = words.threat(threat.norm, threat.eps, result.settings)
         name = under if threat.minimal else f"under {under}"
-        bounds = interval_text(threat)
-        table.add_row(name, Text(robust_text(threat), style="bold"), bounds, robust_samples(threat, n))
+        bounds, doubt = interval_text(threat), in_doubt(model, threat)
+        value = Text(robust_text(threat), style="bold yellow" if doubt else "bold")
+        table.add_row(name, value, bounds, robust_samples(threat, n))
+        if doubt:
+            table.add_row("", "", "", Text(_plain(doubt), style="yellow"))
         if threat.robust_accuracy_8bit is not None and threat.robust_accuracy_8bit != threat.robust_accuracy:
             rounded = words.count(samples(threat.robust_accuracy_8bit, n))
             share = Text(words.percent(threat.robust_accuracy_8bit), style="dim")

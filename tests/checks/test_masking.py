@@ -104,22 +104,24 @@ def test_queries_after_sound_gradients_or_before_them_raise_no_doubt(
     assert (findings, run.outcome, run.tried) == ([], "clear", ())
 
 
-def test_where_few_fell_to_queries_gradients_are_looked_at_before_anything_is_doubted(
+def test_where_few_fell_to_queries_between_climbs_gradients_are_looked_at_before_anything_is_doubted(
     gray: Trained, few: tuple[Tensor, Tensor], tmp_path: Path
 ) -> None:
     short: AttackSpec = ("pgd", {"loss": "margin", "steps": 1, "step_size": 0.02})
     refined: AttackSpec = ("square", {"queries": 100, "start": "closest", "p_init": 0.1, "p_final": 0.01})
-    threat = Threat(norm=Norm.LINF, eps=0.06)
-    sound = inquiry_into(gray.network, *few, tmp_path / "a", short, refined, threat=threat)
+    threat, plan = Threat(norm=Norm.LINF, eps=0.06), (short, refined, short)
+    sound = inquiry_into(gray.network, *few, tmp_path / "a", *plan, threat=threat)
     (finding,), run = asked(BlackBoxBeatsWhiteBox, sound)
     assert (finding.severity, run.outcome, run.doubt, run.tried) == (Severity.INFO, "clear", "", ())
     assert run.evidence["gradients that lead uphill"] == run.evidence["samples looked at"] >= 2
     assert 0 < run.forwards + run.backwards < 14 * 32
     network = reversed_gradient(gray.network)
-    masked = inquiry_into(network, *few, tmp_path / "b", short, refined, threat=threat, escalation=False)
-    _, run = asked(BlackBoxBeatsWhiteBox, masked)
-    assert "withstood the attacks with gradients" in run.doubt
-    assert run.outcome == "doubtful"
+    masked = inquiry_into(network, *few, tmp_path / "b", *plan, threat=threat, escalation=False)
+    last = inquiry_into(gray.network, *few, tmp_path / "c", short, refined, threat=threat, escalation=False)
+    for doubted in (masked, last):
+        _, run = asked(BlackBoxBeatsWhiteBox, doubted)
+        assert "withstood the attacks with gradients" in run.doubt
+        assert run.outcome == "doubtful"
 
 
 def test_queries_that_cannot_go_on_warn_or_are_inconclusive_by_how_many_fell(

@@ -76,7 +76,7 @@ def test_verify_refutes_counts_of_a_sequential_scan_that_the_table_does_not_give
     ("flags", "said"),
     [
         (("--sequential",), "--min-robust-accuracy"),
-        ((*FLAGS, "--min-robust-accuracy", "0.4", "--max-drop", "0.1"), "--max-drop"),
+        ((*FLAGS, "--min-robust-accuracy", "0.4", "--max-drop", "0.1"), "Leave --sequential out, with --samples"),
     ],
 )
 def test_what_a_sequential_scan_needs_and_cannot_do(

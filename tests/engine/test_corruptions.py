@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -37,11 +38,12 @@ def scenes() -> tuple[Tensor, Tensor]:
 def table(network: Any, build: Callable[..., Any], memory: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     x, y = scenes()
 
-    def make(threat: Threat = THREAT, batch_size: int = 16, **ring: Any) -> Any:
+    def make(threat: Threat = THREAT, batch_size: int = 16, audited: Any = range(N), **ring: Any) -> Any:
         store = Store(tmp_path)
         place = Ring(target=build(network), threat=threat, seed=5, margin=0.0, **ring)
         try:
-            return corruption_table(place, memory(x, y), store, batch_size, ("toy",), 0.95, lambda event: None)
+            some = np.array(audited)
+            return corruption_table(place, memory(x, y), some, store, batch_size, ("toy",), 0.95, lambda event: None)
         finally:
             store.close()
 
@@ -58,6 +60,18 @@ def test_every_sample_meets_every_corruption(table: Callable[..., Any], network:
         right = int((network(images).argmax(1) == y).sum())
         assert (cell.accuracy, cell.interval) == (right / N, wilson(right, N, 0.95))
     assert len({cell.accuracy for cell in cells}) > 1
+
+
+def test_where_a_sequential_scan_stopped_only_what_it_audited_is_looked_at(
+    table: Callable[..., Any], network: Any
+) -> None:
+    x, y = scenes()
+    some = [1, 5, 7, 12, 30, 31, 39]
+    cell = table(audited=some)[0]
+    seeds = Rng.keyed(5, "corruptions", torch.tensor(some)).integers(DRAWS)
+    images = CORRUPTIONS[NAMES[0]](x[some], 1, Rng.keyed(0, "corruption", seeds))
+    right = int((network(images).argmax(1) == y[some]).sum())
+    assert (cell.accuracy, cell.interval) == (right / len(some), wilson(right, len(some), 0.95))
 
 
 def test_the_batch_size_changes_nothing(table: Callable[..., Any], tmp_path: Path) -> None:

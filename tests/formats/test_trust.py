@@ -15,7 +15,7 @@ from auditor.formats.html.charts.line import HEIGHT, line_chart
 from auditor.formats.junit import Junit
 from auditor.formats.markdown import Markdown
 from auditor.formats.terminal import render_terminal
-from auditor.formats.views.trust import points, said, story, trust_text
+from auditor.formats.views.trust import came_of_it, in_doubt, points, said, story, trust_text
 from auditor.result.record import CheckRun, Finding, Result
 from auditor.result.run import Run
 from tests.formats.html.reading import Reading
@@ -86,6 +86,54 @@ def test_one_sentence_counts_the_checks_and_names_those_with_a_doubt() -> None:
         "4 checks questioned these attacks: 1 found nothing wrong; settled: AUD207; the doubt stays: AUD203; "
         "not looked at: AUD214."
     )
+
+
+def test_a_check_that_had_nothing_to_look_at_found_nothing_wrong_for_no_reason() -> None:
+    idle = check("AUD211")
+    assert trust_text([CLEAR, idle, check("AUD219")]) == (
+        "1 check questioned these attacks and found nothing wrong. 2 more had nothing to look at."
+    )
+    assert trust_text([MENDED, idle]).endswith("settled: AUD207. 1 more had nothing to look at.")
+    assert trust_text([idle]) == "None of 1 check had anything to look at."
+    assert came_of_it(idle) == "nothing to look at"
+    # A number that was read off the attacks costs no pass.
+    assert came_of_it(check("AUD217", evidence={"kinds": 2})) == "nothing was wrong"
+
+
+def test_a_robust_accuracy_that_a_finding_doubts_is_marked_wherever_it_stands(
+    changed: Callable[[Callable[[Result], Result]], Run],
+) -> None:
+    def with_doubt(result: Result) -> Result:
+        finding = Finding(code="AUD203", severity="inconclusive", title="Stands", detail="d")
+        model = result.models[0]
+        threats = [threat.model_copy(update={"checks": (CLEAR,)}) for threat in model.threats]
+        threats[-1] = threats[-1].model_copy(update={"checks": (CLEAR, STAYS)})
+        model = model.model_copy(update={"threats": tuple(threats), "findings": (finding,)})
+        return result.model_copy(update={"models": (model, *result.models[1:])})
+
+    run = changed(with_doubt)
+    model = run.result.models[0]
+    assert [in_doubt(model, threat) for threat in model.threats[:-1]] == [""] * (len(model.threats) - 1)
+    assert in_doubt(model, model.threats[-1]) == "in doubt: AUD203"
+    html = Html().render(run)
+    threats = [(m, t) for m in run.result.models for t in m.threats if m.clean_accuracy is not None]
+    drawn = [in_doubt(m, t) for m, t in threats if not t.minimal and not t.unknown]
+    assert html.count('class="bar doubted"') == sum(map(bool, drawn)) < len(drawn)
+    assert '<span class="tag inconclusive">in doubt: AUD203</span>' in html
+    assert "in doubt: AUD203" in terminal(run)
+    assert "in doubt: AUD203" in Markdown().render(run)
+
+
+def test_what_doubts_the_whole_model_doubts_every_threat(
+    changed: Callable[[Callable[[Result], Result]], Run],
+) -> None:
+    def with_doubt(result: Result) -> Result:
+        finding = Finding(code="AUD113", severity="inconclusive", title="Zero", detail="d")
+        model = result.models[0].model_copy(update={"findings": (finding,)})
+        return result.model_copy(update={"models": (model, *result.models[1:])})
+
+    model = changed(with_doubt).result.models[0]
+    assert {in_doubt(model, threat) for threat in model.threats} == {"in doubt: AUD113"}
 
 
 def test_a_story_says_the_doubt_once_then_the_outcome_and_what_was_tried() -> None:

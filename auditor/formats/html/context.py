@@ -179,6 +179,7 @@ class Threat:
     main: Annotated[bool, "Whether it is the largest budget of its norm: its tables are shown unfolded."]
     value: Annotated[str, "Robust accuracy as text; under `minimal` the median of the smallest changes."]
     samples: Annotated[str, "How many of how many samples."]
+    doubt: Annotated[str, "The findings for which the value is not to be believed; may be empty."]
     minimal: Annotated[bool, "Whether the smallest changes were looked for: then no attack leaves fewer standing."]
     forecast: Annotated[str, "What twice the passes would find, or what the smallest changes say; may be empty."]
     change: Annotated[str, "How the smallest changes compare with the baseline's; may be empty."]

@@ -13,6 +13,7 @@ from auditor.formats.html.model import Rows, model_context
 from auditor.formats.html.transfer import transfer_context
 from auditor.formats.views import numbers
 from auditor.formats.views.curve import curves
+from auditor.formats.views.trust import in_doubt
 from auditor.result.record import INHERITED
 
 if TYPE_CHECKING:
@@ -156,8 +157,8 @@ def _accuracies(result: Result) -> Iterator[context.Accuracy]:
                 value=numbers.robust_text(threat),
                 interval=numbers.interval_text(threat),
                 samples=numbers.robust_samples(threat, n),
-                stands_out=_rounding_matters(threat),
-                note=_note(threat, n),
+                stands_out=_rounding_matters(threat) or bool(in_doubt(model, threat)),
+                note="; ".join(filter(None, [in_doubt(model, threat), _note(threat, n)])),
             )
 
 

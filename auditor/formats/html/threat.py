@@ -27,6 +27,7 @@ from auditor.formats.views.numbers import (
     robust_text,
     smallest_text,
 )
+from auditor.formats.views.trust import in_doubt
 
 if TYPE_CHECKING:
     from auditor.result.record import ModelResult, Result, ThreatResult
@@ -68,6 +69,7 @@ def threat_context(
         main=threat.eps == max(t.eps for t in model.threats if t.norm == threat.norm),
         value=robust_text(threat),
         samples=known,
+        doubt=in_doubt(model, threat),
         minimal=threat.minimal,
         forecast=smallest_text(found, threat.norm, result.settings) if found else forecast_text(threat),
         change=change_text(threat.change, threat.norm) or drop_text(threat.drop),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auditor.formats import words
-from auditor.result.record import CheckRun
+from auditor.result.record import CheckRun, ModelResult, ThreatResult
 
 Plot = tuple[tuple[str, float], ...]
 """Points of a line: what stands below it, and a share from 0 to 1."""
@@ -25,17 +25,44 @@ def trust_text(checks: Sequence[CheckRun]) -> str:
         return ""
     codes: dict[str, list[str]] = {}
     for check in checks:
-        codes.setdefault(check.outcome, []).append(check.code)
-    count = len(checks)
+        if not idle(check):
+            codes.setdefault(check.outcome, []).append(check.code)
+    unasked = sum(map(idle, checks))
+    count = len(checks) - unasked
+    rest = f" {words.count(unasked)} more had nothing to look at." if unasked else ""
+    if not count:
+        return f"None of {words.count(unasked, 'check')} had anything to look at."
     if len(codes.get("clear", ())) == count:
-        return f"{words.count(count, 'check')} questioned these attacks and found nothing wrong."
+        return f"{words.count(count, 'check')} questioned these attacks and found nothing wrong.{rest}"
     told = [f"{_CAME[outcome]}: {', '.join(named)}" for outcome, named in codes.items() if outcome != "clear"]
     clear = f"{words.count(len(codes['clear']))} found nothing wrong; " if "clear" in codes else ""
-    return f"{words.count(count, 'check')} questioned these attacks: {clear}{'; '.join(told)}."
+    return f"{words.count(count, 'check')} questioned these attacks: {clear}{'; '.join(told)}.{rest}"
+
+
+def idle(check: CheckRun) -> bool:
+    """Whether a check had nothing to look at: it found nothing wrong without a pass and without a number."""
+    return check.outcome == "clear" and not check.forwards + check.backwards and not check.evidence
+
+
+def in_doubt(model: ModelResult, threat: ThreatResult) -> str:
+    """`in doubt: AUD211, AUD214`: the findings for which a robust accuracy is not to be believed; empty without any.
+
+    What a check found of another threat's attacks says nothing of this one's.
+    """
+    grave = {finding.code for finding in model.findings if finding.severity in ("inconclusive", "block")}
+    here, anywhere = _doubts([threat]), _doubts(model.threats)
+    codes = sorted((grave & here) | (grave - anywhere))
+    return f"in doubt: {', '.join(codes)}" if codes else ""
+
+
+def _doubts(threats: Sequence[ThreatResult]) -> set[str]:
+    return {check.code for threat in threats for check in threat.checks if check.outcome == "doubtful"}
 
 
 def came_of_it(check: CheckRun) -> str:
     """`settled, 3 more samples broken`."""
+    if idle(check):
+        return "nothing to look at"
     more = f", {words.count(check.broken, 'more sample')} broken" if check.broken else ""
     return _CAME[check.outcome] + more
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from auditor.formats import words
+from auditor.formats.views.trust import in_doubt
 from auditor.result.record import ModelResult
 from auditor.result.statistics import Interval
 
-Kind = Literal["clean", "robust", "open"]
+Kind = Literal["clean", "robust", "doubted", "open"]
 
 ROW = 46
 """Height of a bar with its line of text, in pixels."""
@@ -22,7 +23,7 @@ class Bar:
 
     label: Annotated[str, "What was measured: `clean`, or the threat."]
     value: Annotated[str, "The share as text."]
-    kind: Annotated[Kind, "`open` where some samples were not evaluated."]
+    kind: Annotated[Kind, "`open` where some samples were not evaluated, `doubted` where a finding doubts the share."]
     width: Annotated[float, "Share of all samples, in percent of the chart's width."]
     low: Annotated[float, "Lower end of the interval, in percent of the width."]
     high: Annotated[float, "Upper end of the interval, in percent of the width."]
@@ -46,10 +47,12 @@ def bar_chart(model: ModelResult, settings: Mapping[str, Any] | None = None) -> 
         return None
     bars = [_bar(0, "clean", "clean", model.clean_accuracy, model.clean_interval)]
     for threat in (each for each in model.threats if not each.minimal):
-        kind: Kind = "open" if threat.unknown else "robust"
+        kind: Kind = "open" if threat.unknown else "doubted" if in_doubt(model, threat) else "robust"
         label = words.threat(threat.norm, threat.eps, settings)
         share, proven = threat.share, threat.certified_accuracy
-        bars.append(_bar(len(bars), label, kind, share, threat.interval, proven))
+        bars.append(
+            _bar(len(bars), f"{label}, in doubt" if kind == "doubted" else label, kind, share, threat.interval, proven)
+        )
     spoken = "; ".join(f"{bar.label} {bar.value}" for bar in bars)
     title = f"Accuracy of {model.name}"
     return BarChart(title=title, description=f"{title}: {spoken}.", bars=tuple(bars), height=ROW * len(bars) + 18)
