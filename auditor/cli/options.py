@@ -60,3 +60,9 @@ Formats: TypeAlias = Annotated[
     ),
 ]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and one line of result.")]
+Surrogate = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODEL", help="MODEL[:key=value,...] to make examples on, or distill[:key=value,...]; repeatable."
+    ),
+]

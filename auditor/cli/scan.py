@@ -83,12 +83,7 @@ def scan(
         str | None,
         typer.Option(help="NAME[:key=value,...] that the model was hardened with: it alone proves nothing."),
     ] = None,
-    surrogate: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="MODEL", help="MODEL[:key=value,...] to make examples on, or distill[:key=value,...]; repeatable."
-        ),
-    ] = None,
+    surrogate: options.Surrogate = None,
     samples: Annotated[
         str | None, typer.Option(metavar="N", help="Audit so many samples, drawn class by class.")
     ] = None,

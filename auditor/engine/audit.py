@@ -131,7 +131,7 @@ class Audit:
                 contenders += [audit.contender] if audit.contender is not None else []
                 # Before the next one is loaded: two at once may be more than there is room for.
                 del audit, target
-                party.members = ()
+                party.dismiss()
                 release()
             if several and store is not None and samples is not None:
                 load = partial(loader.again, samples=samples)
@@ -146,8 +146,7 @@ class Audit:
 
     def _party(self, device: torch.device, make: Callable[[str, Mapping[str, Any]], Attack]) -> Party:
         """The surrogates that are named. Raises UsageError for what cannot be meant of them."""
-        extractions = self.plugins.extractions() if self.settings.surrogates else {}
-        party = Party(self.settings, extractions, partial(self.plugins.load_model, device=device), make)
+        party = Party(self.settings, self.plugins.extractions(), partial(self.plugins.load_model, device=device), make)
         party.check()
         return party
 

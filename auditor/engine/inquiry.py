@@ -13,23 +13,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from auditor.engine.aims import Aims
-from auditor.engine.attempt import attempt
-from auditor.engine.batches import Tally, parameters, recorded
+from auditor.engine.batches import Tally, recorded
 from auditor.engine.plan import make_plan
-from auditor.engine.store import batch_key
-from auditor.engine.trial import Trial, joined, nothing
+from auditor.engine.trial import Trial, joined, nothing, tried
 from auditor.events import AttackFinished, StageStarted
 from auditor.result.record import NOTHING_LEFT, OVERSPENT
 
 if TYPE_CHECKING:
     from auditor.attack import Attack
-    from auditor.engine.attempt import Ring
     from auditor.engine.batches import Batches
     from auditor.engine.plan import Step
     from auditor.engine.standing import Standing
+    from auditor.engine.surrogates.party import Party
     from auditor.result.record import AttackRun
     from auditor.target.base import Target
     from auditor.target.nearby import Nearby
@@ -56,6 +52,7 @@ class Inquiry:
         escalation: whether doubts may be settled by further attacks.
         limit: passes that one check may spend on settling a doubt.
         least: passes that all checks together may spend in any case, however few the attacks spent.
+        party: trains substitutes; None where there is none to do so.
     """
 
     batches: Batches
@@ -66,6 +63,7 @@ class Inquiry:
     escalation: bool = True
     limit: float = math.inf
     least: float = FLOOR
+    party: Party | None = None
     code: str = ""
     doubts: list[str] = field(default_factory=list)
     tried: list[AttackRun] = field(default_factory=list)
@@ -202,10 +200,16 @@ class Inquiry:
                 batches.run(step, todo, tally, lambda passes: None)
         run = recorded(step, tally, self.code)
         self.listen(AttackFinished(model=self.target.name, threat=self.threat, attack=run))
-        self._count(run.forwards, run.backwards)
+        self._count(run.forwards + run.surrogate_forwards, run.backwards + run.surrogate_backwards)
         self.runs.append(run)
         self.tried.append(run)
         return run
+
+    def substitute(self, name: str = "distill", **parameters: Any) -> Attack | None:
+        """An attack by way of a substitute that is trained on the target's answers, for `attack`; its questions are
+        counted, once for a model. None where it cannot be trained, or agrees with the target no more than chance would.
+        """
+        return None if self.party is None else self.party.substitute(self, name, parameters)
 
     def trial(
         self,
@@ -241,37 +245,9 @@ class Inquiry:
             part = slice(at, at + self.batches.batch_size)
             with ring.target.under(exact=exact, through=through, near=near):
                 said = None if labels is None else labels[part]
-                parts.append(self._tried(ring, step, on[part], said, (exact, near), keep=keep))
+                parts.append(tried(self, ring, step, on[part], said, (exact, near), keep=keep))
         self.batches.store.flush()
         return joined(parts)
-
-    def _tried(
-        self, ring: Ring, step: Step, on: np.ndarray, labels: Labels | None, seen: tuple[object, ...], *, keep: bool
-    ) -> Trial:
-        """One batch of a trial; what was tried before an interruption is remembered."""
-        store = self.batches.store
-        where = (self.code, ring.target.name, str(ring.threat), ring.draws, seen, ring.target.through)
-        said = None if labels is None else labels.tolist()
-        key = batch_key(*self.batches.identity, "trial", *where, step.name, parameters(step), on.tolist(), said)
-        images = None
-        if keep or (known := store.get(key)) is None:
-            x, y = self.fetch(on)
-            aims = self.found.clean.aims(on, ring.target.device) if labels is None else Aims(labels.to(y.device), None)
-            outcome = attempt(ring, step, x, aims, torch.from_numpy(on))
-            fell = np.zeros(len(on), bool)
-            fell[outcome.found.rows.numpy()] = True
-            known = {
-                "fell": fell.tolist(),
-                "margin": outcome.closest_margin.float().cpu().tolist(),
-                "passes": [outcome.forwards, outcome.backwards],
-                "ended": [outcome.status, outcome.reason],
-            }
-            if keep:
-                images = x.cpu().index_copy(0, outcome.found.rows, outcome.found.adversarial)
-            elif outcome.status == "ran":
-                store.put(key, known)
-        self.spend(*known["passes"])
-        return Trial(np.array(known["fell"], bool), np.array(known["margin"], np.float32), images, *known["ended"])
 
     def _step(self, attack: Attack) -> Step:
         """The attack as a step of the plan, under a name of its own."""

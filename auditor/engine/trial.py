@@ -7,9 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+
+from auditor.engine.aims import Aims
+from auditor.engine.attempt import attempt
+from auditor.engine.batches import parameters
+from auditor.engine.store import batch_key
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from auditor.engine.attempt import Ring
+    from auditor.engine.inquiry import Inquiry
+    from auditor.engine.plan import Step
+    from auditor.types import Labels
 
 
 @dataclass(frozen=True)
@@ -41,8 +52,6 @@ def nothing(count: int, why: str = "") -> Trial:
 
 def joined(parts: Sequence[Trial]) -> Trial:
     """Trials on samples that follow each other, as one; it ended where all of them did."""
-    import torch
-
     bad = next((part for part in parts if not part.ended), parts[0])
     images = [part.images for part in parts if part.images is not None]
     return Trial(
@@ -52,3 +61,39 @@ def joined(parts: Sequence[Trial]) -> Trial:
         bad.status,
         bad.reason,
     )
+
+
+def tried(
+    inquiry: Inquiry,
+    ring: Ring,
+    step: Step,
+    on: np.ndarray,
+    labels: Labels | None,
+    seen: tuple[object, ...],
+    *,
+    keep: bool,
+) -> Trial:
+    """One batch of a trial; what was tried before an interruption is remembered."""
+    batches = inquiry.batches
+    where = (inquiry.code, ring.target.name, str(ring.threat), ring.draws, seen, ring.target.through)
+    said = None if labels is None else labels.tolist()
+    key = batch_key(*batches.identity, "trial", *where, step.name, parameters(step), on.tolist(), said)
+    images = None
+    if keep or (known := batches.store.get(key)) is None:
+        x, y = inquiry.fetch(on)
+        aims = inquiry.found.clean.aims(on, ring.target.device) if labels is None else Aims(labels.to(y.device), None)
+        outcome = attempt(ring, step, x, aims, torch.from_numpy(on))
+        fell = np.zeros(len(on), bool)
+        fell[outcome.found.rows.numpy()] = True
+        known = {
+            "fell": fell.tolist(),
+            "margin": outcome.closest_margin.float().cpu().tolist(),
+            "passes": [outcome.forwards, outcome.backwards],
+            "ended": [outcome.status, outcome.reason],
+        }
+        if keep:
+            images = x.cpu().index_copy(0, outcome.found.rows, outcome.found.adversarial)
+        elif outcome.status == "ran":
+            batches.store.put(key, known)
+    inquiry.spend(*known["passes"])
+    return Trial(np.array(known["fell"], bool), np.array(known["margin"], np.float32), images, *known["ended"])

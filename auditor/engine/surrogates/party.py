@@ -5,26 +5,31 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from auditor.engine.surrogates.extracting import Extractor
 from auditor.engine.surrogates.loading import loaded, options_of
 from auditor.engine.surrogates.plan import attacks_from, with_surrogates
 from auditor.engine.surrogates.surrogate import Standard, Surrogate, left_out
+from auditor.errors import UsageError
 from auditor.parameters import coerced
+from auditor.settings import SurrogateSetting
 
 if TYPE_CHECKING:
     from auditor.attack import Attack
     from auditor.check import Finding
+    from auditor.engine.inquiry import Inquiry
     from auditor.engine.plan import Part
     from auditor.engine.store import Store
     from auditor.events import Event
     from auditor.extraction import Extraction
     from auditor.result.surrogates import SurrogateResult
-    from auditor.settings import Settings, SurrogateSetting
+    from auditor.settings import Settings
     from auditor.target.base import ModelOptions, Target
     from auditor.types import Threat
+
+DISTILL = "distill"
 
 
 @dataclass
@@ -36,6 +41,7 @@ class Party:
         load: makes an unbound target of what a surrogate is called, with options of its own.
         make: sets an attack up by name and parameters.
         members: those of the model that is audited now.
+        later: those that checks asked for, by what they are.
     """
 
     settings: Settings
@@ -43,6 +49,8 @@ class Party:
     load: Callable[[str, ModelOptions], Target]
     make: Callable[[str, Mapping[str, Any]], Attack]
     members: tuple[Surrogate, ...] = ()
+    later: dict[Extraction, Surrogate] = field(default_factory=dict)
+    _extractor: Extractor | None = None
 
     def check(self) -> None:
         """Whether what is said of surrogates can be meant, before anything is read. Raises UsageError."""
@@ -65,8 +73,9 @@ class Party:
         Raises:
             UsageError: one cannot be loaded, or does not fit the samples.
         """
-        self.members, now, s = (), time.monotonic(), self.settings
-        extractor = Extractor(
+        self.dismiss()
+        now, s = time.monotonic(), self.settings
+        self._extractor = extractor = Extractor(
             standard=standard,
             store=store,
             seed=s.seed,
@@ -75,13 +84,40 @@ class Party:
             budget=(s.max_passes or math.inf) * len(standard.samples),
             listen=listen,
         )
-        for setting in s.surrogates:
+        for setting in s.surrogates or self._unasked(standard.target):
             name = self._name(setting)
             if setting.source in self.extractions:
                 member = extractor.extract(self._extraction(setting), name)
             else:
                 member = loaded(setting, name, s, self.load, standard)
             self.members += (member,)
+
+    def dismiss(self) -> None:
+        """Let go of the models."""
+        self.members, self._extractor = (), None
+        self.later.clear()
+
+    def substitute(self, inquiry: Inquiry, name: str, parameters: Mapping[str, Any]) -> Attack | None:
+        """What `Inquiry.substitute` says.
+
+        Raises:
+            UsageError: no extraction of this name is installed, or it does not take these parameters.
+        """
+        cls = self.extractions.get(name)
+        if cls is None:
+            raise UsageError(f"Nothing installed trains substitutes by the name {name!r}.")
+        if self._extractor is None:
+            return None
+        wanted = cls(**coerced(cls, parameters))
+        if wanted not in self.later:
+            left = inquiry.budget - inquiry.spent
+            extractor = replace(self._extractor, deadline=inquiry.batches.ring.deadline, budget=left)
+            self.later[wanted] = found = extractor.extract(wanted, self._free(name))
+            inquiry.spend(found.record.queries)
+        rank = len(inquiry.batches.samples.shape)
+        if self.later[wanted].target is None:
+            return None
+        return next(attacks_from([self.later[wanted]], inquiry.threat, rank, self.make))
 
     def join(self, parts: Sequence[Part], threat: Threat, rank: int, *, gradients: bool) -> tuple[Part, ...]:
         """The plan `parts` against samples of `rank` dimensions, with what is made on surrogates."""
@@ -90,7 +126,7 @@ class Party:
 
     @property
     def records(self) -> tuple[SurrogateResult, ...]:
-        return tuple(member.record for member in self.members)
+        return tuple(member.record for member in (*self.members, *self.later.values()))
 
     @property
     def queries(self) -> int:
@@ -100,7 +136,13 @@ class Party:
     @property
     def findings(self) -> Iterator[Finding]:
         """What was not tried, and why."""
-        return left_out(self.members)
+        return left_out(self.members if self.settings.surrogates else ())
+
+    def _unasked(self, target: Target) -> tuple[SurrogateSetting, ...]:
+        """What the longest suite tries where nothing follows gradients: it asks more than that of every sample."""
+        thorough = self.settings.suite == "thorough" and not self.settings.attacks
+        wanted = thorough and target.twin is None and DISTILL in self.extractions
+        return (SurrogateSetting(source=DISTILL),) if wanted else ()
 
     def _extraction(self, setting: SurrogateSetting) -> Extraction:
         cls = self.extractions[setting.source]
@@ -110,7 +152,9 @@ class Party:
         """Short, and another one for each."""
         name = setting.source.replace("\\", "/").rpartition("/")[2].rpartition(":")[2]
         stem, _, suffix = name.rpartition(".")
-        name = stem if stem and suffix.isalnum() else name
-        taken = {member.record.name for member in self.members}
+        return self._free(stem if stem and suffix.isalnum() else name)
+
+    def _free(self, name: str) -> str:
+        taken = {record.name for record in self.records}
         names = (name if i == 1 else f"{name}-{i}" for i in range(1, len(taken) + 2))
         return next(each for each in names if each not in taken)

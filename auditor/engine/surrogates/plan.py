@@ -18,8 +18,8 @@ ENSEMBLE = "ensemble"
 
 # What was measured: docs/benchmarks-transfer.md.
 _IMAGES: dict[Norm, tuple[str, dict[str, Any]]] = {
-    Norm.LINF: ("transfer", {"loss": "margin", "steps": 20, "radius": 1}),
-    Norm.L2: ("transfer", {"loss": "margin", "steps": 20, "radius": 1}),
+    Norm.LINF: ("transfer", {"loss": "margin"}),
+    Norm.L2: ("transfer", {"loss": "margin"}),
     Norm.PATCH: ("patch-pgd", {"steps": 60, "places": 4}),
     Norm.FLOW: ("stadv", {"steps": 50, "smoothness": 0.0}),
     Norm.SPATIAL: ("spatial-pgd", {"steps": 20, "restarts": 2}),
