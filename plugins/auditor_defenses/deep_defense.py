@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 _OVERSHOOT = 0.02
 """Share by which a border is passed, as in DeepFool."""
-_STEEP = 2.0
+_FAR = 2.0
 _TINY = 1e-12
 
 
@@ -55,8 +54,10 @@ class DeepDefense(Recipe):
     def loss(self, trainee: Trainee, x: Images, adversarial: Images, y: Labels, threat: Threat, rng: Rng) -> Tensor:
         with torch.no_grad():
             right = trainee.still(x).argmax(1) == y
-        size = self.distance(trainee, x, y, right, threat.norm) / threat.eps
-        price = torch.where(right, torch.exp(-self.right * size), _steep(self.wrong * size))
+        # A budget that is still to grow may be 0.
+        size = self.distance(trainee, x, y, right, threat.norm) / max(threat.eps, _TINY)
+        # What is far on the wrong side is left to the cross-entropy, or it would drown all others.
+        price = torch.exp(torch.where(right, -self.right * size, (self.wrong * size).clamp_max(_FAR)))
         return trainee.cross_entropy(trainee(x), y) + self.weight * price
 
     def distance(self, trainee: Trainee, x: Images, y: Labels, right: Tensor, norm: Norm) -> Tensor:
@@ -90,12 +91,6 @@ class DeepDefense(Recipe):
             (slope,) = torch.autograd.grad(gap.sum(), point, retain_graph=True)
             far.append(gap.detach() / _dual(slope, norm))
         return rivals.gather(1, torch.stack(far, 1).argmin(1, keepdim=True)).squeeze(1)
-
-
-def _steep(value: Tensor) -> Tensor:
-    """The exponential, which goes on in a straight line from `_STEEP`, so that one sample does not drown all others."""
-    edge = math.exp(_STEEP)
-    return torch.where(value > _STEEP, edge * (1.0 + value - _STEEP), torch.exp(value.clamp_max(_STEEP)))
 
 
 def _length(change: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class Fast(Recipe):
     norms: ClassVar[frozenset[Norm]] = frozenset({Norm.LINF, Norm.L2})
     single_step: ClassVar[bool] = True
 
-    noise: float = parameter(2.0, help="radius of the noise in units of eps", low=0.0, high=10.0)
+    noise: float = parameter(1.0, help="radius of the noise in units of eps", low=0.0, high=10.0)
     step_size: float = parameter(1.0, help="length of the step in units of eps", low=0.0, high=4.0)
 
     def perturb(self, trainee: Trainee, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:

@@ -85,10 +85,15 @@ def test_the_loss_asks_right_samples_to_go_further_and_wrong_ones_to_need_less(n
     torch.testing.assert_close(loss, torch.tensor(expected), atol=1e-4, rtol=0)
 
 
-def test_a_sample_that_is_far_on_the_wrong_side_does_not_drown_the_others() -> None:
-    x, y = torch.tensor([[1.0, 0.0]]), torch.tensor([1])
-    loss = DeepDefense().loss(linear(PLANE), x, x, y, Threat(norm=Norm.L2, eps=1e-4), streams(1))
-    assert loss.item() < 15.0 * math.exp(2.0) * 6001.0 + 4.0
+@pytest.mark.parametrize("eps", [1e-4, 0.0])
+def test_what_is_far_on_the_wrong_side_for_its_budget_is_left_to_the_cross_entropy(eps: float) -> None:
+    trainee, x, y = linear(PLANE), torch.tensor([[1.0, 0.0]]), torch.tensor([1])
+    (weight,) = trainee.weights.values()
+    loss = DeepDefense(weight=2.0).loss(trainee, x, x, y, Threat(norm=Norm.L2, eps=eps), streams(1))
+    assert loss.item() == pytest.approx(math.log1p(math.exp(3.0)) + 2.0 * math.exp(2.0))
+    (slope,) = torch.autograd.grad(loss.sum(), weight)
+    (alone,) = torch.autograd.grad(trainee.cross_entropy(trainee(x), y).sum(), weight)
+    torch.testing.assert_close(slope, alone)
 
 
 @every_norm

@@ -1,0 +1,1 @@
+"""How robust training makes a network, what it costs, and how that compares with peers."""
