@@ -9,9 +9,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
-from auditor.parameters import check_parameters
+from auditor.parameters import check_parameters, parameter
 from auditor.types import Norm
 
 if TYPE_CHECKING:
@@ -38,28 +38,30 @@ class Defense(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a recipe is trained where the user says nothing.
+    """How a recipe is trained where the user says nothing; each field can be said with `--training KEY=VALUE,…`.
 
-    Attributes:
-        epochs: passes over the training data.  batch_size: samples to an update.
-        optimizer: `sgd` with Nesterov momentum 0.9, or `adamw`.  lr: the largest learning rate.
-        schedule: of the learning rate: `cyclic` rises for two fifths of the updates and falls for the others,
-            `piecewise` falls to a tenth after one half and again after three quarters, `cosine` falls along one.
-        weight_decay: of weights with two dimensions or more; biases and normalisation have none.
-        label_smoothing: share of the label that is spread over all classes, by `Trainee.cross_entropy`.
-        average: decay of the running average of weights that is validated and kept; 0 averages nothing.
-        clip: largest length of a gradient of all weights; 0 for any.
+    Raises UsageError for a value out of its bounds.
     """
 
-    epochs: int = 30
-    batch_size: int = 128
-    optimizer: Literal["sgd", "adamw"] = "adamw"
-    lr: float = 2e-3
-    schedule: Literal["cyclic", "piecewise", "cosine", "constant"] = "cyclic"
-    weight_decay: float = 5e-4
-    label_smoothing: float = 0.0
-    average: float = 0.0
-    clip: float = 1.0
+    name: ClassVar[str] = "training"
+
+    epochs: int = parameter(30, help="passes over the training data", low=1, high=100_000)
+    batch_size: int = parameter(128, help="samples to an update", low=2, high=1_000_000)
+    optimizer: str = parameter("adamw", help="sgd has Nesterov momentum 0.9", choices=("sgd", "adamw"))
+    lr: float = parameter(2e-3, help="largest learning rate", low=0.0, high=100.0)
+    schedule: str = parameter(
+        "cyclic",
+        help="cyclic: up along two fifths, then down; piecewise: a tenth after one half and after three quarters",
+        choices=("cyclic", "piecewise", "cosine", "constant"),
+    )
+    weight_decay: float = parameter(5e-4, help="of all but biases and normalisation", low=0.0, high=10.0)
+    label_smoothing: float = parameter(0.0, help="share of a label spread over all classes", low=0.0, high=0.9)
+    average: float = parameter(0.0, help="decay of the running average that is kept; 0: none", low=0.0, high=0.99999)
+    clip: float = parameter(1.0, help="largest length of the gradient of all weights; 0: any", low=0.0)
+    warmup: float = parameter(0.25, help="share of the updates along which the budget rises from 0", low=0.0, high=1.0)
+
+    def __post_init__(self) -> None:
+        check_parameters(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +115,10 @@ class Recipe(Defense):
         Returns:
             A loss for each row, `(N,)`, or as many as the recipe learns from.
         """
+
+    def cure(self) -> Recipe | None:
+        """The recipe to go on with where training collapsed; None, as by default, ends it with the best epoch."""
+        return None
 
     def after_backward(
         self, trainee: Trainee, x: Images, adversarial: Images, y: Labels, threat: Threat, rng: Rng

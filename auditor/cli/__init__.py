@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from auditor.cli import compare, config, demo, doctor, explain, init, plugins, report, scan, selftest, study, verify
+from auditor.cli import (
+    compare,
+    config,
+    demo,
+    doctor,
+    explain,
+    harden,
+    init,
+    plugins,
+    report,
+    scan,
+    selftest,
+    study,
+    verify,
+)
 
 app = typer.Typer(
     name="auditor",
@@ -18,6 +32,7 @@ app = typer.Typer(
 
 app.command("scan")(scan.scan)
 app.command("demo")(demo.demo)
+app.command("harden")(harden.harden)
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auditor.engine.options import model_options
+from auditor.engine.reading import read_samples
 from auditor.engine.wrapping import wrap
 from auditor.errors import AuditorError, DataError, ModelError
-from auditor.samples.base import SampleOptions
 
 if TYPE_CHECKING:
     import torch
@@ -35,8 +35,8 @@ class Loader:
         try:
             target = self._target(source)
         except (ModelError, DataError) as error:
-            return None, samples or self._samples(None), error
-        samples = samples or self._samples(target)
+            return None, samples or read_samples(self.settings, self.plugins, None), error
+        samples = samples or read_samples(self.settings, self.plugins, target)
         try:
             self._bind(target, samples)
         except (ModelError, DataError) as error:
@@ -62,28 +62,3 @@ class Loader:
         with target.frozen():
             bind(target, samples)
         wrap(target, self.wrapped, tuple(samples.shape))
-
-    def _samples(self, target: Target | None) -> Samples:
-        """The data in the size in which it is attacked: its own where that is at most what the model wants.
-
-        Larger images are brought to the model's size first, as pipelines do; smaller ones are scaled inside the
-        target, so that budgets stay in pixels of the data.
-        """
-        s = self.settings
-        own = SampleOptions(limit=s.samples, seed=s.seed, classes=s.classes, root=s.root)
-        wanted = s.input_size or (target.image_size() if target else None)
-        samples = self._fitting(own, wanted) if wanted else self.plugins.load_samples(s.data, own)
-        if not len(samples):
-            raise DataError(f"{s.data} holds no samples.")
-        return samples
-
-    def _fitting(self, own: SampleOptions, wanted: tuple[int, int]) -> Samples:
-        """The data in its own size if that is one, and at most `wanted`; a few samples tell the latter cheaply."""
-        source = self.settings.data
-        try:
-            shape = self.plugins.load_samples(source, replace(own, limit=8)).shape
-            if len(shape) != 3 or (shape[1] <= wanted[0] and shape[2] <= wanted[1]):
-                return self.plugins.load_samples(source, own)
-        except DataError:
-            pass  # The same data in the wanted size says what is wrong with it, if anything still is.
-        return self.plugins.load_samples(source, replace(own, size=wanted))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
@@ -98,18 +98,41 @@ class Trainee:
         """
         ball = Ball(x, threat.norm, threat.eps)
         point = ball.uniform(rng) if start is None else ball.project(start.clone())
-        for _ in range(steps):
-            step = ascent(self.gradient(point, objective), threat.norm, step_size * threat.eps)
-            point = ball.project(step.add_(point))
+        with self._frozen():
+            for _ in range(steps):
+                step = ascent(self.gradient(point, objective), threat.norm, step_size * threat.eps)
+                point = ball.project(step.add_(point))
         return point
 
     def cross_entropy(self, logits: Logits, y: Labels) -> Tensor:
         """Cross-entropy of each sample, `(N,)`, with the label smoothing that was asked for: a loss to descend."""
         return functional.cross_entropy(logits, y, reduction="none", label_smoothing=self._label_smoothing)
 
+    @contextmanager
+    def without_statistics(self) -> Iterator[None]:
+        """What passes in training mode teach batch normalisation inside of it is forgotten on leaving."""
+        known = [(buffer, buffer.clone()) for buffer in self.module.buffers()]
+        try:
+            yield
+        finally:
+            for buffer, value in known:
+                # Without a new version, which a graph that saw the buffer would object to: gradients need none of it.
+                buffer.data.copy_(value)
+
     def keep(self) -> None:
         """Keep the present weights as a member of the ensemble that training ends with."""
-        self.members.append({name: weight.detach().clone() for name, weight in self.weights.items()})
+        self.members.append({name: value.detach().clone() for name, value in self.module.state_dict().items()})
+
+    @contextmanager
+    def _frozen(self) -> Iterator[None]:
+        """Weights need no gradients inside of it, so that passes keep less in memory."""
+        try:
+            for weight in self.weights.values():
+                weight.requires_grad_(False)
+            yield
+        finally:
+            for weight in self.weights.values():
+                weight.requires_grad_(True)
 
     def _logits(self, x: Images, *, training: bool) -> Logits:
         for part in self._parts:

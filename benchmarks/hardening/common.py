@@ -11,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from auditor.harden.batches import Batches
-from auditor.harden.scores import Validation
-from auditor.harden.settings import parse_recipe, parse_training
-from auditor.harden.split import split
-from auditor.harden.trainer import Plan, Trainer
 from torch import Tensor, nn
 
 from auditor.configuration import build_settings
 from auditor.engine.audit import Audit
+from auditor.harden.batches import Batches
 from auditor.harden.ensemble import Ensemble
+from auditor.harden.scores import Validation
+from auditor.harden.settings import parse_recipe, parse_training
+from auditor.harden.split import split
 from auditor.harden.trainee import Trainee
+from auditor.harden.trainer import Plan, Trainer
 from auditor.plugins import load_plugins
 from auditor.samples.base import Samples
 from auditor.types import Norm, Threat

@@ -46,9 +46,7 @@ def read(store: Store) -> list[Entry]:
         for file in record["files"]:
             start = f"cell/{key.removeprefix('bundle/')}/{file['variant']}/"
             cells = {tool: store.records[start + tool] for tool in TOOLS if start + tool in store.records}
-            found.append(
-                Entry(record["group"], record["name"], record["exporter"], record["batch"], file, cells)
-            )
+            found.append(Entry(record["group"], record["name"], record["exporter"], record["batch"], file, cells))
     return found
 
 

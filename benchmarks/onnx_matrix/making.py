@@ -114,9 +114,7 @@ def _quantised(module: nn.Module, chosen: Export, rows: Tensor, folder: Path) ->
             yield fields | {"error": f"quantiser: {sentence(error)}"}
             continue
         try:
-            reference = make_reference(
-                path, {name: x}, name, rows=rows, gradient=eager(module, x), quantised=True
-            )
+            reference = make_reference(path, {name: x}, name, rows=rows, gradient=eager(module, x), quantised=True)
         except Exception as error:
             yield fields | {"error": f"ONNX Runtime: {sentence(error)}"}
             continue

@@ -182,9 +182,7 @@ def failures(entries: list[Entry], tool: str) -> list[str]:
         if entry.counts and "error" in cell:
             found.setdefault((TITLES[entry.group], cell["error"]), []).append(entry.label)
     ordered = sorted(found.items(), key=lambda item: -len(item[1]))
-    return [
-        f"- {title}, {len(places)} × (e.g. {places[0]}): `{_code(words)}`" for (title, words), places in ordered
-    ]
+    return [f"- {title}, {len(places)} × (e.g. {places[0]}): `{_code(words)}`" for (title, words), places in ordered]
 
 
 def _code(words: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from auditor.defense import Recipe
+from auditor.defense import Recipe, Training
 from auditor.norms import per_sample
 from auditor.parameters import parameter
 from auditor.types import Norm
@@ -41,6 +41,8 @@ class DeepDefense(Recipe):
     name: ClassVar[str] = "deep-defense"
     paper: ClassVar[str] = "arXiv:1803.00404"
     norms: ClassVar[frozenset[Norm]] = frozenset({Norm.LINF, Norm.L2})
+    # The loss is in units of eps, which must not vanish.
+    training: ClassVar[Training] = Training(warmup=0.0)
 
     weight: float = parameter(15.0, help="weight of the regulariser (the paper's lambda)", low=0.0, high=1e3)
     right: float = parameter(1.0, help="how soon a change of right samples is large enough", low=0.0, high=1e3)

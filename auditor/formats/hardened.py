@@ -1,0 +1,120 @@
+"""What `auditor harden` prints and writes when it is done: before and after, what it cost, whether it helped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from auditor.errors import RunError
+from auditor.formats import words
+from auditor.result.evidence import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+PAGE = "hardened.html"
+_HEADS = ("", "before", "after", "95%", "points", "of them", "wrong at")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A threat, or clean samples, in words: accuracies, the interval of the latter, how many points more, whether that
+    is more than chance, and how sure the hardened model is of its mistakes."""
+
+    what: str
+    before: str
+    after: str
+    interval: str
+    points: str
+    word: str
+    confidence: str
+    seen: bool
+
+
+def lines(record: dict[str, Any]) -> Iterator[Line]:
+    """The table, clean accuracy first, then what was trained for, then what never was."""
+    yield _line("clean", record["clean"], True)
+    for threat in sorted(record["threats"], key=lambda each: not each["seen"]):
+        name = words.threat(threat["norm"], threat["eps"])
+        yield _line(name if threat["seen"] else f"{name}, never seen", threat, threat["seen"])
+
+
+def _line(what: str, entry: dict[str, Any], seen: bool) -> Line:
+    change, after = entry["change"], entry["after"]
+    sure = after.get("confidence")
+    return Line(
+        what=what,
+        before=_share(entry["before"]["accuracy"]),
+        after=_share(after["accuracy"]),
+        interval=words.interval(after["interval"]),
+        points=f"{100.0 * (change['after'] - change['before']):+.1f}",
+        word=change["word"],
+        confidence="" if sure is None else words.percent(sure, 0),
+        seen=seen,
+    )
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else words.percent(value)
+
+
+def facts(record: dict[str, Any]) -> list[str]:
+    """What else a reader has to know, in sentences."""
+    training, files = record["training"], record["files"]
+    kept = next(epoch for epoch in training["history"] if epoch["number"] == training["best"])
+    said = [
+        f"Trained with {record['recipe']['text']} on {record['data']['training']} samples for "
+        f"{words.seconds(training['seconds'])}; of {training['epoch']} epochs the network of epoch {kept['number']} is "
+        f"kept, with {words.percent(kept['score']['robust'])} robust accuracy on the "
+        f"{record['data']['validation']} samples that chose it."
+    ]
+    if training["best"] == 0:
+        said.append("No epoch was better than the model as it was, so the file holds the model as it was.")
+    if files["deployed"]:
+        said.append(
+            f"{files['deployed']} answers as the trained network does: probabilities differ by at most "
+            f"{files['difference']:.1g}."
+        )
+    return [*said, *record["remarks"]]
+
+
+def render_hardened(record: dict[str, Any], folder: Path, console: Console) -> None:
+    """Print the record; names are printed as text."""
+    style = "bold green" if record["helped"] else "bold red"
+    console.print(Text(words.printable(record["result"]), style=style))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head in _HEADS:
+        table.add_column(head, justify="left" if head in ("", "of them") else "right", no_wrap=bool(head))
+    for line in lines(record):
+        table.add_row(*(line.what, line.before, line.after, line.interval, line.points, line.word, line.confidence))
+    console.print(table)
+    for fact in facts(record):
+        console.print(Text(words.printable(fact)))
+    console.print(Text(f"Report: {folder / PAGE}; the audits: {folder / 'before'}, {folder / 'after'}."))
+
+
+def write_hardened(record: dict[str, Any], folder: Path, templates: tuple[str, ...] = ()) -> Path:
+    """Write `hardened.html`. Raises RunError where it cannot be written."""
+    from auditor.formats.html.environment import render
+
+    page = {
+        "title": "auditor: hardened",
+        "helped": record["helped"],
+        "result": record["result"],
+        "lines": tuple(lines(record)),
+        "facts": facts(record),
+        "history": record["training"]["history"],
+        "best": record["training"]["best"],
+        "recipe": record["recipe"],
+    }
+    try:
+        atomic_write(folder / PAGE, render("hardened.html.j2", page, templates).encode())
+    except OSError as error:
+        raise RunError(f"{folder / PAGE} cannot be written: {error.strerror}.") from error
+    return folder / PAGE

@@ -1,0 +1,94 @@
+"""The training data in batches: another order every epoch, augmented, read one batch ahead."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from auditor.rng import Rng
+
+if TYPE_CHECKING:
+    from auditor.samples.base import Samples
+    from auditor.types import Images, Labels
+
+IN_MEMORY = 2**30
+"""Bytes of samples up to which they are read once."""
+
+_PADDING = 8  # a crop moves by at most an eighth of the image's side
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of the training data: which they are, `(n,)` int64, the samples `(n, …)` and their labels `(n,)`."""
+
+    indices: Tensor
+    x: Images
+    y: Labels
+
+
+def seed_of(*parts: object) -> int:
+    """A seed for what these words and numbers name."""
+    text = "/".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "little")
+
+
+class Batches:
+    """The training samples `rows` of `samples`, and how they are augmented: any of `crop` and `flip`."""
+
+    def __init__(self, samples: Samples, rows: Tensor, seed: int, augment: frozenset[str] = frozenset()) -> None:
+        self._samples, self._rows, self._seed, self._augment = samples, rows, seed, augment
+        self._labels = samples.labels[rows]
+        size = 4 * len(rows) * torch.Size(samples.shape).numel()
+        self._kept = samples.fetch(rows.tolist()) if size <= IN_MEMORY else None
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def epoch(self, number: int, size: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        """One pass over the data in batches of `size`, of which this process gets every `world`-th row."""
+        generator = torch.Generator().manual_seed(seed_of(self._seed, "order", number))
+        order = torch.randperm(len(self), generator=generator)
+        chunks = [chunk[rank::world] for chunk in torch.split(order, size)]
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(self._read, chunks[0], number)
+            for following in (*chunks[1:], None):
+                batch = ahead.result()
+                if following is not None:
+                    ahead = reader.submit(self._read, following, number)
+                yield batch
+
+    def _read(self, chosen: Tensor, epoch: int) -> Batch:
+        rows = self._rows[chosen]
+        x = self._samples.fetch(rows.tolist()) if self._kept is None else self._kept[chosen]
+        if self._augment:
+            x = augmented(x, self._augment, Rng.keyed(self._seed, f"augmentation {epoch}", rows))
+        return Batch(rows, x, self._labels[chosen])
+
+
+def usual(shape: tuple[int, ...]) -> frozenset[str]:
+    """What is done to images where the user says nothing: colour photographs are cropped and mirrored; digits, letters
+    and whatever is small or grey might become another class."""
+    return frozenset({"crop", "flip"}) if len(shape) == 3 and shape[0] == 3 and min(shape[1:]) >= 32 else frozenset()
+
+
+def augmented(x: Images, kinds: frozenset[str], rng: Rng) -> Images:
+    """Images `(N, C, H, W)`, each moved by up to an eighth of its side and mirrored at random."""
+    if "crop" in kinds:
+        height, width = x.shape[2:]
+        pad = max(1, min(height, width) // _PADDING)
+        shift = rng.integers(2 * pad + 1, 2)
+        down = shift[:, :1] + torch.arange(height)
+        right = shift[:, 1:] + torch.arange(width)
+        padded = functional.pad(x, (pad, pad, pad, pad))
+        x = padded[torch.arange(len(x))[:, None, None], :, down[:, :, None], right[:, None, :]].permute(0, 3, 1, 2)
+    if "flip" in kinds:
+        mirrored = rng.integers(2).bool()
+        x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
+    return x.contiguous()

@@ -1,0 +1,88 @@
+"""What came of it: before and after, sample by sample, from two ordinary runs on samples that nobody trained with."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING, Any
+
+from auditor.errors import ModelError
+from auditor.result.comparison import drop_of
+from auditor.result.shared import shared_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from auditor.result.record import ModelResult, ThreatResult
+    from auditor.result.run import Run
+    from auditor.result.samples_csv import Row
+    from auditor.types import Threat
+
+SCHEMA = "auditor.hardened/1"
+
+
+def outcome(before: Run, after: Run, trained: Threat, confidence: float) -> dict[str, Any]:
+    """Clean accuracy and every threat, before and after, with intervals and a paired comparison; and whether the model
+    got better under the threat that it was trained for by more than chance."""
+    old, new = before.result.models[0], after.result.models[0]
+    if not (old.threats and new.threats):
+        failed = after if old.threats else before
+        raise ModelError(f"Before and after cannot be compared: {failed.result.summary}")
+    shared, first = shared_rows(before, after), new.threats[0]
+    threats = []
+    for was, now in zip(old.threats, new.threats, strict=True):
+        rows = shared.of(old.name, new.name, now.norm, now.eps)
+        threats.append(_threat(was, now, rows, confidence, seen=now.norm is trained.norm and now.eps == trained.eps))
+    clean = shared.of(old.name, new.name, first.norm, first.eps)
+    helped = next((t["change"]["word"] == "better" for t in threats if t["seen"]), False)
+    return {"clean": _clean(old, new, clean, confidence), "threats": threats, "helped": helped}
+
+
+def _clean(old: ModelResult, new: ModelResult, rows: Sequence[tuple[Row, Row]], confidence: float) -> dict[str, Any]:
+    return {
+        "before": {"accuracy": old.clean_accuracy, "interval": old.clean_interval},
+        "after": {"accuracy": new.clean_accuracy, "interval": new.clean_interval},
+        "change": drop_of([(a.clean_correct, b.clean_correct) for a, b in rows], confidence).model_dump(mode="json"),
+    }
+
+
+def _threat(
+    was: ThreatResult, now: ThreatResult, rows: Sequence[tuple[Row, Row]], confidence: float, *, seen: bool
+) -> dict[str, Any]:
+    known = [pair for pair in rows if all(row.outcome != "not_evaluated" for row in pair)]
+    flags = [(a.outcome == "robust", b.outcome == "robust") for a, b in known]
+    return {
+        "norm": now.norm.value,
+        "eps": now.eps,
+        "seen": seen,
+        "before": _side(was, [a for a, _ in rows]),
+        "after": _side(now, [b for _, b in rows]),
+        "change": drop_of(flags, confidence, len(rows) - len(known)).model_dump(mode="json"),
+    }
+
+
+def _side(threat: ThreatResult, rows: Sequence[Row]) -> dict[str, Any]:
+    """`confidence`: the median of what the model gives the wrong class of an adversarial example (Goodfellow et al.,
+    arXiv:1412.6572, found it high)."""
+    confidences = [
+        row.adversarial_confidence for row in rows if row.outcome == "broken" and row.adversarial_confidence is not None
+    ]
+    return {
+        "accuracy": threat.robust_accuracy,
+        "interval": threat.robust_interval,
+        "confidence": round(statistics.median(confidences), 4) if confidences else None,
+    }
+
+
+def sentence(record: dict[str, Any]) -> str:
+    """The result in a sentence or two, the bad news included."""
+    seen = next(t for t in record["threats"] if t["seen"])
+    change, clean = seen["change"], record["clean"]["change"]
+    gained = 100.0 * (change["after"] - change["before"])
+    cost = 100.0 * (clean["before"] - clean["after"])
+    if record["helped"]:
+        said = f"It helped: robust accuracy rose by {gained:.1f} points under the threat that was trained for"
+    else:
+        said = f"It did not help: robust accuracy changed by {gained:+.1f} points, no more than chance or for the worse"
+    worse = [f"{t['norm']} {t['eps']:g}" for t in record["threats"] if not t["seen"] and t["change"]["word"] == "worse"]
+    said += f"; clean accuracy {'cost' if cost >= 0 else 'rose by'} {abs(cost):.1f} points."
+    return said + (f" It got worse under {', '.join(worse)}, which it never trained for." if worse else "")

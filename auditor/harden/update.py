@@ -1,0 +1,99 @@
+"""One update: examples, loss, gradient, step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from auditor.harden.batches import seed_of
+from auditor.harden.schedules import budget, rate
+from auditor.rng import Rng
+
+if TYPE_CHECKING:
+    from auditor.defense import Addition, Recipe, Training
+    from auditor.harden.average import Average
+    from auditor.harden.batches import Batch
+    from auditor.harden.trainee import Trainee
+    from auditor.types import Threat
+
+
+def optimiser_of(training: Training, weights: Iterable[Tensor]) -> torch.optim.Optimizer:
+    """The optimiser, its learning rate still to be set; biases and normalisation do not decay."""
+    some = list(weights)
+    groups = [
+        {"params": [w for w in some if w.dim() > 1], "weight_decay": training.weight_decay},
+        {"params": [w for w in some if w.dim() <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if training.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=training.lr, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(groups, lr=training.lr)
+
+
+@dataclass
+class Updater:
+    """Makes updates of a trainee by a recipe and additions to it."""
+
+    trainee: Trainee
+    recipe: Recipe
+    additions: tuple[Addition, ...]
+    training: Training
+    threat: Threat
+    seed: int
+    optimiser: torch.optim.Optimizer
+    average: Average
+    scale: float = 1.0
+    clean_weight: float = 0.0
+    reduce: Callable[[Iterable[Tensor]], None] = lambda gradients: None
+    """What makes the gradients of several processes one."""
+
+    def update(self, batch: Batch, progress: float) -> Tensor:
+        """As many updates as the recipe makes of one batch; their mean loss, still on the device."""
+        device = self.trainee.device
+        x, y = (part.to(device, non_blocking=True) for part in (batch.x, batch.y))
+        self.trainee.indices = batch.indices.to(device)
+        threat = replace(self.threat, eps=self.threat.eps * budget(self.training.warmup, progress))
+        self.trainee.lr = self.training.lr * self.scale * rate(self.training.schedule, progress)
+        losses = [self._update(x, y, threat) for _ in range(self.recipe.updates)]
+        return torch.stack(losses).mean()
+
+    def _update(self, x: Tensor, y: Tensor, threat: Threat) -> Tensor:
+        trainee, recipe = self.trainee, self.recipe
+        trainee.generator.manual_seed(seed_of(self.seed, "update", trainee.step))
+        step = torch.full_like(trainee.indices, trainee.step)
+        rng = Rng.keyed(self.seed, "training", trainee.indices).at(step)
+        adversarial = recipe.perturb(trainee, x, y, threat, rng.fork("perturb"))
+
+        def loss() -> Tensor:
+            mean = recipe.loss(trainee, x, adversarial, y, threat, rng.fork("loss")).mean()
+            return mean + self.clean_weight * trainee.cross_entropy(trainee(x), y).mean() if self.clean_weight else mean
+
+        def aside() -> Tensor:
+            with trainee.without_statistics():
+                return loss()
+
+        self.optimiser.zero_grad()
+        with ExitStack() as around:
+            for addition in self.additions:
+                around.enter_context(addition.around(trainee, aside))
+            value = loss()
+            value.backward()  # type: ignore[no-untyped-call]
+        recipe.after_backward(trainee, x, adversarial, y, threat, rng.fork("after"))
+        self._apply()
+        return value.detach()
+
+    def _apply(self) -> None:
+        weights = list(self.trainee.weights.values())
+        self.reduce(weight.grad for weight in weights if weight.grad is not None)
+        if self.training.clip:
+            torch.nn.utils.clip_grad_norm_(weights, self.training.clip)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.trainee.lr
+        self.optimiser.step()
+        self.average.update(self.trainee.step)
+        self.trainee.step += 1

@@ -1,0 +1,129 @@
+"""The hardened model as files: the ONNX graph that it came from with other weights, and its PyTorch form."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import save_file, save_model
+from torch import Tensor, nn
+
+from auditor.errors import ModelError, UsageError
+from auditor.harden.ensemble import Ensemble, merge
+from auditor.harden.subject import shown
+from auditor.onnx.twin import Twin
+
+if TYPE_CHECKING:
+    from auditor.harden.trainee import Trainee
+    from auditor.target.base import Target
+    from auditor.types import Images
+
+ONNX, WEIGHTS = "model.onnx", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written: the file to deploy, that with the weights, and remarks in sentences."""
+
+    deployed: Path | None
+    weights: Path
+    remarks: tuple[str, ...] = ()
+
+
+def write(target: Target, trainee: Trainee, folder: Path, x: Images, provenance: Mapping[str, str]) -> Written:
+    """Write the trained model of `target` into `folder`.
+
+    Args:
+        x: a few samples `(N, …)`, which an exporter may run the model on.
+        provenance: what the weights were made of and how; it goes into the head of their file.
+
+    Raises:
+        ModelError: a weight cannot be written.
+        UsageError: the folder cannot be written to.
+    """
+    module, weights = trainee.module.eval(), folder / WEIGHTS
+    try:
+        if isinstance(module, Twin):
+            path, notes = _graph(module, trainee.members, folder)
+            parts = trainee.members or [module.state_dict()]
+            save_file(dict(_named(module, parts)), weights, dict(provenance))
+            return Written(path, weights, notes)
+        module = Ensemble(module, trainee.members) if trainee.members else module
+        save_model(module, str(weights), dict(provenance))
+        inputs = target.preprocessing(x[:2].to(trainee.device)).to(target.input_dtype)
+        return Written(*_exported(module.eval(), inputs, folder / ONNX, weights))
+    except OSError as error:
+        raise UsageError(f"The hardened model cannot be written to {folder}: {error.strerror}.") from error
+
+
+def _graph(twin: Twin, members: Sequence[Mapping[str, Tensor]], folder: Path) -> tuple[Path, tuple[str, ...]]:
+    """The graph with the twin's weights, or those of all members side by side."""
+    if not members:
+        exported = twin.export(folder / ONNX)
+        return exported.path, exported.notes
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        files, notes = [], dict[str, None]()
+        for number, member in enumerate(members):
+            twin.load_state_dict(member)
+            exported = twin.export(Path(place) / f"{number}.onnx")
+            files.append(exported.path)
+            notes |= dict.fromkeys(exported.notes)
+        merge(files, folder / ONNX)
+    return folder / ONNX, tuple(notes)
+
+
+def _named(twin: Twin, parts: Sequence[Mapping[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+    """Tensors under the names that the file has for them; several members are numbered as in their common graph."""
+    for number, part in enumerate(parts):
+        prefix = f"member{number}/" if len(parts) > 1 else ""
+        for key, value in part.items():
+            yield prefix + shown(twin, key), value.contiguous()
+
+
+def _exported(
+    module: nn.Module, inputs: torch.Tensor, path: Path, weights: Path
+) -> tuple[Path | None, Path, tuple[str, ...]]:
+    """The module as ONNX where PyTorch's exporter can; it needs the package onnxscript."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                module,
+                (inputs,),
+                str(path),
+                input_names=["input"],
+                output_names=["output"],
+                dynamic_shapes=({0: torch.export.Dim.AUTO},),
+                external_data=False,
+                verbose=False,
+            )
+    except Exception as error:  # a border: exporters fail in as many ways as there are modules
+        path.unlink(missing_ok=True)
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return None, weights, (f"The model could not be exported to ONNX ({first}); its weights are in {weights}.",)
+    return path, weights, ()
+
+
+def check(written: Target, trained: torch.Tensor, x: Images) -> float:
+    """The largest difference of a probability between the file and the trained network on samples `x`.
+
+    Args:
+        written: the file, loaded and bound as any model.
+        trained: logits of the trained network for `x`.
+
+    Raises:
+        ModelError: they are not the same model.
+    """
+    found = torch.cat([written.answer(part).cpu() for part in torch.split(x, 64)])
+    difference = float((found.softmax(1) - trained.softmax(1)).abs().max())
+    if not difference <= 1e-3:
+        raise ModelError(
+            f"{written.source} answers otherwise than the network that was trained: probabilities differ by up to "
+            f"{difference:.3g}. It must not be deployed; please report this."
+        )
+    return difference
