@@ -21,7 +21,7 @@ from auditor_attacks.transfer import Transfer
 from benchmarks.networks import test_samples
 from benchmarks.transfer.effects import target_of
 
-EPS, SAMPLES, STEPS, SIZE = 0.2, 300, 10, 0.25
+EPS, SAMPLES, STEPS, SIZE = 0.1, 300, 10, 0.25
 """The budget, digits, steps, and the length of a step in units of the budget."""
 
 # Ours, and what torchattacks calls the same; its kernel of 15 pixels reaches 7, and its DI is part of its TI.
