@@ -53,11 +53,25 @@ def report(networks: dict[str, nn.Module]) -> Iterator[str]:
 
         def theirs(network: nn.Module, name: str = name, parameters: dict[str, Any] = parameters) -> Tensor:
             torch.manual_seed(0)
-            made = getattr(torchattacks, name)(network, eps=EPS, alpha=SIZE * EPS, steps=STEPS, **parameters)
-            return made(x, y).detach()
+            # Its smoothing is written for three channels: three equal ones, of which the network sees the first.
+            colour = _First(network) if name == "TIFGSM" else network
+            made = getattr(torchattacks, name)(colour, eps=EPS, alpha=SIZE * EPS, steps=STEPS, **parameters)
+            return made(x.expand(-1, 3 if colour is not network else 1, -1, -1), y).detach()[:, :1]
 
         pairs = [shares(networks, x, y, way) for way in (ours, theirs)]
         yield f"| {title} | {' | '.join(f'{pair[at]:.1%}' for at in (0, 1) for pair in pairs)} |"
+
+
+class _First(nn.Module):
+    """A network of gray images, shown the first of three channels."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x[:, :1])
+        return logits
 
 
 def shares(networks: dict[str, nn.Module], x: Tensor, y: Tensor, way: Any) -> tuple[float, float]:

@@ -100,7 +100,7 @@ def _settings(models: tuple[str, ...], data: Path) -> Settings:
         models=models,
         data=str(data),
         threats=(ThreatSetting(norm=Norm.LINF, eps=EPS),),
-        attacks=(AttackSetting(name="fgsm"),),
+        attacks=(AttackSetting(name="apgd", parameters={"loss": "margin"}),),
         escalation=False,
         transfer_attacks=(AttackSetting(name="pgd", parameters={"steps": STEPS}),),
         batch_size=BATCH,

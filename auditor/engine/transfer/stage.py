@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from auditor.engine.transfer.cells import agreement, matrix
+from auditor.engine.transfer.contender import quick_release
 from auditor.engine.transfer.counted import Counted
 from auditor.engine.transfer.examples import Bench, Examples, Workshop
 from auditor.engine.transfer.groups import Groups
@@ -57,12 +58,13 @@ class TransferStage:
         setups, left_out = setups_of(self.settings, attacks, contenders[0], self.samples)
         until = begun + _CRAFTING * max(0.0, self.deadline - begun)
         heard = [Heard() for _ in setups]
-        for contender in contenders:
-            self._attack(contender, setups, heard, until)
-            self.store.flush()
-        for contender in contenders:
-            self._ask(contender, contenders, setups, heard)
-            self.store.flush()
+        with quick_release():
+            for contender in contenders:
+                self._attack(contender, setups, heard, until)
+                self.store.flush()
+            for contender in contenders:
+                self._ask(contender, contenders, setups, heard)
+                self.store.flush()
         if self.settings.ensemble:
             Groups(self._bench(), contenders, self.load, self.deadline).run(setups, heard)
         self.counted.keep(self.store)
