@@ -134,10 +134,9 @@ def section(folder: Path) -> Iterator[str]:
     yield "Papernot et al. (arXiv:1602.02697) report that 84.24 % of the examples made on a substitute trained on 6,400"
     yield "labels fooled a digit classifier hosted by MetaMind. Their classifier and ours differ, so the figures stand"
     yield "beside each other, no more: examples from `distill:queries=6400` alone, on `mnist-plain`, break"
-    for eps in PAPER:
-        row = Row("", scanned("mnist-plain", eps, ["square:queries=1"], [LABELS[2]], folder))
-        yield f"{row.cells[3]} at {eps}{',' if eps == PAPER[0] else '.'}"
-    yield ""
+    alone = [scanned("mnist-plain", eps, ["square:queries=1"], [LABELS[2]], folder) for eps in PAPER]
+    broken = [f"{Row('', model).cells[3]} at {eps}" for model, eps in zip(alone, PAPER, strict=True)]
+    yield f"{', '.join(broken)}."
 
 
 def main() -> None:

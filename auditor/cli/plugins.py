@@ -48,6 +48,7 @@ def plugins(
             ("attacks", found.attacks()),
             ("defenses", found.defenses()),
             ("checks", found.checks()),
+            ("extractions", found.extractions()),
             ("formats", found.formats()),
         ):
             console.print(f"\n{title}: {', '.join(sorted(names)) or 'none'}", soft_wrap=True, highlight=False)
