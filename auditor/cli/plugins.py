@@ -35,6 +35,7 @@ def plugins(
     from rich.console import Console
     from rich.table import Table
 
+    from auditor.defense import Wrapper
     from auditor.plugins import load_plugins
 
     found, console = load_plugins(without or ()), Console()
@@ -44,9 +45,12 @@ def plugins(
         table.add_row(plugin.name, plugin.distribution, plugin.version, hooks)
     console.print(table)
     if everything:
+        defenses = found.defenses()
+        wrappers = {name for name, kind in defenses.items() if issubclass(kind, Wrapper)}
         for title, names in (
             ("attacks", found.attacks()),
-            ("defenses", found.defenses()),
+            ("recipes", defenses.keys() - wrappers),
+            ("wrappers", wrappers),
             ("checks", found.checks()),
             ("extractions", found.extractions()),
             ("formats", found.formats()),

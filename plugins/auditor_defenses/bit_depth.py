@@ -20,10 +20,11 @@ class BitDepth(Wrapper):
     Blind to: an attacker who knows of it and follows gradients past the rounding (Athalye et al.,
         arXiv:1802.00420; He et al., arXiv:1706.04701).
     Cost: nothing worth measuring; with few bits some clean accuracy.
+    Use it when: it stands in the deployed pipeline already, and you want to know what it is worth.
     """
 
     name: ClassVar[str] = "bit-depth"
-    paper: ClassVar[str] = "Xu et al., arXiv:1704.01155"
+    paper: ClassVar[str] = "arXiv:1704.01155"
 
     bits: int = parameter(3, low=1, high=16, help="bits that are left of every value")
 

@@ -27,10 +27,11 @@ class Jpeg(Wrapper):
     Helps: against examples that live in high frequencies or below its rounding, made without knowing of it.
     Blind to: an attacker who differentiates a stand-in (Athalye et al., arXiv:1802.00420).
     Cost: some 0.1 ms an image on the CPU, one by one, in every answer.
+    Use it when: pictures are compressed on their way to the model as it is.
     """
 
     name: ClassVar[str] = "jpeg"
-    paper: ClassVar[str] = "Dziugaite et al., arXiv:1608.00853; Das et al., arXiv:1705.02900"
+    paper: ClassVar[str] = "arXiv:1608.00853, arXiv:1705.02900"
     images_only: ClassVar[bool] = True
 
     quality: int = parameter(75, low=1, high=100, help="of the file, as Pillow counts it")

@@ -27,10 +27,11 @@ class RandomResize(Wrapper):
     Blind to: an attacker who averages gradients over draws (expectation over transformation, Athalye et al.,
         arXiv:1802.00420).
     Cost: nothing worth measuring in one answer; every judgement takes twenty.
+    Use it when: the deployed pipeline draws at random; by itself it mostly hides gradients.
     """
 
     name: ClassVar[str] = "random-resize"
-    paper: ClassVar[str] = "Xie et al., arXiv:1711.01991"
+    paper: ClassVar[str] = "arXiv:1711.01991"
     random: ClassVar[bool] = True
     differentiable: ClassVar[bool] = True
     images_only: ClassVar[bool] = True

@@ -29,10 +29,11 @@ class Smoothing(Wrapper):
     Blind to: changes far beyond `sigma`; what one noisy answer alone says; and a model that was not trained on such
         noise, which hardly recognises anything behind it (the recipe `gaussian` trains one).
     Cost: `n0 + n` forward passes a sample for the certificate, and a hundred for every judgement.
+    Use it when: a proof is worth many answers for each sample; train the model with `gaussian` first.
     """
 
     name: ClassVar[str] = "smoothing"
-    paper: ClassVar[str] = "Cohen et al., arXiv:1902.02918"
+    paper: ClassVar[str] = "arXiv:1902.02918"
     random: ClassVar[bool] = True
     differentiable: ClassVar[bool] = True
     draws: ClassVar[int] = 100

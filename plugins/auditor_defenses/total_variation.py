@@ -26,10 +26,11 @@ class TotalVariation(Wrapper):
     Blind to: an attacker who takes the identity for its gradient and averages over draws (Athalye et al.,
         arXiv:1802.00420).
     Cost: `steps` passes over the pixels in every answer; every judgement takes twenty where pixels are dropped.
+    Use it when: the deployed pipeline denoises; by itself it mostly hides gradients.
     """
 
     name: ClassVar[str] = "tv"
-    paper: ClassVar[str] = "Guo et al., arXiv:1711.00117"
+    paper: ClassVar[str] = "arXiv:1711.00117"
     random: ClassVar[bool] = True
     images_only: ClassVar[bool] = True
 
