@@ -177,7 +177,7 @@ BAD = [
     (("--samples", "0"), 2, "at least 1"),
     (("--without", "nothing"), 2, "nothing"),
     (("--max-drop", "0.1"), 2, "--baseline"),
-    (("--hardened-with", "pdg"), 2, "--hardened-with: No installed attack is called 'pdg'. Did you mean 'pgd'?"),
+    (("--hardened-with", "pdg"), 2, "--hardened-with: No installed attack is called 'pdg'"),
     (("--hardened-with", "pgd:lose=ce"), 2, "--hardened-with"),
     (("--config", "absent.toml"), 2, "absent.toml"),
     (("--mean", "0.1,0.2,0.3"), 2, "mean"),
