@@ -45,7 +45,7 @@ class Bayesian(Recipe):
     name: ClassVar[str] = "bayesian"
     paper: ClassVar[str] = "nips:2018/7921"
     norms: ClassVar[frozenset[Norm]] = frozenset({Norm.LINF, Norm.L2})
-    training: ClassVar[Training] = Training(optimizer="sgd", lr=0.05, clip=0.0)
+    training: ClassVar[Training] = Training(optimizer="sgd", lr=0.01, schedule="constant", clip=0.0)
 
     members: int = parameter(5, help="weights that are kept and averaged", low=1, high=100)
     burn_in: float = parameter(0.5, help="share of the updates before the first weights are kept", low=0.0, high=1.0)
@@ -87,6 +87,9 @@ class Bayesian(Recipe):
         """Standard deviation of the noise by which descent on the mean loss samples exp(-samples * loss / temperature).
 
         With velocity v = (1 - friction) v - lr * gradient, the noise in v has variance
-        2 * friction * lr * temperature / samples, and enters by way of the gradient.
+        2 * friction * lr * temperature / samples, and enters by way of the gradient. It is 0 at a
+        rate of 0: what would be infinite there would stay in the velocity until the rate has grown.
         """
-        return math.sqrt(2.0 * _FRICTION * self.temperature / (max(trainee.lr, 1e-12) * trainee.samples))
+        if not trainee.lr:
+            return 0.0
+        return math.sqrt(2.0 * _FRICTION * self.temperature / (trainee.lr * trainee.samples))

@@ -55,6 +55,12 @@ def test_without_temperature_there_is_no_noise() -> None:
     assert torch.equal(weight.grad, torch.ones_like(weight))
 
 
+def test_a_learning_rate_that_starts_at_0_leaves_no_infinite_noise_in_the_velocity() -> None:
+    trainee = linear([[1.0, 0.0], [0.0, 0.0]])
+    trainee.lr, trainee.samples = 0.0, 400
+    assert Bayesian().deviation(trainee) == 0.0
+
+
 @pytest.mark.parametrize(
     ("steps", "burn_in", "kept"), [(20, 0.5, [11, 13, 15, 17, 19]), (50, 0.2, [17, 25, 33, 41, 49])]
 )
