@@ -155,7 +155,7 @@ def test_a_model_that_answers_nan_breaks_no_attack_and_counts_as_nothing_found(a
 
 @every_norm
 @pytest.mark.parametrize("attack", [FGSM(), PGD(steps=3), APGD(steps=12)], ids=lambda a: a.label)
-def test_samples_whose_gradient_is_nan_are_not_taken_for_robust(attack: Attack, norm: Norm) -> None:
+def test_a_gradient_that_is_nan_does_not_spoil_the_point(attack: Attack, norm: Norm) -> None:
     model = network((8,), 3)
 
     def brittle(x: Tensor) -> Tensor:
@@ -165,7 +165,8 @@ def test_samples_whose_gradient_is_nan_are_not_taken_for_robust(attack: Attack, 
     x, y = samples(model, (8,), 3)
     outcome = run(attack, target_of(brittle, 3), x, y, Threat(norm=norm, eps=1e-4))
     assert outcome.candidates is not None
-    assert (outcome.unanswered | outcome.candidates.isnan().flatten(1).any(1)).all()
+    # That nobody calls such a model robust is the business of AUD113 and AUD221.
+    assert outcome.candidates.isfinite().all()
 
 
 @every_case
