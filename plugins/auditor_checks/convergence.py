@@ -60,5 +60,6 @@ def _doubled(inquiry: Inquiry, run: AttackRun, word: str) -> Iterator[AttackRun]
         more = {**parameters, word: effort}
         on = inquiry.closest(inquiry.room(inquiry.cost(run.attack, **more), inquiry.total))
         again = inquiry.attack(run.attack, on, **more)
-        inquiry.show(**{f"broken by {effort} {word}": again.broken})
+        if again.attacked:
+            inquiry.show(**{f"broken by {effort} {word}": again.broken})
         yield again

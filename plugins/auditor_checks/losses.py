@@ -69,7 +69,8 @@ def _with(inquiry: Inquiry, loss: str) -> Iterator[AttackRun]:
     steps = _STEPS
     few = inquiry.closest(inquiry.room(inquiry.cost("apgd", loss=loss, steps=steps, **targets)))
     run = inquiry.attack("apgd", few, loss=loss, steps=steps, **targets)
-    inquiry.show(**{f"broken by {loss}": run.broken})
+    if run.attacked:
+        inquiry.show(**{f"broken by {loss}": run.broken})
     yield run
     for _ in range(_DOUBLINGS):
         yield inquiry.attack("apgd", loss=loss, steps=steps, **targets)

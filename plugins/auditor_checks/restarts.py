@@ -56,6 +56,7 @@ def _begun_anew(inquiry: Inquiry, run: AttackRun) -> Iterator[AttackRun]:
         parameters = one_restart(run, steps, restarts=restarts)
         on = inquiry.closest(inquiry.room(inquiry.cost(run.attack, **parameters), inquiry.total))
         again = inquiry.attack(run.attack, on, **parameters)
-        inquiry.show(**{f"broken by {restarts} restarts": again.broken})
+        if again.attacked:
+            inquiry.show(**{f"broken by {restarts} restarts": again.broken})
         restarts *= 2
         yield again

@@ -62,7 +62,8 @@ def _parts(inquiry: Inquiry) -> Iterator[AttackRun]:
     few = inquiry.affordable(inquiry.standing, inquiry.cost(name, **parameters))
     for part, on in ((0.5, few), (0.5, None), (0.25, None), (0.75, None)):
         run, word = inquiry.attack(name, on, within=part, **parameters), f"broken within {part:g}"
-        inquiry.show(**{word: inquiry.evidence.get(word, 0) + run.broken})
+        if run.attacked:
+            inquiry.show(**{word: inquiry.evidence.get(word, 0) + run.broken})
         yield run
     if climb is not None:
         yield inquiry.attack("apgd", loss="margin", start="closest", steps=2 * _STEPS)

@@ -75,15 +75,17 @@ class TransferBeatsWhiteBox(InquiryCheck):
     title: ClassVar[str] = "Examples of another model broke what white-box attacks missed"
 
     def ask(self, scene: Scene, inquiry: Inquiry) -> Iterator[Finding]:
-        broken, white = 0, bool(climbs(inquiry))
+        broken, tried, white = 0, 0, bool(climbs(inquiry))
         for model in self._others(inquiry):
             on = inquiry.affordable(inquiry.standing, 3 * inquiry.target.draws, inquiry.total)
             keys = {int(i): key_of(sample) for i, sample in zip(on, inquiry.fetch(on)[0], strict=True)}
             known = {keys[i]: point for i, point in self._examples(inquiry, model) if i in keys}
             if known:
                 todo = on[[keys[int(i)] in known for i in on]]
-                broken += inquiry.attack(Transfer(source=model, known=known), todo).broken
-        inquiry.show(**{"broken by examples of other models": broken})
+                run = inquiry.attack(Transfer(source=model, known=known), todo)
+                broken, tried = broken + run.broken, tried + run.attacked
+        if tried:
+            inquiry.show(**{"broken by examples of other models": broken})
         # Where nothing followed gradients, nothing was to find them first.
         if not white or not more_than_few(broken, inquiry.total, _SHARE):
             return

@@ -61,7 +61,8 @@ class UnfinishedClimb(InquiryCheck):
             climbed.append(float(np.median(1.0 + _moved(inquiry, on, begun))) if len(on) else 1.0)
             if not inquiry.doubts:
                 far = int((moved > _MOVES).sum())
-                inquiry.show(moved=far, looked_at=len(on))
+                if run.attacked:
+                    inquiry.show(moved=far, looked_at=len(on))
                 if run.status != "ran" or not more_than_few(far, len(on), _MANY):
                     return
                 inquiry.doubt(f"For {share(far, len(on))} samples looked at, {_STEPS} more steps raised the loss much.")

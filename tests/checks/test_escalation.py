@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from auditor import Access, Attack, Check, Norm, Severity, Threat
+from auditor.formats.views.trust import idle
 from auditor.settings import AttackSetting
+from auditor_checks.convergence import MoreSteps
 from auditor_checks.duplicates import OneFamily
 from auditor_checks.hardened import TrainedOn
 from auditor_checks.losses import OtherLosses
@@ -19,6 +21,7 @@ from auditor_checks.restarts import MoreRestarts
 from auditor_checks.rough import RoughLoss
 from auditor_checks.silent import SilentSuccess
 from auditor_checks.smaller import SmallerBudget
+from auditor_checks.transfer import TransferBeatsWhiteBox
 from auditor_checks.unfinished import UnfinishedClimb
 from tests.checks.conftest import Trained
 from tests.checks.inquiries import AttackSpec, asked, inquiry_into
@@ -43,6 +46,19 @@ def test_attacks_that_did_their_work_are_not_doubted(
     findings, run = asked(check, inquiry)
     assert (findings, run.outcome, run.doubt) == ([], "clear", "")
     assert run.forwards + run.backwards <= max(3200, 0.1 * suite)
+
+
+@pytest.mark.parametrize(
+    "check", [MoreSteps, SmallerBudget, UnfinishedClimb, MoreRestarts, OtherLosses, TransferBeatsWhiteBox]
+)
+def test_a_check_that_has_no_passes_to_look_with_shows_no_number(
+    check: type[Check], gray: Trained, tmp_path: Path
+) -> None:
+    inquiry = inquiry_into(gray.network, gray.x[:8], gray.y[:8], tmp_path, ("pgd", {"steps": 4}), threat=SMALL)
+    inquiry.least = 0.0
+    inquiry.runs[:] = [run.model_copy(update={"forwards": 1, "backwards": 1}) for run in inquiry.runs]
+    _, run = asked(check, inquiry)
+    assert (run.outcome, run.forwards, run.evidence, idle(run)) == ("clear", 0, {}, True)
 
 
 class Timid(nn.Module):

@@ -88,14 +88,14 @@ def test_one_sentence_counts_the_checks_and_names_those_with_a_doubt() -> None:
     )
 
 
-def test_a_check_that_had_nothing_to_look_at_found_nothing_wrong_for_no_reason() -> None:
+def test_a_check_that_looked_at_nothing_found_nothing_wrong_for_no_reason() -> None:
     idle = check("AUD211")
     assert trust_text([CLEAR, idle, check("AUD219")]) == (
-        "1 check questioned these attacks and found nothing wrong. 2 more had nothing to look at."
+        "1 check questioned these attacks and found nothing wrong. 2 more looked at nothing."
     )
-    assert trust_text([MENDED, idle]).endswith("settled: AUD207. 1 more had nothing to look at.")
-    assert trust_text([idle]) == "None of 1 check had anything to look at."
-    assert came_of_it(idle) == "nothing to look at"
+    assert trust_text([MENDED, idle]).endswith("settled: AUD207. 1 more looked at nothing.")
+    assert trust_text([idle]) == "1 check looked at nothing."
+    assert came_of_it(idle) == "looked at nothing"
     # A number that was read off the attacks costs no pass.
     assert came_of_it(check("AUD217", evidence={"kinds": 2})) == "nothing was wrong"
 
@@ -143,7 +143,10 @@ def test_a_story_says_the_doubt_once_then_the_outcome_and_what_was_tried() -> No
     assert story(CLEAR) == ""
 
 
-@pytest.mark.parametrize(("value", "text"), [(1234, "1,234"), (0.12345, "0.1235"), (True, "True"), ("dlr", "dlr")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1234, "1,234"), (0.12345, "0.1235"), (True, "True"), ("dlr", "dlr"), ([3, 14], "3, 14"), ([], "none")],
+)
 def test_numbers_are_printed_as_they_were_measured(value: object, text: str) -> None:
     assert said(value) == text
 

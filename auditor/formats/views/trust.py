@@ -29,9 +29,9 @@ def trust_text(checks: Sequence[CheckRun]) -> str:
             codes.setdefault(check.outcome, []).append(check.code)
     unasked = sum(map(idle, checks))
     count = len(checks) - unasked
-    rest = f" {words.count(unasked)} more had nothing to look at." if unasked else ""
+    rest = f" {words.count(unasked)} more looked at nothing." if unasked else ""
     if not count:
-        return f"None of {words.count(unasked, 'check')} had anything to look at."
+        return f"{words.count(unasked, 'check')} looked at nothing."
     if len(codes.get("clear", ())) == count:
         return f"{words.count(count, 'check')} questioned these attacks and found nothing wrong.{rest}"
     told = [f"{_CAME[outcome]}: {', '.join(named)}" for outcome, named in codes.items() if outcome != "clear"]
@@ -40,7 +40,7 @@ def trust_text(checks: Sequence[CheckRun]) -> str:
 
 
 def idle(check: CheckRun) -> bool:
-    """Whether a check had nothing to look at: it found nothing wrong without a pass and without a number."""
+    """Whether a check looked at nothing, for want of samples or passes: it found nothing wrong, and shows no number."""
     return check.outcome == "clear" and not check.forwards + check.backwards and not check.evidence
 
 
@@ -62,7 +62,7 @@ def _doubts(threats: Sequence[ThreatResult]) -> set[str]:
 def came_of_it(check: CheckRun) -> str:
     """`settled, 3 more samples broken`."""
     if idle(check):
-        return "nothing to look at"
+        return "looked at nothing"
     more = f", {words.count(check.broken, 'more sample')} broken" if check.broken else ""
     return _CAME[check.outcome] + more
 
@@ -78,11 +78,13 @@ def story(check: CheckRun) -> str:
 
 def numbers(evidence: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """What was measured, by name; without the line to draw."""
-    return tuple((name, said(value)) for name, value in evidence.items() if name != "plot")
+    return tuple((name.replace("_", " "), said(value)) for name, value in evidence.items() if name != "plot")
 
 
 def said(value: object) -> str:
     """A measured value as text."""
+    if isinstance(value, list):
+        return ", ".join(map(said, value)) or "none"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     return words.count(value) if isinstance(value, int) else f"{value:.4g}"
