@@ -26,7 +26,7 @@ from auditor.engine.ledger import Ledger
 from auditor.engine.view import Finished, View
 from auditor.norms import distance, tolerance
 from auditor.rng import Rng
-from auditor.target.base import ModelOptions, Target
+from auditor.testing.oracles import target_of
 from auditor.types import Norm, Threat
 from auditor_attacks.apgd import APGD
 from auditor_attacks.fgsm import FGSM
@@ -96,26 +96,9 @@ def train(x: Tensor, y: Tensor, eps: float, epochs: int) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def target_of(model: nn.Module) -> Target:
-    """A target of ten classes around a module on the CPU."""
-    return Target(
-        name="benchmark",
-        source="benchmark",
-        sha256="",
-        format="state_dict",
-        deployed=model,
-        twin=model,
-        gradients="native",
-        input_shape=None,
-        options=ModelOptions(),
-        device=torch.device("cpu"),
-        num_classes=10,
-    )
-
-
 def ours(attacks: Sequence[Attack], model: Counted, x: Tensor, y: Tensor, threat: Threat) -> Tensor:
     """A cascade as the engine runs it: one ledger, each attack on what still stands."""
-    target = target_of(model)
+    target = target_of(model, 10)
     ledger = Ledger.open(x, y, threat, target.num_classes, margin=0.0, deadline=float("inf"))
     indices = torch.arange(len(x))
     for attack in attacks:

@@ -12,11 +12,12 @@ from auditor.cli import options
 from auditor.writing import check_formats, default_folder, write_report
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from auditor.events import Event
     from auditor.plugins import Plugins
     from auditor.result.record import Result
+    from auditor.result.run import Run
     from auditor.settings import Settings
     from auditor.sources import ConfigFile
 
@@ -239,11 +240,9 @@ def run(
     """Audit with progress, write the reports, tell whoever tracks runs, print the result."""
     from rich.console import Console
 
-    from auditor.cli.job_summary import add_to_job_summary
     from auditor.cli.progress import progress
     from auditor.engine.audit import Audit
-    from auditor.errors import AuditorError, Stopped
-    from auditor.events import ReportsWritten
+    from auditor.errors import Stopped
     from auditor.result.run import Run
 
     errors, output = Console(stderr=True), Console()
@@ -259,20 +258,9 @@ def run(
             result = audit.execute()
     except KeyboardInterrupt:
         raise Stopped(_stopped(out)) from None
-    finished, files = Run(out), [out / "result.json", out / "samples.csv"]
-    for name in formats:
-        # The audit is done and stands, whatever becomes of a report: a format never changes the exit code.
-        try:
-            path = write_report(name, finished, plugins)
-            files += [path] if path not in files else []
-            if name == "markdown":
-                add_to_job_summary(path)
-        except AuditorError as error:
-            errors.print(f"auditor: {error}", highlight=False, markup=False, soft_wrap=True)
-    broken = len(plugins.failures)
-    plugins.notify(ReportsWritten(result=result, run=out, files=tuple(files), track=track))
-    for failure in plugins.failures[broken:]:
-        errors.print(f"auditor: {failure.plugin}: {failure.error}", highlight=False, markup=False, soft_wrap=True)
+    finished = Run(out)
+    for trouble in _reported(finished, plugins, formats, track):
+        errors.print(f"auditor: {trouble}", highlight=False, markup=False, soft_wrap=True)
     if quiet:
         output.print(f"{result.verdict}: {result.summary}", soft_wrap=True, highlight=False, markup=False)
     else:
@@ -280,3 +268,26 @@ def run(
 
         render_terminal(finished, output)
     return result
+
+
+def _reported(finished: Run, plugins: Plugins, formats: tuple[str, ...], track: tuple[str, ...]) -> Iterator[str]:
+    """Write the reports and tell whoever tracks runs; what went wrong, a sentence each.
+
+    The audit is done and stands, whatever becomes of a report: no format or tracker changes the exit code.
+    """
+    from auditor.cli.job_summary import add_to_job_summary
+    from auditor.errors import AuditorError
+    from auditor.events import ReportsWritten
+
+    files = [finished.path / "result.json", finished.path / "samples.csv"]
+    for name in formats:
+        try:
+            path = write_report(name, finished, plugins)
+            files += [path] if path not in files else []
+            if name == "markdown":
+                add_to_job_summary(path)
+        except AuditorError as error:
+            yield str(error)
+    known = len(plugins.failures)
+    plugins.notify(ReportsWritten(result=finished.result, run=finished.path, files=tuple(files), track=track))
+    yield from (f"{failure.plugin}: {failure.error}" for failure in plugins.failures[known:])

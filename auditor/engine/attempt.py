@@ -61,6 +61,8 @@ class Attempt:
     seconds: float
     unanswered: Tensor
     """Positions in the batch near which the model answered NaN."""
+    blind: Tensor
+    """Positions at which gradients were asked for, and all had entries that nobody can follow."""
     unsettled: Tensor
     """Positions of samples on which the second try, after the referee refuted the first, was cut short."""
     passes: Tensor
@@ -86,6 +88,7 @@ class Attempt:
             backwards=self.backwards + other.backwards,
             seconds=self.seconds + other.seconds,
             unanswered=torch.cat([self.unanswered, other.unanswered + offset]),
+            blind=torch.cat([self.blind, other.blind + offset]),
             unsettled=torch.cat([self.unsettled, other.unsettled + offset]),
             passes=torch.cat([self.passes, other.passes]),
             closest=torch.cat([self.closest, other.closest]),
@@ -168,6 +171,7 @@ def concluded(
         backwards=backwards,
         seconds=time.perf_counter() - started,
         unanswered=ledger.unanswered.nonzero().squeeze(1).cpu(),
+        blind=ledger.blind.nonzero().squeeze(1).cpu(),
         unsettled=doubted[: 0 if status == "ran" else None].cpu(),
         passes=passes.cpu(),
         rescued=ledger.rescued,

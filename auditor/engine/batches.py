@@ -178,6 +178,7 @@ class Batches:
             "elsewhere": outcome.elsewhere,
             "seconds": outcome.seconds,
             "unanswered": chunk[outcome.unanswered.numpy()].tolist(),
+            "blind": chunk[outcome.blind.numpy()].tolist(),
             "passes": outcome.passes.tolist(),
             "status": outcome.status,
             "reason": outcome.reason,
@@ -204,6 +205,8 @@ class Batches:
         silent = [index for index in known["unanswered"] if index not in standing.broken_by]
         tally.unanswered += len(silent)
         standing.cut.update(silent)
+        standing.looked.update(set(chunk.tolist()).difference(known["blind"]))
+        standing.blind.update(known["blind"])
         tally.forwards += known["forwards"]
         tally.backwards += known["backwards"]
         tally.surrogate_forwards += known["elsewhere"][0]

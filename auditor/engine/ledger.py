@@ -48,6 +48,10 @@ class Ledger:
     closest_margin: Tensor
     asked: Tensor
     climbed: Tensor
+    led: Tensor
+    """Which rows were ever given a gradient of finite numbers, bool."""
+    misled: Tensor
+    """Which rows were given one with an entry that is none, bool."""
     deadline: float = float("inf")
     draws: int = 1
     """Answers over which each question is averaged."""
@@ -90,6 +94,8 @@ class Ledger:
             closest_margin=torch.full((n,), -torch.inf, device=x.device),
             asked=torch.zeros(n, dtype=torch.int64, device=x.device),
             climbed=torch.zeros(n, dtype=torch.int64, device=x.device),
+            led=torch.zeros(n, dtype=torch.bool, device=x.device),
+            misled=torch.zeros(n, dtype=torch.bool, device=x.device),
             deadline=deadline,
         )
 
@@ -121,6 +127,11 @@ class Ledger:
     def rendered(self, rows: Tensor, points: Tensor) -> Images:
         """The images that points make of the samples of some rows; differentiable."""
         return points if self.threat.plain else self.threat.render(points, self.x[rows])
+
+    @property
+    def blind(self) -> Tensor:
+        """Which rows asked for gradients and never got a whole one, `(N,)` bool."""
+        return self.misled & ~self.led
 
     @property
     def passes(self) -> Tensor:
@@ -167,6 +178,18 @@ class Ledger:
             self.best[where] = torch.where(per_sample(good, near), near, self.best[where])
             self.active[where] = self.best_margin[where] <= self.margin
             self.unanswered[where] |= margin.isnan() & inside
+
+    def to_follow(self, rows: Tensor, gradient: Tensor) -> Tensor:
+        """The gradient of some rows without what nobody can follow, which must not spoil the point; in place. Rows of
+        which something is lost are remembered."""
+        # Most models never come further; on an accelerator, asking whether this one does would wait for it.
+        if gradient.device.type == "cpu" and bool(gradient.flatten(1).sum(1).isfinite().all()):
+            self.led[rows] = True
+            return gradient
+        whole = gradient.isfinite().flatten(1).all(1)
+        self.led[rows] |= whole
+        self.misled[rows] |= ~whole
+        return gradient.nan_to_num_(0.0, 0.0, 0.0)
 
     def note(self, rows: Tensor, logits: Logits) -> Tensor:
         """Write down the last answers for some rows; their margins."""

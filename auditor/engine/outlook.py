@@ -23,7 +23,7 @@ def outlook(
     audited = set(standing.audited.tolist())
     fell = [found.passes for i, (_, found) in standing.broken_by.items() if i in audited]
     counted = [passes for passes in fell if passes is not None]
-    blind = not rows or min(spent) < 1 or len(counted) < len(fell) or not standing.cut.isdisjoint(rows)
+    blind = not rows or min(spent) < 1 or len(counted) < len(fell) or not standing.unknown.isdisjoint(rows)
     if blind or len(rows) + len(fell) < LEAST:
         return None
     n = len(audited)

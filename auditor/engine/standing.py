@@ -71,11 +71,20 @@ class Standing:
     minimal: bool = False
     broken_by: dict[int, tuple[str, Break]] = field(default_factory=dict)
     cut: set[int] = field(default_factory=set)
+    looked: set[int] = field(default_factory=set)
+    blind: set[int] = field(default_factory=set)
+    """Samples around which an attack could look, and those on which the gradients of one were not finite. What only
+    such attacks looked at was not evaluated."""
     spent: dict[int, int] = field(default_factory=dict)
     among: np.ndarray | None = None
     fooled: np.ndarray | None = None
     """Of a model that answers at random: how many fresh draws were wrong at each sample's worst point, `(n,)`; negative
     where nobody asked."""
+
+    @property
+    def unknown(self) -> set[int]:
+        """Samples that were not attacked to the end, or on which every attack was blind."""
+        return self.cut | (self.blind - self.looked)
 
     @property
     def audited(self) -> np.ndarray:
@@ -109,7 +118,7 @@ class Standing:
             return "misclassified"
         if index in self.broken_by:
             return "broken"
-        return "not_evaluated" if index in self.cut else "robust"
+        return "not_evaluated" if index in self.unknown else "robust"
 
     def rows(self, model: str, norm: str, eps: float, names: Sequence[str]) -> Iterator[Row]:
         """The rows of `samples.csv` for this threat."""

@@ -189,8 +189,7 @@ class View:
             losses = loss(full, y)
             (gradient,) = torch.autograd.grad((losses if everyone else losses[at]).sum(), leaf)
         # A form whose memory is laid out otherwise hands its layout back, and attacks would mix the two at a price.
-        # Where a slope is infinite or no number nobody can follow it, and it must not spoil the point.
-        gradient = gradient.contiguous().nan_to_num_(0.0, 0.0, 0.0)
+        gradient = self._ledger.to_follow(self._run, gradient.contiguous())
         each = 1 if self._target.search is None else self._target.search.each
         self._count(self._ledger.climbed, self._run, each)
         self._note_searched(self._run, leaf.detach(), answer.detach())

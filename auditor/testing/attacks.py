@@ -16,7 +16,7 @@ from auditor.engine.view import OutOfTime, View
 from auditor.norms import distance, tolerance
 from auditor.rng import Rng
 from auditor.target.base import Target
-from auditor.testing.kit import Question, demand
+from auditor.testing.kit import Question, demand, demand_documented
 from auditor.testing.oracles import Linear, Outcome, run, target_of
 from auditor.types import Access, Norm, Threat
 
@@ -58,11 +58,7 @@ def samples(model: nn.Module, shape: tuple[int, ...], n: int, seed: int = 1) -> 
 
 
 def _said(attack: Attack) -> None:
-    doc = type(attack).__doc__ or ""
-    for heading in ("Finds:", "Blind to:", "Cost:"):
-        demand(heading in doc, f"the docstring has no {heading!r}")
-    unhelped = [field.name for field in dataclasses.fields(attack) if field.init and "help" not in field.metadata]
-    demand(not unhelped, f"no help for {', '.join(unhelped)}: declare them with auditor.parameter")
+    demand_documented(attack, "Finds:", "Blind to:", "Cost:")
     demand(attack.norms, "it names no norm")
 
 

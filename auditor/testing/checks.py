@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from auditor.check import Check, Stage
-from auditor.testing.kit import Question, demand
+from auditor.testing.kit import Question, demand, demand_documented
 
 _CODE = re.compile(r"[A-Z]{2,8}\d{3}")
 
@@ -16,7 +16,10 @@ def check_questions(check: Check) -> Iterator[Question]:
     """What holds of any check, without a model to look at."""
     ask = partial(Question, getattr(check, "code", type(check).__name__))
     yield ask("it has a code of its own, a title and a stage", partial(_named, check))
-    yield ask("`auditor explain` says what was seen, what it means and what to do", partial(_explained, check))
+    yield ask(
+        "`auditor explain` says what was seen, what it means and what to do",
+        partial(demand_documented, check, "Seen:", "Means:", "Measured:", "Threshold:", "Do:"),
+    )
 
 
 def _named(check: Check) -> None:
@@ -26,9 +29,3 @@ def _named(check: Check) -> None:
     demand(ours or not code.startswith("AUD"), f"{code}: codes that begin with AUD are auditor's own")
     demand(str(getattr(check, "title", "")).strip(), "it has no title")
     demand(isinstance(getattr(check, "stage", None), Stage), "its stage is no auditor.Stage")
-
-
-def _explained(check: Check) -> None:
-    doc = type(check).__doc__ or ""
-    for heading in ("Seen:", "Means:", "Measured:", "Threshold:", "Do:"):
-        demand(heading in doc, f"the docstring has no {heading!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
@@ -15,7 +14,7 @@ from auditor.defense import Addition, Defense, Recipe, Wrapper
 from auditor.harden.trainee import Trainee
 from auditor.rng import Rng
 from auditor.target.wrapped import Wrapped
-from auditor.testing.kit import Question, demand
+from auditor.testing.kit import Question, demand, demand_documented
 from auditor.types import Norm, Threat
 
 EPS = {Norm.LINF: 0.15, Norm.L2: 0.8, Norm.L1: 3.0}
@@ -25,9 +24,8 @@ _UPDATES = 4
 def defense_questions(defense: Defense) -> Iterator[Question]:
     """Those that fit its kind, and a recipe's norms."""
     ask = partial(Question, defense.name)
-    yield ask(
-        "it says whom it helps, what it misses, what it costs, and what each parameter is", partial(_said, defense)
-    )
+    says = partial(demand_documented, defense, "Helps:", "Blind to:", "Cost:")
+    yield ask("it says what it helps, what it misses, what it costs, and what each parameter is", says)
     if isinstance(defense, Recipe):
         for norm in (norm for norm in EPS if norm in defense.norms):
             for sentence, behaviour in _OF_RECIPES.items():
@@ -37,14 +35,6 @@ def defense_questions(defense: Defense) -> Iterator[Question]:
     if isinstance(defense, Wrapper):
         for sentence, wrapped in _OF_WRAPPERS.items():
             yield ask(sentence, partial(wrapped, defense))
-
-
-def _said(defense: Defense) -> None:
-    doc = type(defense).__doc__ or ""
-    for heading in ("Helps:", "Blind to:", "Cost:"):
-        demand(heading in doc, f"the docstring has no {heading!r}")
-    unhelped = [field.name for field in dataclasses.fields(defense) if field.init and "help" not in field.metadata]
-    demand(not unhelped, f"no help for {', '.join(unhelped)}: declare them with auditor.parameter")
 
 
 class _Plain(Recipe):

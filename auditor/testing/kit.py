@@ -11,7 +11,7 @@ tests are three lines:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 
@@ -60,6 +60,16 @@ def questions(thing: Any) -> tuple[Question, ...]:
         case Format():
             return tuple(format_questions(made))
     raise TypeError(f"{made!r} is no attack, defense, check or format, so the kit has no questions for it.")
+
+
+def demand_documented(plugin: Any, *headings: str) -> None:
+    """Raise AssertionError where the class docstring lacks a heading, or a hyper-parameter has no help."""
+    doc = type(plugin).__doc__ or ""
+    for heading in headings:
+        demand(heading in doc, f"the docstring has no {heading!r}")
+    declared = fields(plugin) if is_dataclass(plugin) else ()
+    unhelped = [field.name for field in declared if field.init and "help" not in field.metadata]
+    demand(not unhelped, f"no help for {', '.join(unhelped)}: declare them with auditor.parameter")
 
 
 def demand(holds: object, instead: str) -> None:

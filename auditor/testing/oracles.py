@@ -94,6 +94,7 @@ class Outcome:
     forwards: int
     backwards: int
     unanswered: Tensor
+    blind: Tensor
 
 
 def run(
@@ -118,4 +119,6 @@ def run(
         ledger.record(rows, projected, target.answer(projected))
     except Finished:
         pass
-    return Outcome(ledger.found, ledger.best, candidates, ledger.forwards, ledger.backwards, ledger.unanswered)
+    return Outcome(
+        ledger.found, ledger.best, candidates, ledger.forwards, ledger.backwards, ledger.unanswered, ledger.blind
+    )

@@ -24,7 +24,7 @@ from auditor.engine.ledger import Ledger
 from auditor.engine.view import Finished, View
 from auditor.norms import distance, tolerance
 from auditor.rng import Rng
-from auditor.target.base import ModelOptions, Target
+from auditor.testing.oracles import target_of
 from auditor.types import Norm, Threat
 from benchmarks.evaluation.counting import Clock, Counted
 from benchmarks.networks import load, test_samples
@@ -160,7 +160,7 @@ def ours(*attacks: Attack, seed: int = 0) -> Search:
     """Attacks one after the other, each of which knows what those before it found, as the engine runs them."""
 
     def search(model: nn.Module, task: Problem) -> Tensor:
-        target, rows = target_of(model), torch.arange(len(task.x))
+        target, rows = target_of(model, CLASSES), torch.arange(len(task.x))
         ledger = Ledger.open(task.x, task.y, task.threat, CLASSES, margin=0.0, deadline=math.inf)
         for attack in attacks:
             view, rng = View(target, ledger, attack.access), Rng.keyed(seed, attack.label, rows)
@@ -172,23 +172,6 @@ def ours(*attacks: Attack, seed: int = 0) -> Search:
         return ledger.best
 
     return search
-
-
-def target_of(model: nn.Module) -> Target:
-    """A module as auditor sees one."""
-    return Target(
-        name="benchmark",
-        source="benchmark",
-        sha256="0" * 64,
-        format="state_dict",
-        deployed=model,
-        twin=model,
-        gradients="native",
-        input_shape=None,
-        options=ModelOptions(),
-        device=torch.device("cpu"),
-        num_classes=CLASSES,
-    )
 
 
 def adv_lib(name: str) -> types.ModuleType:

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from auditor.engine.ledger import Ledger
 from auditor.engine.view import Finished, View
 from auditor.rng import Rng
+from auditor.testing.oracles import target_of
 from auditor.types import Norm, Threat
 from auditor_attacks.spatial import Spatial
 from auditor_attacks.spatial_pgd import SpatialPGD
-from benchmarks.attacks.common import CLASSES, module, problem, target_of
+from benchmarks.attacks.common import CLASSES, module, problem
 from benchmarks.evaluation.counting import Clock, Counted
 from benchmarks.networks import load
 
@@ -66,7 +67,9 @@ def _ours(*attacks: Any) -> Callable[[nn.Module, Tensor, Tensor], Tensor]:
         for attack in attacks:
             rng = Rng.keyed(0, attack.label, torch.arange(len(x)))
             try:
-                attack.perturb(View(target_of(model), ledger, attack.access), ledger.origin.clone(), y, THREAT, rng)
+                attack.perturb(
+                    View(target_of(model, CLASSES), ledger, attack.access), ledger.origin.clone(), y, THREAT, rng
+                )
             except Finished:
                 break
         return ledger.found

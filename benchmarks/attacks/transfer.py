@@ -19,6 +19,7 @@ from auditor.attack import Attack
 from auditor.engine.ledger import Ledger
 from auditor.engine.view import View
 from auditor.rng import Rng
+from auditor.testing.oracles import target_of
 from auditor.types import Norm
 from auditor_attacks.difgsm import DIFGSM
 from auditor_attacks.mifgsm import MIFGSM
@@ -28,7 +29,7 @@ from auditor_attacks.sifgsm import SIFGSM
 from auditor_attacks.tifgsm import TIFGSM
 from auditor_attacks.transfer import Transfer
 from auditor_attacks.vmifgsm import VMIFGSM
-from benchmarks.attacks.common import CLASSES, Cell, Problem, Search, problem, target_of, torchattacks_search
+from benchmarks.attacks.common import CLASSES, Cell, Problem, Search, problem, torchattacks_search
 from benchmarks.networks import NETWORKS, load
 
 # Budgets at which some samples transfer, and not all.
@@ -81,7 +82,7 @@ def surrogate(attack: Attack, seed: int) -> Search:
     def search(model: nn.Module, task: Problem) -> Tensor:
         ledger = Ledger.open(task.x, task.y, task.threat, CLASSES, margin=math.inf, deadline=math.inf)
         rng = Rng.keyed(seed, attack.label, torch.arange(len(task.x)))
-        view = View(target_of(model), ledger, attack.access)
+        view = View(target_of(model, CLASSES), ledger, attack.access)
         return task.threat.project(attack.perturb(view, task.x, task.y, task.threat, rng), task.x)
 
     return search

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
-import torch
 from torch import nn
 
 from auditor.engine.clean import clean_pass
@@ -18,7 +18,8 @@ from auditor.engine.transfer.stage import TransferStage
 from auditor.plugins import load_plugins
 from auditor.result.transfer import TransferCell, TransferMatrix, TransferResult
 from auditor.settings import AttackSetting, Settings, ThreatSetting
-from auditor.target.base import ModelOptions, Target
+from auditor.target.base import Target
+from auditor.testing import oracles
 from auditor.types import Norm
 from benchmarks.networks import test_samples
 from benchmarks.transfer.families import HARDENED, family_of
@@ -38,19 +39,7 @@ ATTACKS: dict[str, tuple[str, dict[str, float]]] = {
 
 def target_of(network: nn.Module, name: str) -> Target:
     """A module as a target whose pixels need nothing done to them."""
-    return Target(
-        name=name,
-        source=name,
-        sha256=name,
-        format="module",
-        deployed=network,
-        twin=network,
-        gradients="native",
-        input_shape=None,
-        options=ModelOptions(),
-        device=torch.device("cpu"),
-        num_classes=10,
-    )
+    return replace(oracles.target_of(network, 10), name=name, source=name, sha256=name)
 
 
 def measured(networks: dict[str, nn.Module], eps: float = EPS, *, ensemble: bool = False) -> TransferResult:

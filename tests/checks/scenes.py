@@ -15,7 +15,8 @@ from auditor.engine.scene import Scene
 from auditor.result.record import AttackRun, ModelResult, ThreatResult
 from auditor.samples.base import Samples
 from auditor.settings import Settings, ThreatSetting
-from auditor.target.base import ModelOptions, Target
+from auditor.target.base import Target
+from auditor.testing import oracles
 from auditor.types import Norm
 
 EIGHT_LEVELS = ThreatSetting(norm=Norm.LINF, eps=8 / 255)
@@ -77,20 +78,7 @@ def trained(x: Tensor, y: Tensor, pipeline: Callable[[Tensor], Tensor] = lambda 
 
 def target_of(network: Callable[[Tensor], Tensor], num_classes: int = 10, **changes: Any) -> Target:
     """A target around a function from inputs to outputs, differentiable as it is."""
-    plain = Target(
-        name="model",
-        source="model",
-        sha256="0" * 64,
-        format="state_dict",
-        deployed=network,
-        twin=network,
-        gradients="native",
-        input_shape=None,
-        options=ModelOptions(),
-        device=torch.device("cpu"),
-        num_classes=num_classes,
-    )
-    return replace(plain, **changes)
+    return replace(oracles.target_of(network, num_classes), **changes)
 
 
 def scene_of(

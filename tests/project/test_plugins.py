@@ -17,7 +17,7 @@ from auditor.events import ScanStarted
 from auditor.plugins import Failure, Plugins, load_plugins
 from tests.project.installed import SitePackages, attack
 
-OURS = {"attacks", "checks", "defenses", "formats", "loaders", "samples"}
+OURS = {"attacks", "checks", "defenses", "dvc", "formats", "loaders", "mlflow", "samples"}
 CPU = torch.device("cpu")
 
 

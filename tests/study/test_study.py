@@ -202,7 +202,7 @@ class TestCommand:
         outcome = auditor("study", "transfer", "--data", digits, "--out", "kept", "--attacked", 20)
         assert outcome.code == 0, outcome.err
         assert "2 networks to train and to attack: about" in outcome.err
-        assert "150 held out; the first 20 of these are attacked." in outcome.out
+        assert "150 held out; the first 20 of these are attacked." in " ".join(outcome.out.split())
         assert "A transfer is a risk" in outcome.out
         assert Study.model_validate_json((tmp_path / "kept" / "study.json").read_text()).attacked == 20
         assert "How examples travel" in (tmp_path / "kept" / "study.html").read_text()
