@@ -78,11 +78,12 @@ def sentence(record: dict[str, Any]) -> str:
     seen = next(t for t in record["threats"] if t["seen"])
     change, clean = seen["change"], record["clean"]["change"]
     gained = 100.0 * (change["after"] - change["before"])
-    cost = 100.0 * (clean["before"] - clean["after"])
+    rose = 100.0 * (clean["after"] - clean["before"])
     if record["helped"]:
         said = f"It helped: robust accuracy rose by {gained:.1f} points under the threat that was trained for"
     else:
         said = f"It did not help: robust accuracy changed by {gained:+.1f} points, no more than chance or for the worse"
     worse = [f"{t['norm']} {t['eps']:g}" for t in record["threats"] if not t["seen"] and t["change"]["word"] == "worse"]
-    said += f"; clean accuracy {'cost' if cost >= 0 else 'rose by'} {abs(cost):.1f} points."
+    chance = "" if clean["word"] in ("better", "worse", "slightly worse") else ", no more than chance"
+    said += f"; clean accuracy changed by {rose:+.1f} points{chance}."
     return said + (f" It got worse under {', '.join(worse)}, which it never trained for." if worse else "")
