@@ -144,6 +144,14 @@ class Plugins:
             for item in items
         ]
 
+    def loaders(self, name: str) -> list[Callable[..., Target | None]]:
+        """The model loaders of the plugins with this name or of this distribution, for the conformance kit."""
+        return [
+            self._manager.get_plugin(plugin.key).auditor_load_model  # type: ignore[union-attr]
+            for plugin in self.loaded
+            if "auditor_load_model" in plugin.hooks and name in (plugin.name, plugin.distribution)
+        ]
+
     def templates(self) -> tuple[str, ...]:
         """Import names of the packages whose templates override ours."""
         return tuple(answer for _, answer in self._ask("auditor_templates", str))

@@ -80,6 +80,12 @@ def check(
     name: Annotated[
         str, typer.Argument(help="A plugin, by its name or distribution; or what it offers, as NAME[:key=value,...].")
     ],
+    model: Annotated[
+        Path | None, typer.Option(help="A small model file that a loader loads, to ask it all there is to ask.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Samples for that model, where it does not state their shape.")
+    ] = None,
     without: options.Without = None,
 ) -> None:
     """Ask an installed plugin what every plugin of its kind promises, and say what it answers.
@@ -94,7 +100,8 @@ def check(
     from auditor.testing.kit import questions
 
     found, console, broken, asked = load_plugins(without or ()), Console(), 0, 0
-    for thing in _things(name, found):
+    loaders = _loaders(name, found, model, data)
+    for thing in (*_things(name, found), *loaders):
         for question in questions(thing):
             asked += 1
             if said := _answer(question):
@@ -107,6 +114,10 @@ def check(
             raise UsageError(f"{failure.plugin} is broken, at {failure.stage}: {failure.error}.")
     if not asked:
         raise UsageError(f"The plugin {name} offers nothing that the kit has questions for.")
+    if loaders and model is None:
+        console.print(
+            "Most that loaders promise is about files: name one that it loads with --model FILE.", soft_wrap=True
+        )
     kept = asked - broken
     console.print(f"{kept} of {asked} promises are kept.", highlight=False)
     raise typer.Exit(1 if broken else 0)
@@ -127,6 +138,24 @@ def _things(name: str, found: Plugins) -> Iterator[Any]:
         raise UsageError(f"Nothing installed is called {said.name!r}; `auditor plugins --all` lists what is.")
     thing = known[said.name]
     yield thing(**coerced(thing, said.parameters)) if said.parameters else thing
+
+
+def _loaders(name: str, found: Plugins, model: Path | None, data: str | None) -> list[Any]:
+    """What the kit is to ask about loaders. Raises UsageError where a model is given and there is none to load it."""
+    from auditor.errors import UsageError
+    from auditor.samples.base import SampleOptions
+    from auditor.testing.loaders import Loading
+
+    loads = found.loaders(name)
+    if model is not None and not loads:
+        raise UsageError(f"--model goes with a plugin that loads models, and {name} does not.")
+    if model is not None and not model.is_file():
+        raise UsageError(f"{model} is no file; name a model file that {name} loads.")
+    x = None
+    if data is not None:
+        samples = found.load_samples(data, SampleOptions())
+        x = samples.fetch(range(min(8, len(samples))))
+    return [Loading(load=load, file=model, x=x) for load in loads]
 
 
 def _answer(question: Any) -> str:

@@ -55,7 +55,8 @@ def _from_factory(source: str, options: ModelOptions, device: torch.device) -> T
         return _target(name, source, "torch", module, _digest(module.state_dict()), options, device)
     weights = Path(options.weights)
     state = torch_weights.read(weights, trust=options.trust)
-    module = factory.build_torchvision(name, state) if factory.is_torchvision(source) else factory.build(source)
+    with torch.random.fork_rng(devices=[]):  # weights are drawn, and replaced below
+        module = factory.build_torchvision(name, state) if factory.is_torchvision(source) else factory.build(source)
     torch_weights.fill(module, state, str(weights))
     details = {"weights": str(weights), "weights_sha256": _file_digest(weights)}
     return _target(name, source, "state_dict", module, details["weights_sha256"], options, device, details=details)

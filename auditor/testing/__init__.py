@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from auditor.testing.kit import Question, questions
+    from auditor.testing.loaders import Loading
     from auditor.testing.oracles import Linear, run
     from auditor.testing.robustness import assert_robust
 
-__all__ = ["Linear", "Question", "assert_robust", "questions", "run"]
+__all__ = ["Linear", "Loading", "Question", "assert_robust", "questions", "run"]
 
-_HOME = {"Linear": "oracles", "Question": "kit", "assert_robust": "robustness", "questions": "kit", "run": "oracles"}
+_HOME = {
+    "Linear": "oracles",
+    "Loading": "loaders",
+    "Question": "kit",
+    "assert_robust": "robustness",
+    "questions": "kit",
+    "run": "oracles",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -32,10 +32,11 @@ class Question:
 
 
 def questions(thing: Any) -> tuple[Question, ...]:
-    """The questions for an attack, a recipe, an addition, a wrapper, a check or a format.
+    """The questions for an attack, a recipe, an addition, a wrapper, a check, a format, or a loader with a file.
 
     Args:
         thing: an instance, or a class that can be made without arguments. Cheap hyper-parameters make cheap tests.
+            For a loader, which is a function, a `Loading`.
 
     Raises:
         TypeError: it is none of these.
@@ -48,6 +49,7 @@ def questions(thing: Any) -> tuple[Question, ...]:
     from auditor.testing.checks import check_questions
     from auditor.testing.defenses import defense_questions
     from auditor.testing.formats import format_questions
+    from auditor.testing.loaders import Loading, loader_questions
 
     made = thing() if isinstance(thing, type) else thing
     match made:
@@ -59,7 +61,9 @@ def questions(thing: Any) -> tuple[Question, ...]:
             return tuple(check_questions(made))
         case Format():
             return tuple(format_questions(made))
-    raise TypeError(f"{made!r} is no attack, defense, check or format, so the kit has no questions for it.")
+        case Loading():
+            return tuple(loader_questions(made))
+    raise TypeError(f"{made!r} is no attack, defense, check, format or Loading, so the kit has no questions for it.")
 
 
 def demand_documented(plugin: Any, *headings: str) -> None:
@@ -70,6 +74,29 @@ def demand_documented(plugin: Any, *headings: str) -> None:
     declared = fields(plugin) if is_dataclass(plugin) else ()
     unhelped = [field.name for field in declared if field.init and "help" not in field.metadata]
     demand(not unhelped, f"no help for {', '.join(unhelped)}: declare them with auditor.parameter")
+
+
+def global_state() -> dict[str, object]:
+    """What a plugin shares with everybody else in the process, by its name."""
+    import random
+
+    import numpy as np
+    import torch
+
+    return {
+        "torch's global random state": torch.get_rng_state().numpy().tobytes(),
+        "NumPy's global random state": str(np.random.get_state()),
+        "Python's global random state": random.getstate(),
+        "the number of threads": torch.get_num_threads(),
+        "the default type of tensors": torch.get_default_dtype(),
+        "whether gradients are recorded": torch.is_grad_enabled(),
+    }
+
+
+def demand_untouched(before: dict[str, object]) -> None:
+    """Raise AssertionError where `global_state` is not what it was before."""
+    now = global_state()
+    demand(now == before, f"it changed {', '.join(name for name in now if now[name] != before[name])}")
 
 
 def demand(holds: object, instead: str) -> None:

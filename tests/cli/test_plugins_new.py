@@ -13,6 +13,7 @@ import pytest
 
 from auditor.errors import RunError, UsageError
 from auditor.scaffold import KINDS, write_plugin
+from tests.target.onnx_files import linear
 
 PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
 
@@ -76,3 +77,12 @@ def test_one_thing_is_asked_by_its_name_and_with_parameters(auditor: Callable[..
     assert auditor("plugins", "check", "pgd:steps=2").code == 0
     assert auditor("plugins", "check", "nonsense").code == 2
     assert "parameter 'stps'" in auditor("plugins", "check", "pgd:stps=2").err
+
+
+def test_a_loader_is_asked_about_a_file_that_it_loads(auditor: Callable[..., Any], tmp_path: Path) -> None:
+    model = str(linear(tmp_path / "model.onnx").path)
+    told = auditor("plugins", "check", "loaders", "--model", model)
+    assert (told.code, "12 of 12 promises are kept" in told.out) == (0, True)
+    assert "--model FILE" in auditor("plugins", "check", "loaders").out
+    assert "is no file" in auditor("plugins", "check", "loaders", "--model", "nowhere.onnx").err
+    assert "loads models" in auditor("plugins", "check", "checks", "--model", model).err
