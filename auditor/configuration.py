@@ -174,6 +174,7 @@ def parse_threats(norms: Sequence[str], eps: Sequence[str]) -> tuple[ThreatSetti
     Raises:
         UsageError: an unknown norm, or a budget that cannot be meant.
     """
+    norms, eps = _parted(norms), _parted(eps)
     chosen = [_norm(name) for name in norms]
     general = [text for text in eps if ":" not in text]
     special = [(_norm(name), text) for name, text in (e.split(":", 1) for e in eps if ":" in e)]
@@ -197,8 +198,12 @@ def _norm(name: str) -> Norm:
     try:
         return Norm(name.strip().lower())
     except ValueError:
-        several = f" Repeat the flag for several: --norm {' --norm '.join(name.split(','))}." if "," in name else ""
-        raise UsageError(f"There is no norm {name!r}; choose from {', '.join(Norm)}.{several}") from None
+        raise UsageError(f"There is no norm {name!r}; choose from {', '.join(Norm)}.") from None
+
+
+def _parted(texts: Sequence[str]) -> list[str]:
+    """`--eps 0.1,0.2` is `--eps 0.1 --eps 0.2`."""
+    return [part.strip() for text in texts for part in str(text).split(",")]
 
 
 def parse_eps(text: str, norm: Norm) -> float:

@@ -16,6 +16,11 @@ code=$?
 echo "exit-code=$code" >>"$GITHUB_OUTPUT"
 [ -f "$OUT/result.json" ] || exit 0
 
+# What changed since the base branch, on the job's page and beside the report; gates decide, not this.
+if [ -n "${AUDITOR_BASELINE:-}" ]; then
+    auditor compare "$AUDITOR_BASELINE" "$OUT" --format html,markdown,json || true
+fi
+
 # What later pull requests are compared with; without reports.
 rm -rf "$base" && mkdir "$base" && cp -r "$OUT/result.json" "$OUT/samples.csv" "$base"
 python - "$OUT/result.json" >>"$GITHUB_OUTPUT" <<'PYTHON'

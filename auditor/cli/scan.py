@@ -33,12 +33,12 @@ def scan(
     ] = None,
     norm: Annotated[
         list[str] | None,
-        typer.Option(help="linf, l2, l1, l0, spatial, flow, patch, corruption; repeatable. [default: linf]"),
+        typer.Option(help="linf, l2, l1, l0, spatial, flow, patch, corruption; several with commas. [default: linf]"),
     ] = None,
     eps: Annotated[
         list[str] | None,
         typer.Option(
-            help="Budget in [0, 1] pixels, e.g. 8/255, or l2:0.5; l0: entries; corruption: severity; repeatable."
+            help="Budgets in [0, 1] pixels, e.g. 2/255,8/255 or l2:0.5; l0: entries; corruption: severity."
         ),
     ] = None,
     goal: Annotated[

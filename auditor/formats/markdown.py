@@ -34,12 +34,12 @@ def _lines(run: Run) -> Iterator[str]:
     from auditor.formats.views.numbers import UPPER_BOUND, conditions, left_out
 
     result = run.result
-    yield from (f"# auditor: {words.headline(result.verdict, bool(result.gates))}", "", _text(result.summary), "")
+    yield from (f"# auditor: {words.headline(result.verdict, bool(result.gates))}", "", plain(result.summary), "")
     for line in (*conditions(result), *left_out(result)):
-        yield from (_text(line), "")
+        yield from (plain(line), "")
     if result.gates:
         heads = ("gate", "measured", "required", "outcome", "why")
-        yield from _table(heads, (_gate(gate, result) for gate in result.gates))
+        yield from grid(heads, (_gate(gate, result) for gate in result.gates))
     yield from ("## Accuracy", "", *_accuracies(result))
     if any(model.threats for model in result.models):
         yield from (UPPER_BOUND, "", "## Attacks", "")
@@ -75,8 +75,8 @@ def _accuracies(result: Result) -> Iterator[str]:
             if threat.certified_accuracy is not None:
                 proven = (words.percent(threat.certified_accuracy), words.interval(threat.certified_interval))
                 rows.append((model.name, f"{name}, certified", *proven, "at least"))
-    yield from _table(("model", "under", "accuracy", f"{numbers.confidence(result):.0%} interval", "samples"), rows)
-    expected = [f"- {_text(model.name)}, {_text(line)}" for model in result.models for line in _expected(model, result)]
+    yield from grid(("model", "under", "accuracy", f"{numbers.confidence(result):.0%} interval", "samples"), rows)
+    expected = [f"- {plain(model.name)}, {plain(line)}" for model in result.models for line in _expected(model, result)]
     if expected:
         yield from (*expected, "")
 
@@ -102,15 +102,15 @@ def _attacks(model: ModelResult, run: Run) -> Iterator[str]:
         best = counted(run.rows_of(model.name, threat.norm, threat.eps)) if threat.minimal else None
         rows = [_attack(step, best) for step in steps if not step.run.needless]
         name = words.threat(threat.norm, threat.eps, run.result.settings)
-        yield from (f"### {_text(model.name)}, {_text(name)}", "")
-        yield from _table(("attack", "status", "attacked", *heads, "passes", "time"), rows)
+        yield from (f"### {plain(model.name)}, {plain(name)}", "")
+        yield from grid(("attack", "status", "attacked", *heads, "passes", "time"), rows)
         if idle := not_run(steps):
-            yield from (_text(idle), "")
+            yield from (plain(idle), "")
         if told := trust_text(threat.checks):
-            yield from (_text(told), "")
+            yield from (plain(told), "")
         for check in threat.checks:
             if check.doubt:
-                yield f"- `{_text(check.code)}` {came_of_it(check)}: {_text(story(check))}"
+                yield f"- `{plain(check.code)}` {came_of_it(check)}: {plain(story(check))}"
         yield ""
 
 
@@ -127,12 +127,12 @@ def _transfer(result: Result) -> Iterator[str]:
 
     if result.transfer is None:
         return
-    yield from ("## Transfer", "", _text(NOTE), "")
+    yield from ("## Transfer", "", plain(NOTE), "")
     for table in tables(result.transfer, result.settings):
-        yield from (_text(table.title), "")
-        yield from _table(("made on, tried on", *table.columns), ((name, *cells) for name, cells in table.rows))
+        yield from (plain(table.title), "")
+        yield from grid(("made on, tried on", *table.columns), ((name, *cells) for name, cells in table.rows))
     for sentence in unmeasured(result.transfer):
-        yield from (_text(sentence), "")
+        yield from (plain(sentence), "")
 
 
 def _gate(gate: GateResult, result: Result) -> tuple[str, ...]:
@@ -143,8 +143,8 @@ def _gate(gate: GateResult, result: Result) -> tuple[str, ...]:
 
 def _finding(model: str, finding: Finding) -> str:
     remedy = f" What to do: {finding.remedy}" if finding.remedy else ""
-    head = f"- **{finding.severity} {_text(finding.code)}** ({_text(model)}): {_text(finding.title)}."
-    return f"{head} {_text(finding.detail)}{_text(remedy)}".rstrip()
+    head = f"- **{finding.severity} {plain(finding.code)}** ({plain(model)}): {plain(finding.title)}."
+    return f"{head} {plain(finding.detail)}{plain(remedy)}".rstrip()
 
 
 def _repeat(result: Result) -> Iterator[str]:
@@ -152,23 +152,24 @@ def _repeat(result: Result) -> Iterator[str]:
 
     yield from ("## To repeat this", "")
     for name, value in (*facts(result), *changed_settings(result)):
-        yield f"- {_text(name)}: {_text(value)}"
+        yield f"- {plain(name)}: {plain(value)}"
     runs = {run.name: run for model in result.models for threat in model.threats for run in threat.attacks}
     told = {name: ", ".join(f"{key}={value}" for key, value in run.parameters.items()) for name, run in runs.items()}
     if any(told.values()):
         yield from ("", "<details><summary>Parameters of the attacks</summary>", "")
-        yield from (f"- {_text(name)}: {_text(said)}" for name, said in told.items() if said)
+        yield from (f"- {plain(name)}: {plain(said)}" for name, said in told.items() if said)
         yield from ("", "</details>")
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+def grid(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """The lines of a table, whose cells are plain text."""
     yield f"| {' | '.join(head)} |"
     yield f"|{' --- |' * len(head)}"
     for row in rows:
-        yield f"| {' | '.join(map(_text, row))} |"
+        yield f"| {' | '.join(map(plain, row))} |"
     yield ""
 
 
-def _text(value: str) -> str:
+def plain(value: str) -> str:
     """`value` as text that no renderer reads as markup, on one line."""
     return _SPECIAL.sub(r"\\\1", words.printable(" ".join(value.split("\n"))))

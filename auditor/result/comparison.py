@@ -36,14 +36,23 @@ _MEANING = (
 )
 
 
+Flip: TypeAlias = "tuple[Row, Row]"
+"""A sample that stands in one of the runs only: its rows in the earlier and the later one."""
+
+
 @dataclass(frozen=True)
 class Pair:
-    """One model and threat (empty `norm`: clean accuracy) in both runs, over the same samples."""
+    """One model and threat (empty `norm`: clean accuracy) in both runs, over the same samples.
+
+    `lost` stood in the earlier run only, `gained` in the later one only.
+    """
 
     model: str
     norm: str
     eps: float
     drop: DropResult
+    lost: tuple[Flip, ...] = ()
+    gained: tuple[Flip, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +150,8 @@ def _pairs(before: Run, after: Run, confidence: float) -> Iterator[AnyPair]:
             if not clean_seen:
                 clean_seen = True
                 flags = [(then.clean_correct, now.clean_correct) for then, now in rows]
-                yield Pair(new.name, "", 0.0, drop_of(flags, confidence, runs=(old.expectation, new.expectation)))
+                drop = drop_of(flags, confidence, runs=(old.expectation, new.expectation))
+                yield Pair(new.name, "", 0.0, drop, *_flips(rows, flags))
             if threat.minimal:
                 yield SizePair(new.name, threat.norm, change_of(rows))
                 continue
@@ -150,7 +160,16 @@ def _pairs(before: Run, after: Run, confidence: float) -> Iterator[AnyPair]:
             earlier = next((t for t in old.threats if (t.norm, t.eps) == (threat.norm, threat.eps)), None)
             runs = (None if earlier is None else earlier.expectation, threat.expectation)
             drop = drop_of(flags, confidence, len(rows) - len(known), runs=runs)
-            yield Pair(new.name, threat.norm, threat.eps, drop)
+            yield Pair(new.name, threat.norm, threat.eps, drop, *_flips(known, flags))
+
+
+def _flips(rows: Sequence[Flip], flags: Sequence[tuple[bool, bool]]) -> tuple[tuple[Flip, ...], tuple[Flip, ...]]:
+    """Of the rows of the same samples, those that stood in the earlier run only, and in the later one only."""
+
+    def those(wanted: tuple[bool, bool]) -> tuple[Flip, ...]:
+        return tuple(pair for pair, stood in zip(rows, flags, strict=True) if stood == wanted)
+
+    return those((True, False)), those((False, True))
 
 
 def _corrected(pairs: list[AnyPair]) -> list[AnyPair]:

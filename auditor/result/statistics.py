@@ -42,8 +42,8 @@ def binomial_tail(k: int, n: int, p: float) -> float:
 
 def mcnemar(only_first: int, only_second: int) -> float:
     """Two-sided exact p-value of McNemar's test: pairs that changed one way against pairs that changed the other."""
-    n, k = only_first + only_second, min(only_first, only_second)
-    return 1.0 if n == 0 else min(1.0, 2.0 * (1.0 - binomial_tail(k + 1, n, 0.5)))
+    n, most = only_first + only_second, max(only_first, only_second)
+    return 1.0 if n == 0 else min(1.0, 2.0 * binomial_tail(most, n, 0.5))
 
 
 def beta_quantile(p: float, a: float, b: float) -> float:

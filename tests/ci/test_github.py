@@ -94,6 +94,8 @@ def test_a_push_that_fails_its_gate_fails_the_job_and_keeps_what_the_next_one_ne
     record = json.loads((tmp_path / "auditor-run" / "result.json").read_bytes())
     assert {gate["rule"] for gate in record["gates"]} == {"max_drop"}
     assert pull.outputs["audit.outputs.exit-code"] == "0"
+    assert (tmp_path / "auditor-run" / "comparison.html").is_file()
+    assert "# auditor: not worse" in (tmp_path / ".summary").read_text(encoding="utf-8")
     assert "actions/cache/restore@v4" in pull.used
     assert not {"actions/cache/save@v4", "actions/setup-python@v5"} & pull.used.keys()
 

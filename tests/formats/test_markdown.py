@@ -33,10 +33,10 @@ def test_no_name_becomes_markup(run: Run) -> None:
 
 
 def test_a_pipe_in_a_name_adds_no_column(run: Run) -> None:
-    from auditor.formats.markdown import _text
+    from auditor.formats.markdown import plain
 
-    assert _text(CLASSES[2]) == 'a "quoted" \\& \\|piped\\| \\`name\\`'
-    assert _text("two\nlines") == "two lines"
+    assert plain(CLASSES[2]) == 'a "quoted" \\& \\|piped\\| \\`name\\`'
+    assert plain("two\nlines") == "two lines"
 
 
 def test_it_says_how_to_repeat_the_run(run: Run) -> None:

@@ -42,6 +42,7 @@ def test_the_sign_test_is_exact() -> None:
     assert change.word == "worse"
     assert change_of(pairs(*[(0.9, 1.0)] * 6)).word == "better"
     assert change_of(pairs(*[(1.0, 0.9)] * 5)).word == "no more than chance"
+    assert mcnemar(0, 76) == pytest.approx(2 * 0.5**76)
 
 
 def test_what_was_not_found_is_larger_than_whatever_was() -> None:

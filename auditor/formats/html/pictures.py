@@ -27,6 +27,11 @@ def pictures(run: Run, model: ModelResult, rows: Sequence[Row]) -> tuple[tuple[c
     chosen = choose(rows, skip=frozenset({INHERITED}))
     if not chosen:
         return (), "No sample was broken." if model.threats else ""
+    return drawn(run, model, chosen)
+
+
+def drawn(run: Run, model: ModelResult, chosen: Sequence[Row]) -> tuple[tuple[context.Picture, ...], str]:
+    """A picture of each row whose example is among the evidence, and why there are none where there are none."""
     try:
         found = _find(run, model, chosen)
     except RunError as error:
