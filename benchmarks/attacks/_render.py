@@ -88,7 +88,7 @@ Made by commands; nothing here is typed by hand:
 
 writes this page. {origin}
 
-The networks are [those of the other benchmarks](../benchmarks/networks/README.md). All tools attack the same samples,
+The networks are [those of the other benchmarks](benchmarks-networks.md). All tools attack the same samples,
 which the network gets right, on one thread; every candidate is judged by the same lines (wrong answer, in the box,
 within the budget). Passes are samples through the network, forwards and backwards, divided by the samples attacked,
 counted around the module on both sides. *median* is the median size of the smallest examples, where nothing found

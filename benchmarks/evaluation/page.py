@@ -37,7 +37,7 @@ def render(records: dict[str, Record]) -> str:
 
 
 _STRENGTH = """Robust accuracy of the first samples of each network's test set that ONNX Runtime gets right, within the
-network's linf budget ([the networks](../benchmarks/networks/README.md)). Every tool gets the same samples, and every
+network's linf budget ([the networks](benchmarks-networks.md)). Every tool gets the same samples, and every
 example is judged by the same lines: ball and box (to 1e-6), and the label that ONNX Runtime gives. auditor audits the
 ONNX file with `--suite standard`; peers attack the PyTorch module of the same weights, on the int8 network our
 differentiable twin of the file, since none of them can take gradients of a quantised file. Passes are samples
