@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from auditor.errors import PluginError
@@ -59,14 +60,27 @@ def own_findings(check: type[Check], told: object) -> list[Finding]:
     Raises:
         PluginError: it is something else, or a finding that carries another check's code.
     """
-    listed = list(told) if isinstance(told, Iterable) else [told]
+    listed = list(islice(told, MOST + 1)) if isinstance(told, Iterable) else [told]
+    if len(listed) > MOST:
+        raise PluginError(f"it found more than {MOST} things")
     findings = [item for item in listed if isinstance(item, Finding)]
     if len(findings) < len(listed):
         raise PluginError("it returned something that is no finding")
+    if odd := [finding for finding in findings if not _sound(finding)]:
+        raise PluginError(f"it returned a finding of other types than auditor.Finding says: {odd[0]!r}")
     if others := [finding.code for finding in findings if finding.code != check.code]:
         raise PluginError(f"it raised {others[0]}, which is not its own code")
     return findings
 
+
+def _sound(finding: Finding) -> bool:
+    texts = (finding.code, finding.title, finding.detail, finding.remedy)
+    kinds = isinstance(finding.severity, Severity) and isinstance(finding.evidence, Mapping)
+    return kinds and all(isinstance(text, str) for text in texts)
+
+
+MOST = 1000
+"""Findings of one check on one model."""
 
 BALLS = frozenset({Norm.LINF, Norm.L2, Norm.L1, Norm.L0})
 

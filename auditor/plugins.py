@@ -10,18 +10,18 @@ distribution and version. First-party plugins come through the same door as anyo
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
 from auditor import hookspecs
+from auditor.border import foreign, said
+from auditor.entry_points import GROUP, OWN, Failure, Plugin, entry_points, provenance
 from auditor.errors import AuditorError, DataError, ModelError, PluginError, UsageError
+from auditor.offers import no_attack, no_check, no_defense, no_extraction, no_format
 
 if TYPE_CHECKING:
     import torch
@@ -37,39 +37,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-GROUP = "auditor"
-OWN = "auditor"
 _COLLECTING = frozenset(f"auditor_{each}" for each in ("attacks", "checks", "defenses", "extractions", "formats"))
 _FIRST_RESULT = frozenset({"auditor_load_model", "auditor_load_samples", "auditor_find_attack"})
-# What a plugin may raise without taking the tool down with it; Ctrl-C passes through.
-_CONTAINED = (Exception, SystemExit)
-
-
-@dataclass(frozen=True)
-class Plugin:
-    """A plugin that was loaded: its entry point, the distribution that brought it, and the hooks it answers."""
-
-    name: str
-    distribution: str
-    version: str
-    hooks: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.distribution} {self.version})"
-
-    @property
-    def key(self) -> str:
-        """What pluggy knows it by: two distributions may well choose one entry-point name."""
-        return f"{self.distribution}/{self.name}"
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A plugin that broke, when, and how."""
-
-    plugin: Plugin
-    stage: str
-    error: str
 
 
 class Plugins:
@@ -85,9 +54,10 @@ class Plugins:
     def register(self, module: object, plugin: Plugin) -> None:
         """Add a plugin, or list it as failed and leave no trace of it."""
         try:
-            self._manager.register(module, name=plugin.key)
-            self._manager.check_pending()
-        except _CONTAINED as error:
+            with foreign():  # Looking at what a module holds may run its code.
+                self._manager.register(module, name=plugin.key)
+                self._manager.check_pending()
+        except Exception as error:
             if self._manager.get_plugin(plugin.key) is not None:
                 self._manager.unregister(name=plugin.key)
             self._fail(plugin, "register", error)
@@ -97,42 +67,30 @@ class Plugins:
 
     def attacks(self) -> dict[str, type[Attack]]:
         """Attack classes by name. Raises PluginError where two plugins offer one name."""
-        from auditor.attack import Attack
-
-        return self._collect("auditor_attacks", "name", partial(_class_problem, Attack, ("name", "norms", "access")))
+        return self._collect("auditor_attacks", "name", no_attack)
 
     def find_attack(self, name: str) -> type[Attack] | None:
         """The first class that a plugin makes for a name that none offers. Raises UsageError where it says so."""
-        from auditor.attack import Attack
-
         for plugin, found in self._ask("auditor_find_attack", type, name=name):
-            if complaint := _class_problem(Attack, ("name", "norms", "access"), found):
-                self._fail(plugin, "auditor_find_attack", PluginError(complaint))
-                continue
-            return found
+            if self._usable(plugin, "auditor_find_attack", no_attack, found):
+                return found
         return None
 
     def defenses(self) -> dict[str, type[Defense]]:
         """Defense classes by name. Raises PluginError where two plugins offer one name."""
-        from auditor.defense import Defense
-
-        return self._collect("auditor_defenses", "name", partial(_class_problem, Defense, ("name",)))
+        return self._collect("auditor_defenses", "name", no_defense)
 
     def checks(self) -> dict[str, type[Check]]:
         """Check classes by code. Raises PluginError where two plugins offer one code."""
-        from auditor.check import Check
-
-        return self._collect("auditor_checks", "code", partial(_class_problem, Check, ("code", "title", "stage")))
+        return self._collect("auditor_checks", "code", no_check)
 
     def extractions(self) -> dict[str, type[Extraction]]:
         """Extraction classes by name. Raises PluginError where two plugins offer one name."""
-        from auditor.extraction import Extraction
-
-        return self._collect("auditor_extractions", "name", partial(_class_problem, Extraction, ("name",)))
+        return self._collect("auditor_extractions", "name", no_extraction)
 
     def formats(self) -> dict[str, Format]:
         """Formats by name. Raises PluginError where two plugins offer one name."""
-        return self._collect("auditor_formats", "name", partial(_lacking, ("name", "filename", "help", "render")))
+        return self._collect("auditor_formats", "name", no_format)
 
     def offered(self, name: str) -> list[Any]:
         """Attack, defense and check classes and formats of the plugins with this name or of this distribution."""
@@ -211,7 +169,7 @@ class Plugins:
             module = self._manager.get_plugin(plugin.key)
             others = [other for other in everyone if other is not module]
             try:
-                with around():
+                with around(), foreign():
                     answer = self._manager.subset_hook_caller(hook, others)(**arguments)
                     if hook not in _FIRST_RESULT:
                         answer = answer[0] if answer else None
@@ -220,7 +178,7 @@ class Plugins:
                         answer = list(answer)
                     if answer is not None and not isinstance(answer, kind):
                         raise PluginError(f"{hook} answered with {type(answer).__name__}, not {kind.__name__}")
-            except _CONTAINED as error:
+            except Exception as error:
                 # A loader's sentence is for the user: the file is its business, and it says what is wrong with it.
                 if hook in _FIRST_RESULT and isinstance(error, AuditorError) and not isinstance(error, PluginError):
                     raise
@@ -235,8 +193,7 @@ class Plugins:
         owner: dict[str, Plugin] = {}
         for plugin, items in self._ask(hook, list):
             for item in items:
-                if complaint := problem(item):
-                    self._fail(plugin, hook, PluginError(complaint))
+                if not self._usable(plugin, hook, problem, item):
                     continue
                 name = getattr(item, key)
                 if name in found and found[name] is not item:
@@ -244,8 +201,19 @@ class Plugins:
                 found[name], owner[name] = item, plugin
         return found
 
+    def _usable(self, plugin: Plugin, hook: str, problem: Callable[[Any], str], item: Any) -> bool:
+        """Whether an item has no `problem`; one that has is listed."""
+        try:
+            with foreign():  # To look at a class or an instance may run its code.
+                complaint = problem(item)
+        except Exception as error:
+            complaint = said(error)
+        if complaint:
+            self._fail(plugin, hook, PluginError(complaint))
+        return not complaint
+
     def _fail(self, plugin: Plugin, stage: str, error: BaseException) -> None:
-        failure = Failure(plugin, stage, f"{type(error).__name__}: {error}")
+        failure = Failure(plugin, stage, said(error))
         if failure not in self.failures:
             self.failures.append(failure)
 
@@ -265,8 +233,8 @@ def load_plugins(without: Iterable[str] = (), environ: Mapping[str, str] = os.en
     only = {name.strip() for name in environ.get("AUDITOR_PLUGINS", "").split(",") if name.strip()}
     none = environ.get("AUDITOR_NO_PLUGINS", "") not in ("", "0")
     seen: set[str] = set()
-    for entry in _entry_points():
-        plugin = _provenance(entry)
+    for entry in entry_points():
+        plugin = provenance(entry)
         seen |= {plugin.name, plugin.distribution}
         third_party = plugin.distribution != OWN
         if {plugin.name, plugin.distribution} & unwanted or (third_party and none):
@@ -274,8 +242,9 @@ def load_plugins(without: Iterable[str] = (), environ: Mapping[str, str] = os.en
         if third_party and only and not {plugin.name, plugin.distribution} & only:
             continue
         try:
-            module = entry.load()
-        except _CONTAINED as error:
+            with foreign():
+                module = entry.load()
+        except Exception as error:
             plugins._fail(plugin, "import", error)
             continue
         plugins.register(module, plugin)
@@ -284,34 +253,7 @@ def load_plugins(without: Iterable[str] = (), environ: Mapping[str, str] = os.en
     return plugins
 
 
-def _class_problem(base: type, needed: tuple[str, ...], item: object) -> str:
-    """Why `item` is no usable subclass of `base`, or an empty text."""
-    if not (isinstance(item, type) and issubclass(item, base)):
-        return f"{item!r} is no subclass of auditor.{base.__name__}"
-    return _lacking(needed, item)
-
-
-def _lacking(needed: tuple[str, ...], item: object) -> str:
-    missing = [name for name in needed if not hasattr(item, name)]
-    return f"{item!r} lacks {', '.join(missing)}" if missing else ""
-
-
 def _clash(name: str, first: Plugin, second: Plugin) -> str:
     same = first.name == second.name
     out = [plugin.distribution if same else plugin.name for plugin in (second, first)]
     return f"Both {first} and {second} offer {name!r}. Leave one out with --without {out[0]} or --without {out[1]}."
-
-
-def _entry_points() -> list[importlib.metadata.EntryPoint]:
-    """Ours first, then by distribution and name: the order must not depend on the file system."""
-    entries = importlib.metadata.entry_points(group=GROUP)
-    unique = {(entry.name, entry.value): entry for entry in entries}.values()
-    return sorted(unique, key=lambda e: (_provenance(e).distribution != OWN, _provenance(e).distribution, e.name))
-
-
-def _provenance(entry: importlib.metadata.EntryPoint) -> Plugin:
-    try:
-        name, version = (entry.dist.name, entry.dist.version) if entry.dist else (None, None)
-    except Exception:  # metadata that is damaged or missing raises whatever its parser does
-        name, version = None, None
-    return Plugin(entry.name, name or "unknown distribution", version or "?")

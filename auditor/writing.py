@@ -27,19 +27,29 @@ def write_report(name: str, run: Run, plugins: Plugins) -> Path:
     Raises:
         RunError: the format breaks, or its file cannot be written.
     """
-    from auditor.errors import AuditorError, RunError
+    from auditor.border import foreign, said
+    from auditor.errors import PluginError, RunError
+    from auditor.offers import RECORDS
     from auditor.result.evidence import atomic_write
 
     form = plugins.formats()[name]
     path = run.path / form.filename
+    if form.filename in RECORDS and name != "json":
+        raise RunError(f"The format {name!r} broke: {form.filename} is the record's own file.")
     try:
-        atomic_write(path, form.render(run, plugins.templates()).encode())
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror}.") from error
-    except AuditorError:
+        with foreign():
+            text = form.render(run, plugins.templates())
+            if not isinstance(text, str):
+                raise PluginError(f"it gave {type(text).__name__} in place of a text")
+            content = text.encode()
+    except RunError:
         raise
     except Exception as error:  # a plugin border: a broken format hurts only itself
-        raise RunError(f"The format {name!r} broke: {type(error).__name__}: {error}.") from error
+        raise RunError(f"The format {name!r} broke: {said(error)}.") from error
+    try:
+        atomic_write(path, content)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}.") from error
     return path
 
 

@@ -160,10 +160,13 @@ def _loaders(name: str, found: Plugins, model: Path | None, data: str | None) ->
 
 def _answer(question: Any) -> str:
     """What was seen in place of what the question asks; empty where it is as it should be."""
+    from auditor.border import foreign, said
+
     try:
-        question.ask()
+        with foreign():
+            question.ask()
     except AssertionError as error:
         return str(error) or "an assertion of its own failed"
-    except (Exception, SystemExit) as error:  # a plugin border
-        return f"{type(error).__name__}: {error}"
+    except Exception as error:  # a plugin border
+        return said(error)
     return ""

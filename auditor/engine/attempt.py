@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from auditor.border import foreign, said
 from auditor.engine.aims import Aims
 from auditor.engine.ledger import Ledger, margins
 from auditor.engine.referee import Judgement, judge
 from auditor.engine.settle import settle
 from auditor.engine.view import Finished, OutOfTime, View
-from auditor.errors import AuditorError
 from auditor.lanes import LaneAttack
 from auditor.rng import Rng
 from auditor.types import Access
@@ -254,17 +254,16 @@ def _count_rescued(ring: Ring, step: Step, ledger: Ledger, point: Tensor) -> Non
 def guarded(search: Callable[[], str]) -> tuple[Status, str]:
     """How an attack ended: whatever a plugin raises is its failure; what it returns is a complaint, or nothing."""
     try:
-        complaint = search()
+        with foreign():
+            complaint = search()
     except Finished:
         return "ran", ""
     except OutOfTime:
         return "timed out", "the time limit was reached"
     except torch.OutOfMemoryError:
         raise
-    except AuditorError as error:
-        return "failed", str(error)
-    except (Exception, SystemExit) as error:  # a plugin border
-        return "failed", f"{type(error).__name__}: {error}"
+    except Exception as error:  # a plugin border
+        return "failed", said(error)
     return ("failed", complaint) if complaint else ("ran", "")
 
 
@@ -273,6 +272,8 @@ def _contract(last: object, x: Images) -> str:
         return f"returned {type(last).__name__} instead of a tensor"
     if last.shape != x.shape:
         return f"returned shape {tuple(last.shape)} for samples of shape {tuple(x.shape)}"
+    if not last.is_floating_point():
+        return f"returned {last.dtype} instead of floating-point pixels"
     if not bool(last.isfinite().all()):
         return "returned NaN or infinite pixels"
     return ""

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from auditor.check import Check, Finding, Severity, Stage, own_findings
+from auditor.border import said
+from auditor.check import Check, Finding, Severity, Stage
 from auditor.engine.inquiry import NOT_ALLOWED, SHARE, Inquiry
-from auditor.engine.preflight import broken_check
+from auditor.engine.preflight import asked, broken_check
 from auditor.errors import UsageError
 from auditor.events import StageStarted
 from auditor.result.plain import plain
@@ -122,11 +123,11 @@ def _ask(check: type[Check], scene: Scene, inquiry: Inquiry) -> tuple[CheckRun, 
     inquiry.listen(StageStarted(model=inquiry.target.name, title=f"{check.code}, {inquiry.threat}", total=0))
     missing = ""
     try:
-        told = own_findings(check, check().inspect(scene))
+        told = asked(check, scene)
     except UsageError as error:  # An attack that it asked for is not installed.
         told, missing = [], str(error)
-    except (Exception, SystemExit) as error:  # a plugin border: a broken check hurts only itself
-        told, missing = [broken_check(check, error)], f"{type(error).__name__}: {error}"
+    except Exception as error:  # a plugin border: a broken check hurts only itself
+        told, missing = [broken_check(check, error)], said(error)
     grave = [finding for finding in told if finding.severity in _GRAVE]
     outcome: Outcome = "mended" if inquiry.doubts else "clear"
     if outcome == "clear" and not missing and any(run.reason == NOT_ALLOWED for run in inquiry.tried):

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from auditor.border import foreign, said
 from auditor.engine.suites import ALL, recipe
-from auditor.errors import AuditorError, PluginError, UsageError
+from auditor.errors import PluginError, UsageError
 from auditor.parameters import coerced
 from auditor.target.head import Head
 from auditor.types import Access, Goal
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from auditor.settings import Settings
     from auditor.target.base import Target
     from auditor.types import Threat
+
+
+_MOST = 10**12
+"""Passes that an attack may say a sample costs."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +99,12 @@ def configured(
             f"attacks come in distributions with an entry point in the group 'auditor'."
         )
     try:
-        return cls(**coerced(cls, parameters))
-    except AuditorError:
+        with foreign():
+            return cls(**coerced(cls, parameters))
+    except UsageError:
         raise
     except Exception as error:  # a plugin border
-        raise PluginError(f"The attack {name!r} cannot be set up: {type(error).__name__}: {error}.") from error
+        raise PluginError(f"The attack {name!r} cannot be set up: {said(error)}.") from error
 
 
 def make_plan(parts: Sequence[Attack | Part], target: Target, threat: Threat, sample_rank: int) -> tuple[Step, ...]:
@@ -112,18 +118,32 @@ def make_plan(parts: Sequence[Attack | Part], target: Target, threat: Threat, sa
         part = part if isinstance(part, Part) else Part(part)
         attack = part.attack
         try:
-            label, skip = attack.label, _obstacle(attack, target, threat, sample_rank)
-            passes = attack.passes(_classes(target, threat))
+            with foreign():
+                label, skip = _text(attack.label), _text(_obstacle(attack, target, threat, sample_rank))
+                passes = attack.passes(_classes(target, threat))
+                forwards, backwards = (_count(passes.forwards, 1), _count(passes.backwards, 0)) if passes else (1, 0)
             broken = ""
-            forwards, backwards = (max(passes.forwards, 1), passes.backwards) if passes else (1, 0)
         except Exception as error:  # a plugin border: what an attack says of itself may be broken too
             label, skip, forwards, backwards = attack.name, "", 1, 0
-            broken = f"its plugin broke: {type(error).__name__}: {error}"
+            broken = f"its plugin broke: {said(error)}"
         labels.append(label)
         count = labels.count(label)
         name = label if count == 1 else f"{label}#{count}"
         steps.append(Step(name, attack, skip, broken, forwards, backwards, part.among))
     return tuple(sorted(steps, key=lambda step: step.attack.stage != "stable"))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise PluginError(f"it says {value!r} where a text is due")
+    return value
+
+
+def _count(value: object, least: int) -> int:
+    """A number of passes that can be counted with."""
+    if not isinstance(value, int) or not 0 <= value <= _MOST:
+        raise PluginError(f"it says that a sample costs {value!r} passes")
+    return max(value, least)
 
 
 def _obstacle(attack: Attack, target: Target, threat: Threat, sample_rank: int) -> str:

@@ -7,7 +7,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from auditor.border import foreign, said
 from auditor.check import Check, Finding, Severity, Stage, own_findings
+from auditor.engine.sizes import spread
+from auditor.errors import PluginError
+from auditor.result.record import Finding as FindingRecord
 from auditor.target import notices
 from auditor.target.chance import averaged
 from auditor.target.passing import passed
@@ -40,13 +44,33 @@ def inspect(checks: Iterable[type[Check]], scene: Scene, stage: Stage) -> list[F
     findings: list[Finding] = []
     for check in sorted((c for c in checks if c.stage is stage), key=lambda c: c.code):
         try:
-            told = own_findings(check, check().inspect(scene))
+            told = asked(check, scene)
             findings.extend(located(finding, scene.target, scene.x) for finding in told)
-        except (Exception, SystemExit) as error:  # a plugin border: a broken check hurts only itself
+        except Exception as error:  # a plugin border: a broken check hurts only itself
             findings.append(broken_check(check, error))
         if any(f.severity is Severity.BLOCK for f in findings):
             break
     return findings
+
+
+def asked(check: type[Check], scene: Scene) -> list[Finding]:
+    """What one check finds.
+
+    Raises:
+        PluginError: what it returned is no findings of its own, or it changed the samples, which are put back.
+        Exception: whatever else it raises.
+    """
+    before = scene.x._version, scene.y._version
+    with foreign():
+        told = own_findings(check, check().inspect(scene))
+        for finding in told:
+            FindingRecord.of(finding)  # What cannot be written down is no finding.
+    if (scene.x._version, scene.y._version) != before:
+        indices = spread(len(scene.samples), scene.settings.preflight_samples)
+        scene.x.copy_(scene.samples.fetch(indices))
+        scene.y.copy_(scene.samples.labels[indices])
+        raise PluginError("it changed the samples that every check looks at")
+    return told
 
 
 def broken_check(check: type[Check], error: BaseException) -> Finding:
@@ -55,7 +79,7 @@ def broken_check(check: type[Check], error: BaseException) -> Finding:
         code=CHECK_FAILED,
         severity=Severity.WARN,
         title=f"The check {check.code} ({check.title}) broke",
-        detail=f"{type(error).__name__}: {error}",
+        detail=said(error),
         remedy=f"Report it to whoever ships {check.__module__.split('.')[0]}; the audit went on.",
     )
 

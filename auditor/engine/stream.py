@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from auditor.border import Passing
 from auditor.engine.attempt import Attempt, concluded, guarded
 from auditor.engine.drive import drive
 from auditor.engine.ledger import Ledger
@@ -45,7 +46,7 @@ class Work:
         self.waiting = np.flatnonzero(~self.done)
 
 
-class _Outside(BaseException):
+class _Outside(Passing):
     """Wraps what went wrong with judging or keeping a group, so that it is not taken for the attack's failure."""
 
     def __init__(self, error: Exception) -> None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from auditor.border import Passing
 from auditor.engine.ledger import Ledger
 from auditor.errors import PluginError
 from auditor.norms import per_sample
@@ -29,11 +30,11 @@ Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """Logits `(N, K)` and labels `(N,)` to a loss per sample `(N,)`, which attacks raise."""
 
 
-class Finished(Exception):
+class Finished(Passing):
     """Nothing is left to attack: every sample fell. Let it pass; the engine catches it."""
 
 
-class OutOfTime(Exception):
+class OutOfTime(Passing):
     """The time limit is reached. Let it pass; the engine catches it."""
 
 

@@ -100,7 +100,8 @@ def _one_thread() -> None:
 
 def plugins(without: tuple[str, ...] = ()) -> Plugins:
     """What is installed, and the attacks that some cases are about."""
-    from auditor.plugins import Plugin, load_plugins
+    from auditor.entry_points import Plugin
+    from auditor.plugins import load_plugins
     from auditor.selftest import attacks
 
     found = load_plugins(without)

@@ -214,7 +214,7 @@ class Target:
             yield
         except (AuditorError, torch.OutOfMemoryError):
             raise
-        except Exception as error:  # a border: the network may be the user's own code
+        except (Exception, SystemExit) as error:  # a border: the network may be the user's own code
             shape, first = "x".join(map(str, x.shape)), (str(error).strip().splitlines() or [""])[0]
             raise ModelError(
                 f"{self.name} does not run on samples of shape {shape}: {type(error).__name__}: {first}"

@@ -90,7 +90,8 @@ def _folder(report: str | Path | None, model: object) -> Path:
 def _given(model: str | Path | nn.Module, samples: Samples, scratch: Path) -> tuple[dict[str, Any], Plugins]:
     """What names model and samples for a scan, and plugins that know a model which is no file."""
     from auditor._version import __version__
-    from auditor.plugins import Plugin, load_plugins
+    from auditor.entry_points import Plugin
+    from auditor.plugins import load_plugins
 
     plugins, flags = load_plugins(), {"models": [str(model)], "data": str(samples)}
     if not isinstance(model, str | Path):

@@ -367,4 +367,6 @@ def test_what_was_seen_before_the_attacks_is_settled_by_the_check_that_says_so_u
 
 
 def seen(inquiry: Inquiry) -> Seen:
-    return Seen(target=inquiry.target, samples=inquiry.batches.samples, x=None, y=None, settings=None)  # type: ignore[arg-type]
+    samples = inquiry.batches.samples
+    x, y = samples.fetch(range(len(samples))), samples.labels
+    return Seen(target=inquiry.target, samples=samples, x=x, y=y, settings=None)  # type: ignore[arg-type]

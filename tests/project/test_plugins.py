@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from auditor import DataError, ModelError, ModelOptions, PluginError, SampleOptions, UsageError
+from auditor.entry_points import Failure
 from auditor.events import ScanStarted
-from auditor.plugins import Failure, Plugins, load_plugins
+from auditor.plugins import Plugins, load_plugins
 from tests.project.installed import SitePackages, attack
 
 OURS = {"attacks", "checks", "defenses", "dvc", "formats", "loaders", "mlflow", "samples"}

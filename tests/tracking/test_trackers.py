@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from auditor.entry_points import Plugin
 from auditor.errors import UsageError
 from auditor.events import ReportsWritten
-from auditor.plugins import Plugin, Plugins
+from auditor.plugins import Plugins
 from auditor.result.run import Run
 from auditor.tracking import check_trackers, dvc, mlflow
 from auditor.tracking.facts import metrics, parameters

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from auditor.border import foreign, said
 from auditor.engine.surrogates.answers import Answers
 from auditor.engine.surrogates.surrogate import Standard, Surrogate
 from auditor.engine.view import OutOfTime
@@ -71,15 +72,15 @@ class Extractor:
             return Surrogate(record.model_copy(update={"left_out": why}))
         own, unseen = self._parted(extraction)
         try:
-            with _repeatable(self.seed):
+            with foreign(), _repeatable(self.seed):
                 network = extraction.network(self.samples.shape, self.target.num_classes).to(self.target.device)
                 known = self._trained(extraction, network, options, own)
         except OutOfTime:
             why = "the time limit was reached before it was trained"
         except RunError:
             raise
-        except (Exception, SystemExit) as error:  # a plugin border
-            why = f"its plugin broke: {type(error).__name__}: {error}"
+        except Exception as error:  # a plugin border
+            why = f"its plugin broke: {said(error)}"
         else:
             network.eval().requires_grad_(False)
             record = record.model_copy(update=known)
