@@ -93,6 +93,7 @@ def _expected(model: ModelResult, result: Result) -> Iterator[str]:
 def _attacks(model: ModelResult, run: Run) -> Iterator[str]:
     from auditor.formats.views.cascade import cascade, counted, not_run
     from auditor.formats.views.numbers import right_samples
+    from auditor.formats.views.surrogates import surrogate_sentences
     from auditor.formats.views.trust import came_of_it, story, trust_text
 
     for threat in model.threats:
@@ -112,6 +113,8 @@ def _attacks(model: ModelResult, run: Run) -> Iterator[str]:
             if check.doubt:
                 yield f"- `{plain(check.code)}` {came_of_it(check)}: {plain(story(check))}"
         yield ""
+    if lines := [f"- {_text(sentence)}" for sentence in surrogate_sentences(model, run.result.settings)]:
+        yield from (*lines, "")
 
 
 def _attack(step: Step, best: Counter[str] | None) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def render_terminal(run: Run, console: Console) -> None:
                 console.print(Padding(Text(sentence, style="dim"), (0, 0, 0, 2)))
             console.print()
             console.print(Padding(_attacks(model, result), (0, 0, 0, 2)))
-            for sentence in (*surrogate_sentences(model), *_trust(model, result)):
+            for sentence in (*surrogate_sentences(model, result.settings), *_trust(model, result)):
                 console.print(Padding(Text(_plain(sentence), style="dim"), (0, 0, 0, 2)))
         for finding in model.findings:
             console.print(Padding(_finding(finding), (1, 0, 0, 2)))

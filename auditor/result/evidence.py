@@ -52,6 +52,11 @@ def folder(run: Path, model: str, norm: str, eps: float) -> Path:
     return run / "evidence" / slug(model) / f"{norm}-{AUTO if math.isinf(eps) else f'{eps:.6g}'}"
 
 
+def transfer_folder(run: Path, source: str, norm: str, eps: float, attack: str) -> Path:
+    """Where the examples lie that one source gave for other models to be tried on."""
+    return run / "transfer" / slug(source) / f"{norm}-{eps:.6g}" / slug(attack)
+
+
 def models_with_evidence(run: Path) -> list[str]:
     """The models, by the names of their folders, of which examples were found, in the order of the alphabet."""
     place = run / "evidence"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from auditor.errors import RunError
-from auditor.result.evidence import read_evidence
+from auditor.result.evidence import read_evidence, read_shard, transfer_folder
 from auditor.result.record import SCHEMA, Result
 from auditor.result.samples_csv import Row, read_rows
 
@@ -43,6 +43,11 @@ class Run:
     def evidence(self, model: str, norm: str, eps: float) -> Iterator[Shard]:
         """The counted adversarial examples of one model and threat; read lazily, shard by shard."""
         return read_evidence(self.path, model, norm, eps)
+
+    def tried_on_others(self, source: str, norm: str, eps: float, attack: str) -> Iterator[Shard]:
+        """The examples that were made on one model and tried on the others; nothing where they are not kept."""
+        place = transfer_folder(self.path, source, norm, eps, attack)
+        return (read_shard(path) for path in sorted(place.glob("*.safetensors")))
 
 
 def _read_result(path: Path) -> Result:

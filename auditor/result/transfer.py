@@ -61,6 +61,25 @@ class TransferCell(Frozen):
     seconds: float = 0.0
 
 
+class TravelledAnswer(Frozen):
+    """What one model says of an example; `fooled` says whether that is what the attack wanted."""
+
+    model: str
+    label: int
+    fooled: bool
+
+
+class Travelled(Frozen):
+    """An example that fooled another model than the one that it was made on, for a report to show."""
+
+    source: str
+    index: int
+    """The sample's position in the data."""
+    label: int
+    answers: tuple[TravelledAnswer, ...]
+    """Of the models that have the sample right as it is, in their order, its source among them."""
+
+
 class TransferMatrix(Frozen):
     """One attack within one budget: a row per source, a column per target. A cell whose source is its target shows
     what the attack does to the model that it was made on.
@@ -77,6 +96,8 @@ class TransferMatrix(Frozen):
     sources: tuple[TransferSource, ...]
     targets: tuple[str, ...]
     cells: tuple[TransferCell, ...]
+    travelled: tuple[Travelled, ...] = ()
+    """A few of the examples that travelled, chosen evenly over sources and classes; their images are in `transfer/`."""
 
 
 class Agreement(Frozen):

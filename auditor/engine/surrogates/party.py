@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from auditor.engine.surrogates.extracting import Extractor
 from auditor.engine.surrogates.loading import loaded, options_of
-from auditor.engine.surrogates.plan import attacks_from, with_surrogates
+from auditor.engine.surrogates.plan import ENSEMBLE, attacks_from, with_surrogates
 from auditor.engine.surrogates.surrogate import Standard, Surrogate, left_out
 from auditor.errors import UsageError
 from auditor.parameters import coerced
@@ -155,6 +155,6 @@ class Party:
         return self._free(stem if stem and suffix.isalnum() else name)
 
     def _free(self, name: str) -> str:
-        taken = {record.name for record in self.records}
+        taken = {ENSEMBLE, *(record.name for record in self.records)}
         names = (name if i == 1 else f"{name}-{i}" for i in range(1, len(taken) + 2))
         return next(each for each in names if each not in taken)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from auditor.engine.transfer.travelled import travelled
 from auditor.engine.transfer.tried import Answers
 from auditor.result.statistics import wilson
 from auditor.result.transfer import Agreement, ClassCount, TransferCell, TransferMatrix
@@ -34,6 +35,7 @@ def matrix(setup: Setup, contenders: Sequence[Contender], heard: Heard, confiden
         sources=tuple(examples.record for examples in heard.examples.values()),
         targets=names,
         cells=tuple(cell(source, target, heard, labels[target], confidence) for source, target in pairs),
+        travelled=travelled(names, heard, labels),
     )
 
 

@@ -17,7 +17,7 @@ from auditor.engine.transfer.craft import craft
 from auditor.engine.transfer.setups import step_for
 from auditor.errors import AuditorError, RunError
 from auditor.events import Event, Progress, StageStarted
-from auditor.result.evidence import Shard, read_shard, slug, write_shard
+from auditor.result.evidence import Shard, read_shard, transfer_folder, write_shard
 from auditor.result.transfer import TransferSource
 
 if TYPE_CHECKING:
@@ -176,8 +176,8 @@ class Workshop:
             raise RunError(f"{place} cannot be written ({error.strerror}); make room, then --resume.") from error
 
     def _place(self, setup: Setup, chunk: np.ndarray, key: str) -> Path:
-        threat = f"{setup.threat.norm}-{setup.threat.eps:.6g}"
-        folder = self.bench.store.run / "transfer" / slug(self.target.name) / threat / slug(setup.name)
+        threat = setup.threat
+        folder = transfer_folder(self.bench.store.run, self.target.name, threat.norm, threat.eps, setup.name)
         # Names that differ may be the same as file names; keys never are.
         return folder / f"{int(chunk[0]):08d}-{key[:8]}.safetensors"
 

@@ -9,7 +9,9 @@ from auditor.formats.html.charts.bars import BarChart
 from auditor.formats.html.charts.cascade import CascadeChart
 from auditor.formats.html.charts.curve import CurveChart
 from auditor.formats.html.charts.line import LineChart
+from auditor.formats.html.shown import Shown
 from auditor.formats.html.transfer_parts import Transfer
+from auditor.formats.views.surrogates import SurrogateLine
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -194,17 +196,6 @@ class Threat:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """One of the pictures of an example."""
-
-    uri: Annotated[str, "PNG as a data URI."]
-    alt: Annotated[str, "What it shows, for people who hear the page."]
-    width: Annotated[int, "In pixels."]
-    height: Annotated[int, "In pixels."]
-    outline: Annotated[tuple[int, int, int, int] | None, "Left, top, width and height of what is outlined, or None."]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Picture:
     """An example that fooled the model."""
 
@@ -246,6 +237,8 @@ class Model:
     smallest: Annotated[tuple[str, ...], "What the smallest changes say, a sentence for each norm."]
     threats: Annotated[tuple[Threat, ...], "Each norm and budget."]
     patterns: Annotated[tuple[Pattern, ...], "What universal attacks learned."]
+    surrogates: Annotated[tuple[SurrogateLine, ...], "What stood in for it; empty where nothing was named or trained."]
+    surrogate_passes: Annotated[str, "Passes through them."]
     pictures: Annotated[tuple[Picture, ...], "What fooled it."]
     no_pictures: Annotated[str, "Why there are no pictures; empty where there are some."]
 

@@ -6,7 +6,7 @@ import base64
 import io
 from typing import TYPE_CHECKING
 
-from auditor.formats.html.context import Shown
+from auditor.formats.html.shown import Shown
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,6 +15,7 @@ from auditor.formats.html.pictures import pictures
 from auditor.formats.html.threat import threat_context
 from auditor.formats.views.curve import curves
 from auditor.formats.views.numbers import smallest_text
+from auditor.formats.views.surrogates import surrogate_lines, surrogate_passes
 from auditor.formats.views.trust import numbers
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def model_context(run: Run, model: ModelResult, rows: Rows, number: int, confide
         smallest=tuple(smallest_text(t.smallest, t.norm, settings) for t in model.threats if t.smallest),
         threats=tuple(threats),
         patterns=patterns(run, model),
+        surrogates=tuple(surrogate_lines(model, settings)),
+        surrogate_passes=words.count(surrogate_passes(model)),
         pictures=shown,
         no_pictures=why_not,
     )

@@ -49,7 +49,7 @@ def page_of(run: Run) -> context.Page:
         several=len(models) > 1,
         comparison=_comparison(result, rows, confidence),
         findings=tuple(sorted(every, key=lambda finding: _GRAVITY.index(finding.severity))),
-        transfer=transfer_context(result, confidence),
+        transfer=transfer_context(run, confidence),
         models=models,
         data=_data(result),
         skipped=tuple((item.name, item.reason) for item in result.data.skipped[:_SKIPPED_SHOWN]),

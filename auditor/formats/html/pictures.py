@@ -14,6 +14,7 @@ from auditor.formats.views.pictures import choose
 from auditor.result.record import INHERITED
 
 if TYPE_CHECKING:
+    from auditor.formats.html.shown import Shown
     from auditor.result.evidence import Shard
     from auditor.result.record import ModelResult, Result
     from auditor.result.run import Run
@@ -78,7 +79,7 @@ def _picture(result: Result, model: ModelResult, row: Row, example: Shard) -> co
     )
 
 
-def _images(row: Row, example: Shard, result: Result, before: str, after: str) -> tuple[tuple[context.Shown, ...], str]:
+def _images(row: Row, example: Shard, result: Result, before: str, after: str) -> tuple[tuple[Shown, ...], str]:
     """What to show of an example, and what was done to it in words."""
     original, adversarial = example.original[0], example.adversarial[0]
     if row.norm in _RENDERED:

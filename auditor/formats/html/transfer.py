@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from auditor.formats import words
 from auditor.formats.html import transfer_parts as parts
 from auditor.formats.html.charts.heat import heat_map
+from auditor.formats.html.travelled import travelled
 from auditor.formats.views.transfer.order import above_noise, ordered, rows
 from auditor.formats.views.transfer.reading import RISK, agreement_text, read
 
 if TYPE_CHECKING:
-    from auditor.result.record import Result
+    from auditor.result.run import Run
     from auditor.result.transfer import TransferCell, TransferMatrix, TransferSource
 
 _GROUPS = "worst group"
 
 
-def transfer_context(result: Result, confidence: float) -> parts.Transfer | None:
+def transfer_context(run: Run, confidence: float) -> parts.Transfer | None:
     """The section on transfer; None where none was measured."""
-    record = result.transfer
+    record = run.result.transfer
     if record is None or not record.matrices:
         return None
-    order, names = ordered(record), result.data.classes
+    order = ordered(record)
     strongest: dict[str, TransferMatrix] = {}
     for matrix in record.matrices:
         if matrix.norm not in strongest or _strength(matrix) > _strength(strongest[matrix.norm]):
             strongest[matrix.norm] = matrix
     made = [
-        _matrix(matrix, f"transfer-{i}", order, confidence, result.settings, names, main=matrix in strongest.values())
+        _matrix(run, matrix, f"transfer-{i}", order, confidence, main=matrix in strongest.values())
         for i, matrix in enumerate(record.matrices, 1)
     ]
     return parts.Transfer(
@@ -49,16 +49,10 @@ def _strength(matrix: TransferMatrix) -> float:
 
 
 def _matrix(
-    matrix: TransferMatrix,
-    anchor: str,
-    order: tuple[str, ...],
-    confidence: float,
-    settings: Mapping[str, Any],
-    classes: tuple[str, ...] | None,
-    *,
-    main: bool,
+    run: Run, matrix: TransferMatrix, anchor: str, order: tuple[str, ...], confidence: float, *, main: bool
 ) -> parts.TransferMatrix:
-    reading = read(matrix, confidence, settings, classes)
+    reading = read(matrix, confidence, run.result.settings, run.result.data.classes)
+    pictures, no_pictures = travelled(run, matrix) if main else ((), "")
     cells = {(cell.source, cell.target): cell for cell in matrix.cells}
     members = {source.name: source.members for source in matrix.sources}
     sources = {name: members[name] for name in rows(matrix, order)}
@@ -75,6 +69,8 @@ def _matrix(
         sentences=reading.sentences,
         masked=reading.masked,
         chart=chart,
+        pictures=pictures,
+        no_pictures=no_pictures,
         groups=tuple(
             parts.TransferGroup(
                 target=worst.target,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from auditor.formats.html.charts.heat import HeatMap
+from auditor.formats.html.shown import Shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,21 @@ class TransferSource:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TravelledPicture:
+    """An example that fooled another model than the one that it was made on."""
+
+    shown: Annotated[tuple[Shown, ...], "The sample, what was changed, and the result."]
+    pixelated: Annotated[bool, "Whether it is so small that its pixels should be seen."]
+    truth: Annotated[str, "The class of the sample, which all models named here give it as it is."]
+    source: Annotated[str, "What the example was made on."]
+    own: Annotated[str, "What that model takes it for."]
+    taken: Annotated[tuple[tuple[str, str], ...], "A class, and the other models that are fooled into it."]
+    held: Annotated[str, "The models that are not fooled; may be empty."]
+    sample: Annotated[str, "Number and name of the sample."]
+    done: Annotated[str, "By how much the change is magnified."]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TransferMatrix:
     """One attack within one budget."""
 
@@ -55,6 +71,8 @@ class TransferMatrix:
     sentences: Annotated[tuple[str, ...], "What it says."]
     masked: Annotated[tuple[str, ...], "Signs that a target masks its gradients."]
     chart: Annotated[HeatMap, "The matrix."]
+    pictures: Annotated[tuple[TravelledPicture, ...], "Some of what travelled; of matrices shown in full only."]
+    no_pictures: Annotated[str, "Why there are none although something travelled; mostly empty."]
     groups: Annotated[tuple[TransferGroup, ...], "The worst group for each target; empty without groups."]
     cells: Annotated[tuple[TransferLine, ...], "The numbers behind the chart."]
     sources: Annotated[tuple[TransferSource, ...], "What examples were made on, and what that cost."]

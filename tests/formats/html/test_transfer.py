@@ -8,6 +8,7 @@ import pytest
 from auditor.formats.html import Html
 from auditor.formats.html.charts.heat import HeatCell, heat_map
 from auditor.formats.html.transfer import transfer_context
+from auditor.formats.html.transfer_parts import Transfer
 from auditor.formats.views.transfer.reading import RISK
 from auditor.result.run import Run
 from auditor.result.transfer import TransferResult
@@ -24,9 +25,13 @@ def page(changed: Callable[[Change], Run], record: TransferResult) -> Reading:
     return Reading(Html().render(changed(lambda r: r.model_copy(update={"transfer": record}))))
 
 
+def context_of(record: TransferResult, run: Run) -> Transfer | None:
+    return transfer_context(Run(run.path, run.result.model_copy(update={"transfer": record})), 0.95)
+
+
 def chart_of(record: TransferResult, run: Run) -> dict[tuple[int, int], HeatCell]:
     """The cells of the first chart, by row and column."""
-    made = transfer_context(run.result.model_copy(update={"transfer": record}), 0.95)
+    made = context_of(record, run)
     assert made is not None
     chart = made.matrices[0].chart
     assert len(chart.cells) == len(chart.rows) * len(chart.columns)
@@ -34,7 +39,7 @@ def chart_of(record: TransferResult, run: Run) -> dict[tuple[int, int], HeatCell
 
 
 def test_a_run_without_transfer_has_no_section(run: Run) -> None:
-    assert transfer_context(run.result, 0.95) is None
+    assert transfer_context(run, 0.95) is None
     assert 'id="transfer"' not in Html().render(run)
 
 
@@ -59,9 +64,7 @@ def test_groups_share_one_row_of_what_is_worst_for_each_target(run: Run) -> None
     names, groups = "abc", {"a+b": ("a", "b"), "b+c": ("b", "c"), "all but c": ("a", "b"), "a+c": ("a", "c")}
     rates = {(a, b): 0.3 for a in names for b in names}
     tried = {("a+b", "c"): 0.4, ("all but c", "c"): 0.6, ("b+c", "a"): 0.7, ("a+b", "a"): 0.99}
-    made = transfer_context(
-        run.result.model_copy(update={"transfer": result(matrix(rates | tried, groups=groups))}), 0.95
-    )
+    made = context_of(result(matrix(rates | tried, groups=groups)), run)
     assert made is not None
     chart = made.matrices[0].chart
     assert [label.text for label in chart.rows] == ["a", "b", "c", "worst group"]
@@ -102,7 +105,7 @@ def test_a_cell_that_was_not_measured_is_empty_and_says_why(changed: Callable[[C
 def test_the_strongest_attack_of_a_norm_is_shown_and_the_others_are_folded(run: Run) -> None:
     weak = matrix({pair: 0.5 * rate for pair, rate in families().items()}, attack="pgd")
     record = result(weak, matrix(families()), matrix(families(), eps=4 / 255, n=100, noise=0.1))
-    made = transfer_context(run.result.model_copy(update={"transfer": record}), 0.95)
+    made = context_of(record, run)
     assert made is not None
     assert [(each.title, each.main) for each in made.matrices] == [
         ("mifgsm within linf 8/255", True),
@@ -112,7 +115,7 @@ def test_the_strongest_attack_of_a_norm_is_shown_and_the_others_are_folded(run: 
 
 
 def test_families_stand_together_in_rows_and_columns(run: Run) -> None:
-    made = transfer_context(run.result.model_copy(update={"transfer": result(matrix(families()))}), 0.95)
+    made = context_of(result(matrix(families())), run)
     assert made is not None
     across = [FAMILIES[label.text] for label in made.matrices[0].chart.columns]
     down = [FAMILIES[label.text] for label in made.matrices[0].chart.rows]

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from auditor.result.transfer import TransferCell, TransferMatrix, TransferResult
 
 NOTE = (
-    "Share of the samples that both models have right. In brackets: made on the very model, the ceiling; noise of the "
-    "same size is the floor. What transfers is a risk; what does not proves nothing."
+    "Share of the samples that both models have right. On the diagonal: made on the very model, the ceiling; noise of "
+    "the same size is the floor. What transfers is a risk; what does not proves nothing."
 )
 UNKNOWN = "-"
 """Of a cell that was not measured."""
