@@ -15,6 +15,7 @@ from auditor.engine.ledger import Ledger
 from auditor.engine.suites import ALL, CLOSE, SUITES
 from auditor.engine.view import Finished, View
 from auditor.rng import Rng
+from auditor.testing.oracles import target_of
 from auditor.types import Threat
 from auditor_attacks.apgd import APGD
 from auditor_attacks.fgsm import FGSM
@@ -24,7 +25,6 @@ from auditor_attacks.square import Square
 from benchmarks.forecast.cases import cases
 from benchmarks.forecast.falls import Falls, keep
 from benchmarks.networks import test_samples
-from benchmarks.peers import target_of
 
 CAP = 3000
 """Passes on a sample after which a search ends."""
@@ -73,7 +73,7 @@ def make(only: Sequence[str]) -> None:
 
 def search(model: nn.Module, x: Tensor, y: Tensor, threat: Threat, attacks: Sequence[Attack], cap: int) -> Curve:
     """Round after round of the attacks, each round with randomness of its own, until at least `cap` passes."""
-    target = target_of(model)
+    target = target_of(model, 10)
     standing, spent = torch.arange(len(x)), torch.zeros(len(x), dtype=torch.int64)
     closest, margin = x.clone(), torch.full((len(x),), -torch.inf)
     fell: list[int] = []

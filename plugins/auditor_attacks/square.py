@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from auditor.attack import Passes
-from auditor.engine.ledger import margins
-from auditor.lanes import LaneAttack, Lanes
+from auditor.lanes import LaneAttack, Lanes, put
 from auditor.parameters import parameter
 from auditor.types import Access, Norm
-from auditor_attacks._squares import Canvas, Dealer, Spikes, covered, squares
+from auditor_attacks import _bumps
+from auditor_attacks._squares import Canvas, Dealer, covered, squares
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from auditor.engine.view import Gradient, View
-    from auditor.rng import Rng
-    from auditor.types import Images, Labels, Threat
+    from auditor.types import Threat
 
 # Queries, of 10,000, after which the squares shrink to half their area.
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -27,8 +26,9 @@ _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 @dataclass(kw_only=True)
 class Painting(Lanes):
-    """The state of a search: the bounds of the ball, the best image of this search and its margin, the square in which
-    the point that is asked about differs from it, `(L, 4)` as `Squares` has it, and numbers for the next squares."""
+    """The state of a search: the best image of this search and its margin, and numbers for the next squares; in linf
+    the bounds of the ball, and the square in which the point that is asked about differs from the best image, `(L, 4)`
+    as `squares` has it."""
 
     low: Tensor
     high: Tensor
@@ -71,43 +71,41 @@ class Square(LaneAttack):
     def passes(self, num_classes: int) -> Passes:
         return Passes(forwards=self.queries)
 
-    def in_lanes(self, threat: Threat) -> bool:
-        # The bumps of l2 and l1 are made for a whole batch of one size.
-        return threat.norm is Norm.LINF
-
     def asks(self, num_classes: int) -> tuple[int, int]:
         return 1, self.queries - 1
 
     def begin(self, target: View, begun: Lanes, threat: Threat, earlier: Painting | None) -> Painting:
-        x = begun.x
-        low, high = (x - threat.eps).clamp_(0.0, 1.0), (x + threat.eps).clamp_(0.0, 1.0)
+        x, canvas = begun.x, Canvas.of(begun.x)
+        flat = threat.norm is Norm.LINF
+        low = high = x.new_empty(len(x), 0)
+        if flat:
+            low, high = (x - threat.eps).clamp_(0.0, 1.0), (x + threat.eps).clamp_(0.0, 1.0)
         if self.start == "closest":
-            begun.point = begun.closest.clamp(low, high)
-        else:
-            canvas = Canvas.of(x)
+            begun.point = threat.project(begun.closest, x)
+        elif flat:
             signs = begun.rng.fork("stripes").signs(canvas.channels, 1, canvas.width)
             begun.point = torch.where((signs > 0).expand(-1, -1, canvas.height, -1).reshape(x.shape), high, low)
-        value = torch.full_like(begun.margin, -torch.inf)
-        square = begun.goal.new_tensor([0, 0, 1, 1]).repeat(len(x), 1)
-        dealer = Dealer(begun.rng, begun.step, 2 + Canvas.of(x).channels)
-        image = begun.point.clone()
-        return Painting.of(begun, low=low, high=high, image=image, value=value, square=square, dealer=dealer)
+        else:
+            begun.point = _bumps.grid(x, threat, begun.rng.fork("grid"))
+        return Painting.of(
+            begun,
+            low=low,
+            high=high,
+            image=begun.point.clone(),
+            value=torch.full_like(begun.margin, -torch.inf),
+            square=begun.goal.new_tensor([0, 0, 1, 1]).repeat(len(x), 1),
+            dealer=Dealer(begun.rng, begun.step, (2 if flat else _bumps.NUMBERS) + canvas.channels),
+        )
 
     def advance(self, lanes: Painting, answer: Gradient, threat: Threat) -> None:
         better = answer.margin > lanes.value
         lanes.value = torch.where(better, answer.margin, lanes.value)
-        canvas = Canvas.of(lanes.image)
-        image, point, low, high = (canvas.flat(part) for part in (lanes.image, lanes.point, lanes.low, lanes.high))
-        # Image and point differ in one square: it is kept in both or undone in both.
-        pixels = covered(canvas, lanes.square)
-        kept = torch.where(better[:, None, None], point.gather(2, pixels), image.gather(2, pixels))
-        image.scatter_(2, pixels, kept)
-        point.scatter_(2, pixels, kept)
-        dealt = lanes.dealer.deal(lanes.step)
-        lanes.square = squares(canvas, self._shares(lanes.step + 1), dealt[:, :2])
-        pixels = covered(canvas, lanes.square)
-        up = dealt[:, 2:, None] < 0.5
-        point.scatter_(2, pixels, torch.where(up, high.gather(2, pixels), low.gather(2, pixels)))
+        dealt, share = lanes.dealer.deal(lanes.step), self._shares(lanes.step + 1)
+        if threat.norm is Norm.LINF:
+            _repaint(lanes, better, share, dealt)
+            return
+        put(lanes.image, better, lanes.point)
+        lanes.point = _bumps.moved(lanes.x, lanes.image, threat, share, dealt)
 
     def _shares(self, query: Tensor) -> Tensor:
         """Share of the pixels to repaint at these queries; the schedule is stretched over the queries there are."""
@@ -116,16 +114,16 @@ class Square(LaneAttack):
         at = torch.tensor(_HALVINGS, device=query.device) * self.queries
         return self.p_init * 0.5 ** torch.bucketize(10_000 * query, at)
 
-    def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
-        if self.in_lanes(threat):
-            return super().perturb(target, x, y, threat, rng)
-        painter = Spikes(Canvas.of(x), threat, rng, target.closest if self.start == "closest" else None)
-        best = margins(target.logits(painter.image), y)
-        shares = self._shares(torch.arange(self.queries)).tolist()
-        for query in range(1, self.queries):
-            painter.paint(shares[query])
-            margin = margins(target.logits(painter.image), y)
-            better = margin > best
-            painter.settle(better)
-            best = torch.where(better, margin, best)
-        return painter.image
+
+def _repaint(lanes: Painting, better: Tensor, share: Tensor, dealt: Tensor) -> None:
+    """Image and point differ in one square: it is kept in both or undone in both, and the next one is painted."""
+    canvas = Canvas.of(lanes.image)
+    image, point, low, high = (canvas.flat(part) for part in (lanes.image, lanes.point, lanes.low, lanes.high))
+    pixels = covered(canvas, lanes.square)
+    kept = torch.where(better[:, None, None], point.gather(2, pixels), image.gather(2, pixels))
+    image.scatter_(2, pixels, kept)
+    point.scatter_(2, pixels, kept)
+    lanes.square = squares(canvas, share, dealt[:, :2])
+    pixels = covered(canvas, lanes.square)
+    up = dealt[:, 2:, None] < 0.5
+    point.scatter_(2, pixels, torch.where(up, high.gather(2, pixels), low.gather(2, pixels)))

@@ -83,9 +83,9 @@ def real(build, memory, tmp_path: Path) -> Callable[..., Scene]:
     x = torch.rand(24, 1, 6, 6, generator=torch.Generator().manual_seed(1))
     y = network(x).argmax(1)
 
-    def scene(run: str, labels: Tensor = y, twin: Any = None, eps: float = 0.03) -> Scene:
+    def scene(run: str, labels: Tensor = y, twin: Any = None, eps: float = 0.03, norm: Norm = Norm.LINF) -> Scene:
         target = build(network, twin=twin or network, num_classes=5)
-        return Scene(target, memory(x, labels), tmp_path / run, threat=Threat(norm=Norm.LINF, eps=eps))
+        return Scene(target, memory(x, labels), tmp_path / run, threat=Threat(norm=norm, eps=eps))
 
     return scene
 
@@ -114,6 +114,20 @@ def test_outcomes_closest_points_and_passes_do_not_depend_on_the_batch_size(real
     # Early, late and never: the case is worth its name.
     assert sum(run.broken > 0 for run in runs) >= 3
     assert reference.outcomes.count("robust") >= 3
+
+
+@pytest.mark.parametrize(("norm", "eps"), [(Norm.L2, 0.25), (Norm.L1, 1.0)])
+def test_squares_in_l2_and_l1_come_to_the_same_outcomes_in_any_batch_size(real, norm: Norm, eps: float) -> None:
+    attacks = Square(queries=40), Square(queries=20, start="closest", p_init=0.3)
+    known = []
+    for size in (5, 24):
+        scene = real(str(size), norm=norm, eps=eps)
+        scene.run(*attacks, batch_size=size)
+        known.append(told(scene))
+    assert known[0]["outcomes"] == known[1]["outcomes"]
+    assert known[0]["spent"] == known[1]["spent"]
+    assert torch.allclose(*(torch.tensor(one["margin"]) for one in known), atol=1e-5)
+    assert {"broken", "robust"} <= set(known[0]["outcomes"])
 
 
 def test_which_samples_stand_beside_one_changes_nothing_for_it(real) -> None:
