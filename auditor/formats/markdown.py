@@ -113,7 +113,7 @@ def _attacks(model: ModelResult, run: Run) -> Iterator[str]:
             if check.doubt:
                 yield f"- `{plain(check.code)}` {came_of_it(check)}: {plain(story(check))}"
         yield ""
-    if lines := [f"- {_text(sentence)}" for sentence in surrogate_sentences(model, run.result.settings)]:
+    if lines := [f"- {plain(sentence)}" for sentence in surrogate_sentences(model, run.result.settings)]:
         yield from (*lines, "")
 
 
