@@ -1,7 +1,10 @@
-"""`auditor init`: write a commented configuration that works."""
+"""`auditor init`: ask little, write a commented configuration that works."""
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +16,7 @@ models = [{model}]
 data = {data}            # folder of class folders, .npz, .csv, .parquet
 
 norm = ["linf"]
-eps = ["8/255"]
+eps = [{eps}]
 suite = "standard"       # quick, standard, thorough
 # samples = 1000         # audit a stratified subset
 
@@ -24,7 +27,7 @@ suite = "standard"       # quick, standard, thorough
 # classes = "classes.txt"
 
 # Gates: the scan fails (exit code 1) when the whole interval lies below.
-# min-robust-accuracy = 0.4
+{hash}min-robust-accuracy = {gate}
 # min-clean-accuracy = 0.9
 confidence = 0.95
 format = "html,json"
@@ -32,19 +35,76 @@ format = "html,json"
 
 
 def init(
-    model: Annotated[str, typer.Option(help="Model file or name.")] = "model.onnx",
-    data: Annotated[str, typer.Option(help="Labelled samples.")] = "images/",
+    model: Annotated[str | None, typer.Option(help="Model file. [default: the one that is here]")] = None,
+    data: Annotated[str | None, typer.Option(help="Labelled samples. [default: what is here]")] = None,
+    eps: Annotated[str | None, typer.Option(help="Budget. [default: 8/255]")] = None,
+    gate: Annotated[
+        str | None, typer.Option("--min-robust-accuracy", help="What a release needs, e.g. 0.4. [default: no gate]")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; take what is here and the defaults.")] = False,
     path: Annotated[Path, typer.Option("--file", help="File to write.")] = Path("auditor.toml"),
 ) -> None:
-    """Write auditor.toml with the settings that most audits need."""
-    import json
+    """Write auditor.toml with the settings that most audits need.
 
+    On a terminal it asks for those that are not given as flags, and proposes what it finds in the current folder.
+    """
+    from auditor.cli.init_guess import guess_data, guess_model
+    from auditor.configuration import parse_threats
     from auditor.errors import UsageError
+    from auditor.values import AMOUNTS
 
     if path.exists():
         raise UsageError(f"{path} is there already; it was left as it is.")
+    share = AMOUNTS["min_robust_accuracy"]
+    asked = _Asking(not yes and sys.stdin.isatty() and sys.stdout.isatty())
+    model = asked.for_text("Model file", model, guess_model(Path()) or "model.onnx")
+    data = asked.for_text("Labelled samples", data, guess_data(Path()) or "images/")
+    eps = asked.for_text("Budget in linf", eps, "8/255", lambda text: parse_threats([], [text]))
+    gate = asked.for_text(
+        "Robust accuracy that a release needs (none: no gate)",
+        gate,
+        "none",
+        lambda text: text == "none" or share.parse(text, "The accuracy"),
+    )
+    text = _TEMPLATE.format(
+        model=json.dumps(model),
+        data=json.dumps(data),
+        eps=json.dumps(eps),
+        hash="# " if gate == "none" else "",
+        gate=0.4 if gate == "none" else share.parse(gate, "--min-robust-accuracy"),
+    )
     try:
-        path.write_text(_TEMPLATE.format(model=json.dumps(model), data=json.dumps(data)), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
-    typer.echo(f"Wrote {path}. Next: auditor scan")
+    missing = [name for name in (model, data) if not Path(name).exists() and ":" not in name]
+    for name in missing:
+        typer.echo(f"{name} is not here; write in {path} where it is.")
+    where = "" if path.name == "auditor.toml" else f" --config {path}"
+    typer.echo(f"Wrote {path}. Next: auditor doctor {model} --data {data}, then auditor scan{where}")
+
+
+class _Asking:
+    """Asks on a terminal; elsewhere takes what is given or proposed."""
+
+    def __init__(self, terminal: bool) -> None:
+        self.terminal = terminal
+
+    def for_text(
+        self, question: str, given: str | None, proposed: str, check: Callable[[str], object] = lambda text: text
+    ) -> str:
+        """What is given, else the answer. Raises UsageError where what is given does not pass `check`."""
+        from auditor.errors import UsageError
+
+        if given is not None or not self.terminal:
+            check(proposed if given is None else given)
+            return proposed if given is None else given
+
+        def checked(text: str) -> str:
+            try:
+                check(text)
+            except UsageError as error:
+                raise typer.BadParameter(str(error)) from error
+            return text
+
+        return str(typer.prompt(question, default=proposed, value_proc=checked))

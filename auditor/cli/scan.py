@@ -37,9 +37,7 @@ def scan(
     ] = None,
     eps: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Budgets in [0, 1] pixels, e.g. 2/255,8/255 or l2:0.5; l0: entries; corruption: severity."
-        ),
+        typer.Option(help="Budgets in [0, 1] pixels, e.g. 2/255,8/255 or l2:0.5; l0: entries; corruption: severity."),
     ] = None,
     goal: Annotated[
         str | None,
