@@ -14,7 +14,13 @@ fi
 auditor scan --out "$OUT" ${CONFIG:+--config "$CONFIG"}
 code=$?
 echo "exit-code=$code" >>"$GITHUB_OUTPUT"
-[ -f "$OUT/result.json" ] || exit 0
+if [ "$code" -eq 2 ] || [ ! -f "$OUT/result.json" ]; then
+    if [ "$code" -ne 2 ] && compgen -G "$OUT/*/result.json" >/dev/null; then
+        echo "::notice::Several audits were made; name one with the input audit, and it is compared with the base branch."
+        case $code in 0) echo verdict=pass ;; 1) echo verdict=fail ;; 3) echo verdict=inconclusive ;; *) echo verdict=error ;; esac >>"$GITHUB_OUTPUT"
+    fi
+    exit 0
+fi
 
 # What changed since the base branch, on the job's page and beside the report; gates decide, not this.
 if [ -n "${AUDITOR_BASELINE:-}" ]; then

@@ -172,7 +172,9 @@ def scan(
     file = ConfigFile.read(config)
     names = file.chosen(audit or (), models=bool(models))
     # All of them are understood before the first one begins.
-    jobs = [_job(flags, file, name, out / name if out and name else out, formats, track or ()) for name in names]
+    # Several go side by side; a single one is where --out says.
+    places = [out / name if out and len(names) > 1 else out for name in names]
+    jobs = [_job(flags, file, *each, formats, track or ()) for each in zip(names, places, strict=True)]
     codes = []
     for name, job in zip(names, jobs, strict=True):
         if name:

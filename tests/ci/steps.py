@@ -44,14 +44,20 @@ class Job:
         known["github.action_path"] = str(self.repository)
         for step in action["runs"]["steps"]:
             known |= {f"steps.{name}": value for name, value in self.outputs.items()}
-            if "if" in step and not _holds(step["if"], known):
+            if "if" in step and not holds(step["if"], known):
                 continue
             if "uses" in step:
-                self.used[step["uses"]] = {key: _filled(value, known) for key, value in step["with"].items()}
+                self.used[step["uses"]] = {key: filled(value, known) for key, value in step["with"].items()}
                 continue
             if code := self._shell(step, known):
                 return code
         return 0
+
+    def results(self) -> dict[str, str]:
+        """The action's own outputs."""
+        action = yaml.safe_load((self.repository / "action.yml").read_text(encoding="utf-8"))
+        known = {f"steps.{name}": value for name, value in self.outputs.items()}
+        return {name: filled(spec["value"], known) for name, spec in action["outputs"].items()}
 
     def _shell(self, step: Mapping[str, Any], known: Mapping[str, str]) -> int:
         assert step["shell"] == "bash"
@@ -64,7 +70,7 @@ class Job:
             "GITHUB_OUTPUT": str(told),
             "GITHUB_STEP_SUMMARY": str(page),
             **self.environ,
-            **{key: _filled(value, known) for key, value in step.get("env", {}).items()},
+            **{key: filled(value, known) for key, value in step.get("env", {}).items()},
         }
         command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
         done = subprocess.run(command, cwd=self.folder, env=environ, capture_output=True, text=True, check=False)
@@ -75,11 +81,12 @@ class Job:
         return done.returncode
 
 
-def _filled(text: Any, known: Mapping[str, str]) -> str:
+def filled(text: Any, known: Mapping[str, str]) -> str:
+    """A text with its `${{ … }}` replaced; what is not known is empty, as on a runner."""
     return _EXPRESSION.sub(lambda found: known.get(found[1], ""), str(text))
 
 
-def _holds(condition: str, known: Mapping[str, str]) -> bool:
+def holds(condition: str, known: Mapping[str, str]) -> bool:
     """A condition made of names, texts, `==`, `!=` and `&&`; what is not known is empty, as on a runner."""
     python = _NAME.sub(lambda found: found[0] if found[0].startswith("'") else repr(known.get(found[0], "")), condition)
     return bool(eval(python.replace("&&", " and "), {"__builtins__": {}}))  # noqa: S307  our own file, in a test
