@@ -31,8 +31,8 @@ def optimiser_of(training: Training, weights: Iterable[Tensor]) -> torch.optim.O
     ]
     groups = [group for group in groups if group["params"]]
     if training.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=training.lr, momentum=0.9, nesterov=True)
-    return torch.optim.AdamW(groups, lr=training.lr)
+        return torch.optim.SGD(groups, lr=training.lr, momentum=0.9, nesterov=True, fused=True)
+    return torch.optim.AdamW(groups, lr=training.lr, fused=True)
 
 
 @dataclass
@@ -65,8 +65,7 @@ class Updater:
     def _update(self, x: Tensor, y: Tensor, threat: Threat) -> Tensor:
         trainee, recipe = self.trainee, self.recipe
         trainee.generator.manual_seed(seed_of(self.seed, "update", trainee.step))
-        step = torch.full_like(trainee.indices, trainee.step)
-        rng = Rng.keyed(self.seed, "training", trainee.indices).at(step)
+        rng = Rng.keyed(self.seed, f"training {trainee.step}", trainee.indices)
         adversarial = recipe.perturb(trainee, x, y, threat, rng.fork("perturb"))
 
         def loss() -> Tensor:

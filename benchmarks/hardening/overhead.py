@@ -1,0 +1,141 @@
+"""What a training step costs beyond its bare passes: steps, and the same passes alone, in turn; medians of the ratios.
+
+    python -m benchmarks.hardening.overhead [NETWORK [RECIPE …]]
+
+The networks are ONNX files, trained as `auditor harden` trains them. A bare pass asks the network in the same mode and
+with as many samples, and takes the same gradients of its answers: of the samples, of the weights, of both, or none. All
+else is overhead: losses, steps, projections, random numbers, clipping, the optimiser, the running average.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from auditor.harden.average import Average
+from auditor.harden.batches import Batch
+from auditor.harden.settings import parse_recipe, parse_training
+from auditor.harden.subject import trainee_of
+from auditor.harden.trainee import Trainee
+from auditor.harden.update import Updater, optimiser_of
+from auditor.plugins import load_plugins
+from auditor.target.base import ModelOptions
+from auditor.target.binding import bind_to
+from auditor.target.stems import Stems
+from auditor.types import Norm, Threat
+from benchmarks.networks import NETWORKS, onnx_file
+from benchmarks.networks.data import training_samples
+
+RECIPES = ("pgd", "trades", "mart", "free", "fast", "fgsm-mix", "pool", "pgd+awp")
+CASES = {"mnist-plain": RECIPES, "color-plain": ("pgd", "trades", "fast")}
+ROUNDS, BATCH, PROGRESS = 15, 128, 0.5
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One question to the network, and which gradients were taken of its answer."""
+
+    x: Tensor
+    training: bool
+    of_samples: bool
+    of_weights: bool
+
+
+def batch_of(network: str) -> Batch:
+    x, y = training_samples(NETWORKS[network].data, torch.Generator().manual_seed(0))
+    return Batch(torch.arange(BATCH), x[:BATCH], y[:BATCH])
+
+
+def updater_of(network: str, recipe: str, batch: Batch) -> Updater:
+    """What `auditor harden` would train this network with."""
+    plugins = load_plugins()
+    target = plugins.load_model(str(onnx_file(network)), ModelOptions(), torch.device("cpu"))
+    bind_to(target, batch.x)
+    chosen, additions = parse_recipe(recipe, plugins.defenses())
+    training = parse_training(chosen.training, "average=0.98", None)
+    trainee = trainee_of(target)
+    trainee.samples, trainee.steps = 4000, 1000
+    return Updater(
+        trainee=trainee,
+        recipe=chosen,
+        additions=additions,
+        training=training,
+        threat=Threat(norm=Norm.LINF, eps=NETWORKS[network].eps),
+        seed=0,
+        optimiser=optimiser_of(training, trainee.weights.values()),
+        average=Average(trainee.module, training.average),
+    )
+
+
+def passes_of(trainee: Trainee, act: Callable[[], object]) -> list[Pass]:
+    """How the network was asked meanwhile."""
+    found: list[Pass] = []
+
+    def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        (x,), graph = inputs, torch.is_grad_enabled()
+        weights = graph and next(iter(trainee.weights.values())).requires_grad
+        found.append(Pass(x.detach().clone(), module.training, graph and x.requires_grad, weights))
+
+    hook = trainee.module.register_forward_pre_hook(look)
+    act()
+    hook.remove()
+    return found
+
+
+def ask(trainee: Trainee, passes: Sequence[Pass]) -> None:
+    weights = list(trainee.weights.values())
+    for one in passes:
+        for weight in weights:
+            weight.requires_grad_(one.of_weights)
+        leaves = [one.x.detach().requires_grad_()] if one.of_samples else []
+        leaves += weights if one.of_weights else []
+        trainee.module.train(one.training)
+        # As the trainee asks, or its faster gradients would hide what it adds.
+        with torch.set_grad_enabled(bool(leaves)), Stems():
+            answer = trainee.module(leaves[0] if one.of_samples else one.x)
+        if leaves:
+            torch.autograd.grad(answer, leaves, torch.ones_like(answer))
+    for weight in weights:
+        weight.requires_grad_(True)
+
+
+def seconds(act: Callable[[], object]) -> float:
+    begun = time.process_time()
+    act()
+    return time.process_time() - begun
+
+
+def overhead(network: str, recipe: str, rounds: int = ROUNDS) -> tuple[int, float, float]:
+    """Passes to an update, its CPU seconds, and the share by which these exceed those of the passes alone."""
+    batch = batch_of(network)
+    updater = updater_of(network, recipe, batch)
+
+    def update() -> None:
+        updater.update(batch, PROGRESS)
+
+    update()
+    bare = partial(ask, updater.trainee, passes := passes_of(updater.trainee, update))
+    bare()
+    pairs = [(seconds(update), seconds(bare)) for _ in range(rounds)]
+    return len(passes), statistics.median(a for a, _ in pairs), statistics.median(a / b for a, b in pairs) - 1.0
+
+
+def main(names: list[str]) -> None:
+    print("| network | recipe | passes to a step | step, CPU ms | beyond its bare passes |")
+    print("| --- | --- | ---: | ---: | ---: |")
+    for network in names[:1] or CASES:
+        for recipe in names[1:] or CASES[network]:
+            count, each, share = overhead(network, recipe)
+            print(f"| `{network}` | `{recipe}` | {count} | {1000.0 * each:.0f} | {share:.1%} |", flush=True)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main(sys.argv[1:])
