@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from auditor.border import said
 from auditor.check import Check, Finding, Severity, Stage
-from auditor.engine.inquiry import NOT_ALLOWED, SHARE, Inquiry
+from auditor.engine.inquiry import LATE, NOT_ALLOWED, PATIENCE, SHARE, Inquiry
 from auditor.engine.preflight import asked, broken_check
 from auditor.errors import UsageError
 from auditor.events import StageStarted
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from auditor.engine.scene import Scene
     from auditor.result.record import ThreatResult
 
-LATE = "the time limit was reached"
 MISSED = "AUD005"
 _WHY = {
     LATE: "the time limit was reached before",
@@ -37,10 +36,11 @@ _GRAVE = (Severity.WARN, Severity.INCONCLUSIVE, Severity.BLOCK)
 
 def bound(inquiry: Inquiry, suite: str) -> None:
     """Before the first check asks: a suite went on until that paid no more, or was a smoke test, of which what its own
-    passes once more do not settle is for a longer suite."""
+    passes once more do not settle is for a longer suite. `suite` is empty where attacks were named."""
+    inquiry.limit = PATIENCE * inquiry.batches.ring.draws * len(inquiry.standing)
     if suite == "quick":
         inquiry.limit = inquiry.spent
-    else:
+    elif suite:
         inquiry.least = 0.0
 
 

@@ -19,6 +19,7 @@ from auditor.engine.plan import make_plan
 from auditor.engine.trial import Trial, joined, nothing, tried
 from auditor.events import AttackFinished, StageStarted
 from auditor.result.record import NOTHING_LEFT, OVERSPENT
+from auditor.types import Goal
 
 if TYPE_CHECKING:
     from auditor.attack import Attack
@@ -38,7 +39,11 @@ FLOOR = 50 * 64.0
 """Where attacks were chosen by name, and in a smoke test, they may always spend this many: one that does nothing costs
 nothing either."""
 NOT_ALLOWED = "--no-escalation"
-LIMITED = "what a quick suite spends on a doubt was spent"
+LATE = "the time limit was reached"
+PATIENCE = 5_000.0
+"""Passes for each sample that stood when the first check asked, that one check spends at most on settling a doubt: ten
+times what the standard suite spends on a sample that stands."""
+LIMITED = "what a check may spend on a doubt was spent"
 
 
 @dataclass
@@ -219,6 +224,7 @@ class Inquiry:
         threat: Threat | None = None,
         target: Target | None = None,
         labels: Labels | None = None,
+        wanted: Labels | None = None,
         draws: int | None = None,
         exact: bool = False,
         through: Past | None = None,
@@ -231,20 +237,24 @@ class Inquiry:
         Args:
             name: of an installed attack, or the attack itself.
             target: another network to attack, with `labels` `(n,)` of its own if need be.
+            wanted: the classes that alone are a success, `(n,)`, none of them a label.
             exact, through, near: as for `attack`.
             keep: hand over the examples too. A resumed run makes such a trial again.
         """
         ring = self.batches.ring
-        ring = replace(ring, threat=threat or ring.threat, target=target or ring.target, draws=draws or ring.draws)
+        threat = threat or ring.threat
+        threat = threat if wanted is None else replace(threat, goal=Goal.TARGETED)
+        ring = replace(ring, threat=threat, target=target or ring.target, draws=draws or ring.draws)
         attack = self.make(name, parameters) if isinstance(name, str) else name
         (step,) = make_plan([attack], ring.target, ring.threat, len(self.batches.samples.shape))
-        if (why := step.skip or step.broken) or not len(on):
+        each = (step.forwards + step.backwards) * ring.draws * (near.points if near else 1)
+        if (why := step.skip or step.broken or self._too_late(len(on) * each)) or not len(on):
             return nothing(len(on), why)
         parts = []
         for at in range(0, len(on), self.batches.batch_size):
             part = slice(at, at + self.batches.batch_size)
             with ring.target.under(exact=exact, through=through, near=near):
-                said = None if labels is None else labels[part]
+                said = tuple(None if classes is None else classes[part] for classes in (labels, wanted))
                 parts.append(tried(self, ring, step, on[part], said, (exact, near), keep=keep))
         self.batches.store.flush()
         return joined(parts)
@@ -269,9 +279,13 @@ class Inquiry:
             return NOT_ALLOWED
         if not count:
             return LIMITED if wanted else NOTHING_LEFT
+        return self._too_late(count * each)
+
+    def _too_late(self, passes: int) -> str:
+        """Why so many more passes are not made; empty where there is time, and they are left."""
         if time.monotonic() > self.batches.ring.deadline:
-            return "the time limit was reached"
-        return OVERSPENT if self.spent + count * each > self.budget else ""
+            return LATE
+        return OVERSPENT if self.spent + passes > self.budget else ""
 
     def begin(self, code: str, allowance: float) -> None:
         """The next check asks."""

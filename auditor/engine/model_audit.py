@@ -248,8 +248,7 @@ class ModelAudit:
             plan, stops = self._plan(threat), settings.sequential and not threat.minimal and self.target.draws == 1
             done.runs += in_blocks(cascade, plan, settings) if stops else cascade.run(plan)
             inquiry = Inquiry(batches, done.runs, self.make, self.listen, budget, settings.escalation, party=self.party)
-            if not settings.attacks:
-                bound(inquiry, settings.suite)
+            bound(inquiry, "" if settings.attacks else settings.suite)
             done.findings, done.facts["checks"] = examine(self.checks, scene, inquiry, largest=largest)
         if self._fooled is not None and not threat.minimal:
             done.facts["expectation"] = expectation(fooled_worst(batches, self._fooled), settings.confidence)

@@ -68,20 +68,23 @@ def tried(
     ring: Ring,
     step: Step,
     on: np.ndarray,
-    labels: Labels | None,
+    said: tuple[Labels | None, ...],
     seen: tuple[object, ...],
     *,
     keep: bool,
 ) -> Trial:
-    """One batch of a trial; what was tried before an interruption is remembered."""
+    """One batch of a trial, with labels of its own and classes wanted, if any, in `said`; what was tried before an
+    interruption is remembered."""
     batches = inquiry.batches
     where = (inquiry.code, ring.target.name, str(ring.threat), ring.draws, seen, ring.target.through)
-    said = None if labels is None else labels.tolist()
-    key = batch_key(*batches.identity, "trial", *where, step.name, parameters(step), on.tolist(), said)
+    labels, wanted = said
+    classes = [None if given is None else given.tolist() for given in said]
+    key = batch_key(*batches.identity, "trial", *where, step.name, parameters(step), on.tolist(), *classes)
     images = None
     if keep or (known := batches.store.get(key)) is None:
         x, y = inquiry.fetch(on)
         aims = inquiry.found.clean.aims(on, ring.target.device) if labels is None else Aims(labels.to(y.device), None)
+        aims = aims if wanted is None else Aims(aims.y, wanted.to(y.device))
         outcome = attempt(ring, step, x, aims, torch.from_numpy(on))
         fell = np.zeros(len(on), bool)
         fell[outcome.found.rows.numpy()] = True

@@ -11,7 +11,7 @@ from auditor.target.nearby import Nearby
 from auditor.target.through import Past
 from auditor.types import Access, Norm
 from auditor_checks._answers import once
-from auditor_checks._inquiry import more_than_few
+from auditor_checks._inquiry import climbs, more_than_few
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,6 +76,12 @@ class Way:
             other.spread,
             fewer,
         )
+
+
+@once
+def _repeated(inquiry: Inquiry) -> set[tuple[Past | None, float]]:
+    """The ways' gradients, by what they pass and where they are averaged, along which the plan climbed once more."""
+    return set()
 
 
 @once
@@ -152,6 +158,15 @@ _SQUARE, _SPARSE = (
     Way(attack=attack, effort="queries", said="queries alone", advice=BLIND, parameters={"queries": 1000}, least=2)
     for attack in ("square", "sparse-rs")
 )
+# Past a step gradients are those of a near relation, whose examples are often next to those of the model.
+_FROM_THERE = Way(
+    attack="square",
+    effort="queries",
+    said="queries from where gradients led",
+    advice=BLIND,
+    parameters={"queries": 1000, "start": "closest", "p_init": 0.1, "p_final": 0.01},
+    least=2,
+)
 _LABELS = {Norm.LINF: "rays", Norm.L2: "hopskipjump", Norm.L0: "pointwise"}
 
 
@@ -191,10 +206,12 @@ def reaching(inquiry: Inquiry, missed: np.ndarray, threat: Threat | None = None)
 def gone_on(inquiry: Inquiry, way: Way) -> bool:
     """Run it on all that stand, with twice the effort each time, until a round does not pay; whether it came to that.
 
-    What it breaks is counted.
+    Where its gradients are other ones than those of the plan, the plan's own climbs follow them too. What is broken is
+    counted.
     """
     if any(done.covers(way) for done in _ended(inquiry)):
         return True
+    _climb_again(inquiry, way)
     for number in range(1, _ROUNDS + 1):
         stood = len(inquiry.standing)
         if not stood:
@@ -207,6 +224,18 @@ def gone_on(inquiry: Inquiry, way: Way) -> bool:
             return True
         way = way.harder()
     return False
+
+
+def _climb_again(inquiry: Inquiry, way: Way) -> None:
+    """Once: what the plan climbed, along the gradients of this way where they are other ones."""
+    seen = way.through, way.spread
+    if seen == (None, 0.0) or seen in _repeated(inquiry):
+        return
+    _repeated(inquiry).add(seen)
+    for run in climbs(inquiry):
+        inquiry.attack(run.attack, **way.conditions(inquiry), **run.parameters)
+    if inquiry.threat.norm is not Norm.L0:
+        gone_on(inquiry, _FROM_THERE)
 
 
 def all_gone_on(inquiry: Inquiry, ways: Sequence[Way]) -> bool:

@@ -44,7 +44,8 @@ class BinarisationTest(InquiryCheck):
         an example exists. The longest attack along gradients looks for it, in at most 20 steps; where it fails, each
         kind of climb of the plan, in all its steps. Where all of these fail, a longer one does (100 steps from two
         starts), then one whose gradients pass rounding, then one that takes those of the operations that the model
-        carries out; what finds the examples is then run on the samples themselves, and what falls counts.
+        carries out; what finds the examples is then run on the samples themselves, and what falls counts. If neither
+        that nor a further attack of another check broke any, the doubt stays as a warning.
     Threshold: success of all together on less than 95 % (the paper's), and failure on more than one sample.
     Do: attack the model with something made for it (`--bpda`, a substitute for a layer without gradients).
     """
@@ -114,14 +115,22 @@ class BinarisationTest(InquiryCheck):
             if more_than_few(len(left), tested, _SHARE):
                 continue
             run = inquiry.attack("apgd", through=max(through, inquiry.target.through), exact=True, **_STRONGER)
-            if run.status == "ran":
-                how = _HOW[through]
-                return self.mended(
-                    f"{inquiry.doubts[0]} {run.name} with 100 steps{how} finds them; it broke {run.broken} samples, "
-                    f"which count."
-                )
+            if run.status == "ran" or not len(inquiry.standing):
+                return self._found(inquiry, run, _HOW[through])
         return self.finding(
             Severity.INCONCLUSIVE,
             f"{inquiry.doubts[0]} Longer attacks, gradients past rounding and of its operations did not find them.",
             "Attack the model with something made for it: --bpda, or a substitute for the layer without gradients.",
+        )
+
+    def _found(self, inquiry: Inquiry, run: AttackRun, how: str) -> Finding:
+        """What an attack that finds the examples put in made of the samples themselves."""
+        told = f"{inquiry.doubts[0]} {run.name} with 100 steps{how} finds them; it broke {run.broken} samples"
+        # What checks before this one broke it could not break again.
+        if any(run.broken for run in inquiry.runs if run.because) or not len(inquiry.standing):
+            return self.mended(f"{told}, which count with what further attacks broke before.")
+        return self.finding(
+            Severity.WARN,
+            f"{told}, so that nothing shows that what stands was attacked as well as the examples put in.",
+            "Attack the model with something made for it, or run --suite thorough.",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +47,53 @@ def test_where_attacks_end_in_a_class_of_no_sample_both_ways_to_count_are_said(g
     curve = run.evidence["plot"]["y"]
     assert curve[0] == pytest.approx(len(inquiry.standing) / len(gray.x))
     assert max(curve) > curve[0]
+
+
+def shy(gray: Trained, run: Path, silent: float, *attacks: Any) -> Inquiry:
+    """Into attacks on a model that refuses whatever has a corner brighter than `silent`."""
+
+    def network(x: Tensor) -> Tensor:
+        return torch.cat([gray.network(x), 1000.0 * (x[:, :1, 0, 0] - silent)], 1)
+
+    x, y = gray.x[gray.x[:, 0, 0, 0] == 0.0][:80], gray.y[gray.x[:, 0, 0, 0] == 0.0][:80]
+    return inquiry_into(network, x, y, run, *(attacks or (CLIMB,)), target=target_of(network, num_classes=11))
+
+
+def test_attacks_that_avoid_the_refusal_give_the_refused_a_real_class(gray: Trained, tmp_path: Path) -> None:
+    inquiry = shy(gray, tmp_path / "shy", 0.03)
+    (finding,), run = asked(Abstention, inquiry)
+    refused, fooled = run.evidence["refused"], run.evidence["refused, and given a real class by attacks that avoid it"]
+    x, y = inquiry.fetch(inquiry.correct)
+    plain = inquiry_into(gray.network, x, y, tmp_path / "plain", CLIMB)
+    assert refused > 30
+    # Whoever falls where nobody refuses, falls: the corner is one pixel of many.
+    fell = len(plain.correct) - len(plain.standing)
+    assert fooled + len(inquiry.broken_by("apgd", "transfer")) - refused == pytest.approx(fell, abs=4)
+    assert f"a real class for {fooled} of them" in finding.detail
+    assert run.doubt
+
+
+def test_what_stood_and_falls_to_attacks_that_avoid_the_refusal_counts(gray: Trained, tmp_path: Path) -> None:
+    inquiry = shy(gray, tmp_path, 0.5, ("noise", {"draws": 1}))
+    before = len(inquiry.standing)
+    (finding,), run = asked(Abstention, inquiry)
+    assert finding.severity is Severity.WARN  # noise is refused, though no sample fell to a refusal
+    assert run.evidence["refused"] == 0
+    assert len(inquiry.standing) == before - run.broken < before
+
+
+def test_where_no_further_attack_may_run_the_refusals_are_counted_alone(gray: Trained, tmp_path: Path) -> None:
+    inquiry = shy(gray, tmp_path, 0.03)
+    inquiry.escalation = False
+    (finding,), run = asked(Abstention, inquiry)
+    assert "attacked towards real classes" not in run.evidence
+    assert "avoid" not in finding.detail
+
+
+def test_a_class_that_nothing_gets_is_no_refusal(gray: Trained, tmp_path: Path) -> None:
+    findings, run = asked(Abstention, shy(gray, tmp_path, 2.0))
+    assert findings == []
+    assert run.evidence["of them refused"] == 0
 
 
 def test_nothing_is_guessed_where_every_class_has_samples(gray: Trained, tmp_path: Path) -> None:

@@ -86,6 +86,27 @@ def test_a_model_that_gives_way_within_half_of_the_budget_alone_is_searched_ther
     assert len(inquiry.standing) == before - run.broken
 
 
+class Wary(Timid):
+    """Answers as `network` where at most this share of the pixels has changed, and as at the sample elsewhere."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        changes = (x.detach().flatten(1)[:, None] - self.known.flatten(1)).abs()
+        nearest = changes.amax(2).argmin(1)
+        many = (changes[torch.arange(len(x)), nearest] > 0.01).float().mean(1) > self.reach
+        return self.network(torch.where(many[:, None, None, None], self.known[nearest], x))
+
+
+def test_a_model_that_gives_way_to_changes_of_few_pixels_alone_is_searched_there(gray: Trained, tmp_path: Path) -> None:
+    x, y = gray.x[:64], gray.y[:64]
+    inquiry = inquiry_into(Wary(gray.network, x, 0.3), x, y, tmp_path, ("pgd", {"loss": "margin", "steps": 5}))
+    before = len(inquiry.standing)
+    _, run = asked(SmallerBudget, inquiry)
+    assert "a quarter of their pixels" in run.doubt
+    assert run.evidence["broken on few pixels"] <= run.broken
+    assert run.broken > 0.1 * len(x)
+    assert len(inquiry.standing) == before - run.broken
+
+
 def test_a_loss_that_still_climbs_is_climbed_on(gray: Trained, tmp_path: Path) -> None:
     inquiry = inquiry_into(gray.network, gray.x, gray.y, tmp_path, ("fgsm", {}), threat=SMALL)
     inquiry.batches.memory.margin[:] = inquiry.found.clean.margin * 0.9  # as if it had hardly begun

@@ -15,7 +15,7 @@ import torch
 
 from auditor import Attack, Check, Finding, Norm, Severity, Stage
 from auditor.engine.examination import bound, examine, settled
-from auditor.engine.inquiry import FLOOR, NOT_ALLOWED, SHARE, Inquiry
+from auditor.engine.inquiry import FLOOR, LATE, NOT_ALLOWED, PATIENCE, SHARE, Inquiry
 from auditor.engine.plan import configured
 from auditor.engine.scene import Scene as Seen
 from auditor.result.record import OVERSPENT, CheckRun, ThreatResult
@@ -102,6 +102,28 @@ def test_a_trial_that_was_made_before_an_interruption_is_remembered(inquiry: Inq
     assert again.margin.tolist() == first.margin.tolist()
     assert inquiry.forwards == spent
     assert len(scene.target.deployed.calls) == asked
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda i: setattr(i, "budget", 1.0), OVERSPENT),
+        (lambda i: setattr(i.batches, "ring", replace(i.batches.ring, deadline=time.monotonic() - 1)), LATE),
+    ],
+)
+def test_a_trial_is_not_made_where_no_time_or_passes_are_left(
+    inquiry: Inquiry, change: Callable[[Inquiry], None], reason: str
+) -> None:
+    change(inquiry)
+    trial = inquiry.trial("shift", inquiry.correct, size=0.45)
+    assert (trial.status, trial.reason, trial.fell.any(), inquiry.forwards) == ("skipped", reason, False, 0)
+
+
+def test_a_trial_towards_chosen_classes_succeeds_with_those_alone(inquiry: Inquiry) -> None:
+    low, high, wide = np.arange(3), np.arange(3, 6), replace(inquiry.threat, eps=0.5)
+    # It shifts towards the second of the two classes that whoever has a target is shown.
+    assert inquiry.trial("shift", low, threat=wide, wanted=torch.ones(3).long(), size=0.45).fell.all()
+    assert not inquiry.trial("shift", high, threat=wide, wanted=torch.zeros(3).long(), size=0.45).fell.any()
 
 
 def test_without_a_doubt_a_check_spends_its_share_and_no_more(inquiry: Inquiry) -> None:
@@ -325,7 +347,7 @@ def test_checks_share_what_they_may_spend(inquiry: Inquiry, suite: str, left: fl
     examine(checks, seen(inquiry), inquiry)
     assert sum(rooms) == int(left)
     assert max(rooms) - min(rooms) <= 1
-    assert (inquiry.limit < math.inf) is (suite == "quick")
+    assert inquiry.limit == (inquiry.runs[0].forwards if suite == "quick" else math.inf if not suite else 5 * PATIENCE)
 
 
 @pytest.mark.parametrize(
