@@ -57,7 +57,8 @@ def write_plugin(name: str, kind: str, folder: Path) -> Path:
         RunError: the folder is there already, or cannot be written.
     """
     if kind not in KINDS:
-        raise UsageError(f"There is no kind {kind!r} of plugin; choose from {', '.join(KINDS)}.")
+        hint = " A defense trains, as a recipe, or stands before a model, as a wrapper." if kind == "defense" else ""
+        raise UsageError(f"There is no kind {kind!r} of plugin; choose from {', '.join(KINDS)}.{hint}")
     names = Names(name)
     if not _NAME.fullmatch(name) or keyword.iskeyword(names.module) or len(names.code) < 5:
         raise UsageError(
