@@ -92,29 +92,33 @@ def harden(
     plugins = load_plugins(audit.without)
     settings = understood(audit, {name: ctx.params[name] for name in _OWN}, plugins.defenses())
     record = run(Hardening(settings, plugins, out, resume=resume), quiet=quiet)
-    raise typer.Exit(record["exit_code"])
+    raise typer.Exit(record["exit_code"] if record else 0)
 
 
-def run(hardening: Hardening, *, quiet: bool) -> dict[str, Any]:
-    """Harden with progress, then print and write what came of it."""
+def run(hardening: Hardening, *, quiet: bool) -> dict[str, Any] | None:
+    """Harden with progress, then print and write what came of it; of several processes the first does."""
     from rich.console import Console
 
     from auditor.cli.harden_progress import training
     from auditor.cli.progress import progress
     from auditor.errors import Stopped
     from auditor.formats.hardened import render_hardened, write_hardened
+    from auditor.harden.crew import rank_here
     from auditor.result.run import Run
     from auditor.writing import write_report
 
     errors, output = Console(stderr=True), Console()
     try:
-        with training(errors, quiet=quiet) as step, progress(errors, quiet=quiet) as listen:
+        silent = quiet or rank_here() > 0
+        with training(errors, quiet=silent) as step, progress(errors, quiet=silent) as listen:
             hardening.step, hardening.listen = step, listen
             record = hardening.execute()
     except KeyboardInterrupt:
         raise Stopped(
             f"stopped. What is done is safe; continue with the same flags, --out {hardening.folder} and --resume."
         ) from None
+    if record is None:
+        return None
     for name in ("before", "after"):
         write_report("html", Run(hardening.folder / name), hardening.plugins)
     write_hardened(record, hardening.folder, hardening.plugins.templates())

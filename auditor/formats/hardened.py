@@ -68,10 +68,11 @@ def facts(record: dict[str, Any]) -> list[str]:
     """What else a reader has to know, in sentences."""
     training, files = record["training"], record["files"]
     kept = next(epoch for epoch in training["history"] if epoch["number"] == training["best"])
+    together = f" by {training['processes']} processes together" if training["processes"] > 1 else ""
     said = [
         f"Trained with {record['recipe']['text']} on {record['data']['training']} samples for "
-        f"{words.seconds(training['seconds'])}; of {training['epoch']} epochs the network of epoch {kept['number']} is "
-        f"kept, with {words.percent(kept['score']['robust'])} robust accuracy on the "
+        f"{words.seconds(training['seconds'])}{together}; of {training['epoch']} epochs the network of epoch "
+        f"{kept['number']} is kept, with {words.percent(kept['score']['robust'])} robust accuracy on the "
         f"{record['data']['validation']} samples that chose it."
     ]
     if training["best"] == 0:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from auditor.harden.crew import Crew
 from auditor.rng import Rng
 
 if TYPE_CHECKING:
@@ -26,11 +27,13 @@ _PADDING = 8  # a crop moves by at most an eighth of the image's side
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of the training data: which they are, `(n,)` int64, the samples `(n, …)` and their labels `(n,)`."""
+    """Rows of the training data: which they are, `(n,)` int64, the samples `(n, …)` and their labels `(n,)`; `whole` is
+    how many rows the batch has in all processes together."""
 
     indices: Tensor
     x: Images
     y: Labels
+    whole: int
 
 
 def seed_of(*parts: object) -> int:
@@ -51,25 +54,34 @@ class Batches:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def epoch(self, number: int, size: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
-        """One pass over the data in batches of `size`, of which this process gets every `world`-th row."""
+    def epoch(self, number: int, size: int, crew: Crew | None = None) -> Iterator[Batch]:
+        """One pass over the data in batches of `size`, of which a process of a crew gets its part: of two every second
+        row. Where there are fewer rows than processes, each gets all of them."""
+        crew = crew or Crew()
         generator = torch.Generator().manual_seed(seed_of(self._seed, "order", number))
         order = torch.randperm(len(self), generator=generator)
-        chunks = [chunk[rank::world] for chunk in torch.split(order, size)]
+        chunks = [_shared(chunk, crew) for chunk in torch.split(order, size)]
         with ThreadPoolExecutor(1) as reader:
-            ahead = reader.submit(self._read, chunks[0], number)
+            ahead = reader.submit(self._read, *chunks[0], number)
             for following in (*chunks[1:], None):
                 batch = ahead.result()
                 if following is not None:
-                    ahead = reader.submit(self._read, following, number)
+                    ahead = reader.submit(self._read, *following, number)
                 yield batch
 
-    def _read(self, chosen: Tensor, epoch: int) -> Batch:
+    def _read(self, chosen: Tensor, whole: int, epoch: int) -> Batch:
         rows = self._rows[chosen]
         x = self._samples.fetch(rows.tolist()) if self._kept is None else self._kept[chosen]
         if self._augment:
             x = augmented(x, self._augment, Rng.keyed(self._seed, f"augmentation {epoch}", rows))
-        return Batch(rows, x, self._labels[chosen])
+        return Batch(rows, x, self._labels[chosen], whole)
+
+
+def _shared(rows: Tensor, crew: Crew) -> tuple[Tensor, int]:
+    """The rows of a batch that are this process's, and how many all processes have together."""
+    if len(rows) < crew.world:
+        return rows, len(rows) * crew.world
+    return rows[crew.rank :: crew.world], len(rows)
 
 
 def usual(shape: tuple[int, ...]) -> frozenset[str]:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from auditor.errors import RunError
+from auditor.harden.crew import Crew
 from auditor.harden.progress import Progress
 from auditor.harden.update import Updater
 from auditor.result.evidence import atomic_write
@@ -20,22 +22,31 @@ LAST, BEST = "last.pt", "best.pt"
 
 
 def save(folder: Path, updater: Updater, progress: Progress, plan: str) -> None:
-    """Write the present state, and the same as the best one where it is. It is there completely or not at all."""
+    """Write the present state, and the same as the best one where it is. It is there completely or not at all.
+
+    Of several processes the first writes, and all go on when it has.
+    """
     trainee = updater.trainee
-    state = {
+    state: dict[str, Any] = {
         "plan": plan,
         "progress": progress.record(),
         "module": trainee.module.state_dict(),
         "average": updater.average.tensors,
         "optimiser": updater.optimiser.state_dict(),
-        "memory": trainee.memory,
+        "memories": trainee.crew.gathered(trainee.memory),
         "members": trainee.members,
     }
+    if trainee.crew.rank == 0:
+        _write(folder, state, best=progress.best == progress.epoch)
+    trainee.crew.wait()
+
+
+def _write(folder: Path, state: dict[str, Any], *, best: bool) -> None:
     data = io.BytesIO()
     torch.save(state, data)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if progress.best == progress.epoch:
+        if best:
             atomic_write(folder / BEST, data.getvalue())
         atomic_write(folder / LAST, data.getvalue())
     except OSError as error:
@@ -61,10 +72,19 @@ def restore(file: Path, updater: Updater, plan: str) -> Progress:
     updater.optimiser.load_state_dict(state["optimiser"])
     for name, value in state["average"].items():
         updater.average.tensors[name].copy_(value)
-    trainee.memory, trainee.members = state["memory"], state["members"]
+    trainee.memory, trainee.members = _own(state["memories"], trainee.crew, file), state["members"]
     progress = Progress.of(state["progress"])
     trainee.epoch, trainee.step = progress.epoch, progress.step
     return progress
+
+
+def _own(memories: list[dict[str, Tensor]], crew: Crew, file: Path) -> dict[str, Tensor]:
+    """What this process remembered."""
+    if len(memories) == crew.world:
+        return memories[crew.rank]
+    if any(memories):
+        raise RunError(f"{file} was made by {len(memories)} processes together; resume with as many.")
+    return {}
 
 
 def forget(folder: Path) -> None:

@@ -18,6 +18,7 @@ from auditor.engine.store import MANIFEST
 from auditor.errors import RunError
 from auditor.harden import checkpoint, writing
 from auditor.harden.batches import Batches, usual
+from auditor.harden.crew import Crew, joined, own_device
 from auditor.harden.held_out import write_held_out
 from auditor.harden.outcome import SCHEMA, outcome, sentence
 from auditor.harden.progress import Progress
@@ -57,15 +58,23 @@ class Hardening:
     listen: Callable[[Event], None] = lambda event: None
     resume: bool = False
 
-    def execute(self) -> dict[str, Any]:
+    def execute(self) -> dict[str, Any] | None:
         """Do it all; the record, which is in `hardened.json` too.
+
+        Where several processes were started together (`torchrun`) they train together; the first does everything else,
+        and the others get no record.
 
         Raises:
             AuditorError: settings, model, data or folder cannot be used, or what was written is not what was trained.
         """
-        self._open()
-        trained = self._read(TRAINED) if self.resume else None
-        trained = trained or self._train()
+        with joined() as crew:
+            if crew.rank == 0:
+                self._open()
+            crew.wait()
+            trained = self._read(TRAINED) if self.resume else None
+            trained = trained or self._train(crew)
+        if crew.rank:
+            return None
         before = self._audit("before", self._before(trained))
         after = self._audit("after", self._after(trained))
         found = outcome(before, after, self.settings.threat, self.settings.audit.confidence)
@@ -89,17 +98,20 @@ class Hardening:
         except OSError as error:
             raise RunError(f"The directory {self.folder} cannot be made: {error.strerror}.") from error
 
-    def _train(self) -> dict[str, Any]:
-        """Train and write the model; what the record says of it."""
+    def _train(self, crew: Crew) -> dict[str, Any]:
+        """Train; what the record says of it. The first process writes the model."""
         s, audit = self.settings, self.settings.audit
-        device = choose_device(audit.device)
+        device = own_device(choose_device(audit.device))
         target = self.plugins.load_model(audit.models[0], model_options(audit, trust=audit.trust), device)
         samples = read_samples(audit.model_copy(update={"samples": None}), self.plugins, target, split="train")
         with target.frozen():
             bind(target, samples)
         parts = split(samples.labels, audit.seed, hold_out=not s.validation)
         trainee = trainee_of(target, s.freeze, label_smoothing=s.training.label_smoothing)
+        trainee.crew = crew
         progress = self._trained(trainee, target, samples, parts)
+        if crew.rank:
+            return {}
         provenance = {"made by": f"auditor {__version__}", "made of": target.sha256, "recipe": s.text}
         x = samples.fetch(parts.validation[:_CHECKED].tolist())
         written = writing.write(target, trainee, self.folder, x, provenance)
@@ -119,7 +131,7 @@ class Hardening:
                 "training": len(parts.training),
                 "validation": len(parts.validation),
             },
-            "training": progress.record(),
+            "training": {**progress.record(), "processes": crew.world},
             "remarks": [*progress.remarks, *written.remarks],
         }
         self._write(TRAINED, record)
@@ -144,7 +156,7 @@ class Hardening:
         )
         batches = Batches(samples, parts.training, seed, augment)
         folder = self.folder / CHECKPOINTS
-        trainer = Trainer(trainee, plan, batches, chosen, folder, self.step)
+        trainer = Trainer(trainee, plan, batches, chosen, folder, self.step if trainee.crew.rank == 0 else _unheard)
         return trainer.run(resume=self.resume and (folder / checkpoint.LAST).is_file())
 
     def _difference(self, written: writing.Written, trainee: Trainee, x: Any) -> float | None:
@@ -200,6 +212,10 @@ class Hardening:
             atomic_write(self.folder / name, (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
         except OSError as error:
             raise RunError(f"{self.folder / name} cannot be written: {error.strerror}; make room.") from error
+
+
+def _unheard(progress: Progress, done: int, total: int) -> None:
+    """The first of several processes is the one that tells."""
 
 
 def _described(s: HardenSettings) -> dict[str, Any]:

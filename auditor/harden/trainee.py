@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from auditor.harden.common_statistics import CommonStatistics
+from auditor.harden.crew import Crew
 from auditor.steps import Ball, ascent
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ class Trainee:
     Attributes:
         weights: what is trained, by name.
         num_classes: K.  samples: how many there are to train with.
-        indices: `(N,)` which of them are in the batch.
+        indices: `(N,)` which of them are in the batch.  whole: its rows in all processes together.
+        crew: the processes that train together; each sees its part of a batch, and gradients are those of the whole.
         epoch, step, steps: which epoch and update this is, from 0, and how many updates there will be.
         lr: the learning rate of this update.
         memory: tensors that a recipe keeps from one update to the next; they are part of every checkpoint.
@@ -52,7 +55,8 @@ class Trainee:
         self.weights = dict(weights)
         self.memory: dict[str, Tensor] = {}
         self.members: list[dict[str, Tensor]] = []
-        self.num_classes = self.samples = self.epoch = self.step = self.steps = 0
+        self.num_classes = self.samples = self.epoch = self.step = self.steps = self.whole = 0
+        self.crew = Crew()
         self.lr = 0.0
         self.device = next(iter(weights.values())).device
         self.generator = torch.Generator(self.device)
@@ -137,5 +141,9 @@ class Trainee:
     def _logits(self, x: Images, *, training: bool) -> Logits:
         for part in self._parts:
             part.training = training
-        with nullcontext() if self._autocast is None else torch.autocast(self.device.type, self._autocast):
+        with ExitStack() as around:
+            if self._autocast is not None:
+                around.enter_context(torch.autocast(self.device.type, self._autocast))
+            if training and self.crew.world > 1:
+                around.enter_context(CommonStatistics(self.crew))
             return self._forward(x).float()

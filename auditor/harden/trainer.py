@@ -113,14 +113,14 @@ class Trainer:
     def _begin(self) -> None:
         begun = time.monotonic()
         score = self._validation.score(self._trainee)
-        looked = time.monotonic() - begun
+        looked = self._since(begun)
         self.progress.history.append(Epoch(0, 0.0, score, looked))
         self._save()
         if self._plan.time_limit:
             each = self._timed_update()
             self._restore(checkpoint.LAST)
-            self._fit(self._plan.time_limit - (time.monotonic() - begun), each * self._count() + looked)
-        self.progress.seconds = time.monotonic() - begun
+            self._fit(self._plan.time_limit - self._since(begun), each * self._count() + looked)
+        self.progress.seconds = self._since(begun)
         self._save()
 
     def _epoch(self) -> None:
@@ -128,16 +128,30 @@ class Trainer:
         try:
             loss = self._learn(begun)
         except (torch.OutOfMemoryError, Diverged) as error:
-            progress.seconds += time.monotonic() - begun
+            if isinstance(error, torch.OutOfMemoryError) and self._trainee.crew.world > 1:
+                raise self._out_of_memory() from error
+            progress.seconds += self._since(begun)
             return self._recover(error)
         progress.epoch += 1
         with self._updater.average.applied():
             score = self._validation.score(self._trainee)
-        spent = time.monotonic() - begun
+        spent = self._since(begun)
         progress.step, progress.seconds = self._trainee.step, progress.seconds + spent
         progress.history.append(Epoch(progress.epoch, loss, score, spent))
         self._judge(spent)
         return self._listen(self.progress, 1, 1)
+
+    def _since(self, begun: float) -> float:
+        """Seconds since then, by the clock of the first process."""
+        return self._trainee.crew.same(time.monotonic() - begun)
+
+    def _out_of_memory(self) -> ModelError:
+        # The others wait for this process in the middle of an update; nothing can be agreed with them any more.
+        crew, smaller = self._trainee.crew, max(2, self.progress.batch_size // 2)
+        return ModelError(
+            f"Memory ran out in process {crew.rank} of {crew.world}; begin anew with --training batch_size={smaller}, "
+            "which is what all processes share, or with more processes."
+        )
 
     def _recover(self, error: Exception) -> None:
         """Begin the epoch once more, with what went wrong countered."""
@@ -156,21 +170,23 @@ class Trainer:
         self._updater.scale, self._updater.clean_weight = progress.scale, progress.clean_weight
         if progress.cured:
             self._updater.recipe = self._plan.recipe.cure() or self._plan.recipe
-        torch.manual_seed(seed_of(self._plan.seed, "layers", progress.epoch, progress.setbacks))
+        # What is dropped of one sample in one process says nothing about that of another in the next.
+        apart = (trainee.crew.rank,) if trainee.crew.rank else ()
+        torch.manual_seed(seed_of(self._plan.seed, "layers", progress.epoch, progress.setbacks, *apart))
         trainee.epoch, count = progress.epoch, self._count()
         trainee.steps = count * progress.epochs * self._plan.recipe.updates
         total, limit = torch.zeros((), device=trainee.device), self._plan.time_limit
-        for done, batch in enumerate(self._batches.epoch(progress.epoch, progress.batch_size)):
+        for done, batch in enumerate(self._batches.epoch(progress.epoch, progress.batch_size, trainee.crew)):
             share = (progress.epoch + done / count) / progress.epochs
             total += self._updater.update(batch, share)
             last = done + 1 == count
-            if (last or done % _LOOK == 0) and not torch.isfinite(total):
+            if (last or done % _LOOK == 0) and not torch.isfinite(trainee.crew.total(total)):
                 raise Diverged
             self._listen(progress, done + 1, count)
-            if limit and progress.seconds + time.monotonic() - begun > limit:
+            if limit and progress.seconds + self._since(begun) > limit:
                 progress.stopped = "the time limit was reached"
                 break
-        return float(total) / (done + 1)
+        return float(trainee.crew.total(total)) / (done + 1)
 
     def _judge(self, spent: float) -> None:
         """Keep the best, take back what collapsed or gave up, stop what overfits, plan the rest."""
@@ -223,11 +239,11 @@ class Trainer:
     def _timed_update(self) -> float:
         """Seconds of an update; what it changed is for the caller to restore."""
         times = []
-        batch = next(iter(self._batches.epoch(0, self.progress.batch_size)))
+        batch = next(iter(self._batches.epoch(0, self.progress.batch_size, self._trainee.crew)))
         for _ in range(_TRIAL):
             begun = time.monotonic()
             float(self._updater.update(batch, 0.5))
-            times.append(time.monotonic() - begun)
+            times.append(self._since(begun))
         return min(times)
 
     def _count(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -49,14 +49,13 @@ class Updater:
     average: Average
     scale: float = 1.0
     clean_weight: float = 0.0
-    reduce: Callable[[Iterable[Tensor]], None] = lambda gradients: None
-    """What makes the gradients of several processes one."""
 
     def update(self, batch: Batch, progress: float) -> Tensor:
-        """As many updates as the recipe makes of one batch; their mean loss, still on the device."""
+        """As many updates as the recipe makes of one batch; their mean loss, still on the device: of several processes
+        the summand of this one."""
         device = self.trainee.device
         x, y = (part.to(device, non_blocking=True) for part in (batch.x, batch.y))
-        self.trainee.indices = batch.indices.to(device)
+        self.trainee.indices, self.trainee.whole = batch.indices.to(device), batch.whole
         threat = replace(self.threat, eps=self.threat.eps * budget(self.training.warmup, progress))
         self.trainee.lr = self.training.lr * self.scale * rate(self.training.schedule, progress)
         losses = [self._update(x, y, threat) for _ in range(self.recipe.updates)]
@@ -70,7 +69,10 @@ class Updater:
 
         def loss() -> Tensor:
             mean = recipe.loss(trainee, x, adversarial, y, threat, rng.fork("loss")).mean()
-            return mean + self.clean_weight * trainee.cross_entropy(trainee(x), y).mean() if self.clean_weight else mean
+            if self.clean_weight:
+                mean = mean + self.clean_weight * trainee.cross_entropy(trainee(x), y).mean()
+            # Of several processes each adds its share to the mean over the whole batch.
+            return mean * (len(y) / trainee.whole)
 
         def aside() -> Tensor:
             with trainee.without_statistics():
@@ -82,13 +84,13 @@ class Updater:
                 around.enter_context(addition.around(trainee, aside))
             value = loss()
             value.backward()  # type: ignore[no-untyped-call]
+        trainee.crew.add(weight.grad for weight in trainee.weights.values() if weight.grad is not None)
         recipe.after_backward(trainee, x, adversarial, y, threat, rng.fork("after"))
         self._apply()
         return value.detach()
 
     def _apply(self) -> None:
         weights = list(self.trainee.weights.values())
-        self.reduce(weight.grad for weight in weights if weight.grad is not None)
         if self.training.clip:
             torch.nn.utils.clip_grad_norm_(weights, self.training.clip)
         for group in self.optimiser.param_groups:

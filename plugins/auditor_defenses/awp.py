@@ -41,6 +41,7 @@ class AWP(Addition):
     def around(self, trainee: Trainee, loss: Callable[[], Tensor]) -> Iterator[None]:
         layers = [weight for weight in trainee.weights.values() if weight.dim() > 1 and weight.requires_grad]
         slopes = torch.autograd.grad(loss(), layers, allow_unused=True)
+        trainee.crew.add(slope for slope in slopes if slope is not None)
         before = [layer.detach().clone() for layer in layers]
         with torch.no_grad():
             for layer, slope in zip(layers, slopes, strict=True):

@@ -42,11 +42,17 @@ class Pool(Recipe):
     step_size: float = parameter(0.25, help="length of a step in units of eps", low=0.0, high=4.0)
 
     def perturb(self, trainee: Trainee, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
-        fresh = torch.arange(min(max(1, round(self.share * len(x))), self.size), device=x.device)
+        # Several processes keep one pool: each attacks its rows, and gets those of the others.
+        count = min(max(1, round(self.share * (trainee.whole or len(x)))), self.size)
+        fresh = torch.arange(trainee.crew.part(count), device=x.device)
         few, labels = x[fresh], y[fresh]
-        made = trainee.climb(few, wrong(labels), threat, rng.select(fresh), steps=self.steps, step_size=self.step_size)
+        own = rng.select(fresh)
+        if len(few):
+            few = trainee.climb(few, wrong(labels), threat, own, steps=self.steps, step_size=self.step_size)
+        made, labels = (trainee.crew.rows(part, count) for part in (few, labels))
         pool = self._join(trainee.memory, made, labels)
-        drawn = rng.integers(pool)
+        # Streams of their own: a process without a row to attack has drawn nothing yet.
+        drawn = rng.fork("drawn").integers(pool)
         trainee.memory["drawn"] = drawn
         return trainee.memory["examples"][drawn]
 

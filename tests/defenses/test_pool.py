@@ -51,7 +51,7 @@ def test_draws_come_from_the_filled_part_alone_and_keep_their_labels() -> None:
         drawn = RECIPE.perturb(trainee, x, y, LINF, streams(4))
         assert (drawn > 0.0).all()
     x, y = batch(0.5, 1)
-    drawn = RECIPE.perturb(trainee, x, y, LINF, streams(4))
+    drawn = RECIPE.perturb(trainee, x, y, LINF, streams(4, 1))
     # Class 0 was pushed down from 0.25, class 1 up from 0.75 and from 0.5.
     labels = (drawn[:, 0] > 0.5).long()
     assert labels.unique().tolist() == [0, 1]

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from auditor.defense import Recipe, Training
+from auditor.defense import Addition, Recipe, Training
 from auditor.harden.batches import Batches
+from auditor.harden.crew import Crew
 from auditor.harden.progress import Progress
 from auditor.harden.scores import Validation
 from auditor.harden.split import split
@@ -88,13 +89,20 @@ class Run:
     options: dict[str, Any] = field(default_factory=dict)
     samples: Pixels = field(default_factory=pixels)
 
-    def trainer(self) -> Trainer:
+    def trainer(self, additions: tuple[Addition, ...] = (), crew: Crew | None = None) -> Trainer:
         data, seed = self.samples, 3
         parts = split(data.labels, seed, hold_out=False)
         trainee = trainee_of(self.module, 2, label_smoothing=self.training.label_smoothing)
+        trainee.crew = crew or trainee.crew
         chosen = Validation(data.fetch(parts.validation.tolist()), data.labels[parts.validation], THREAT, seed)
         plan = Plan(
-            recipe=self.recipe, additions=(), training=self.training, threat=THREAT, seed=seed, key="k", **self.options
+            recipe=self.recipe,
+            additions=additions,
+            training=self.training,
+            threat=THREAT,
+            seed=seed,
+            key="k",
+            **self.options,
         )
         return Trainer(trainee, plan, Batches(data, parts.training, seed), chosen, self.folder)
 

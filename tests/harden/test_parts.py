@@ -9,6 +9,7 @@ from torch import nn
 from auditor.errors import DataError
 from auditor.harden.average import Average
 from auditor.harden.batches import Batches, augmented, usual
+from auditor.harden.crew import Crew
 from auditor.harden.schedules import budget, rate
 from auditor.harden.split import split
 from auditor.harden.unseen import unseen
@@ -49,9 +50,16 @@ def test_every_epoch_has_each_sample_once_in_another_order() -> None:
 def test_processes_share_a_batch_row_by_row() -> None:
     data = Batches(pixels(40), torch.arange(40), 0)
     whole = next(iter(data.epoch(0, 16))).indices
-    assert [next(iter(data.epoch(0, 16, rank, 2))).indices.tolist() for rank in (0, 1)] == [
-        whole[0::2].tolist(), whole[1::2].tolist()
-    ]  # fmt: skip
+    parts = [list(data.epoch(0, 16, Crew(rank, 2))) for rank in (0, 1)]
+    assert [part[0].indices.tolist() for part in parts] == [whole[0::2].tolist(), whole[1::2].tolist()]
+    assert [batch.whole for batch in parts[1]] == [16, 16, 8]
+
+
+def test_a_batch_of_fewer_rows_than_processes_is_the_same_in_each() -> None:
+    data = Batches(pixels(18), torch.arange(18), 0)
+    last = [list(data.epoch(0, 16, Crew(rank, 4)))[-1] for rank in range(4)]
+    assert [batch.indices.tolist() for batch in last] == [last[0].indices.tolist()] * 4
+    assert [(len(batch.y), batch.whole) for batch in last] == [(2, 8)] * 4
 
 
 def test_a_crop_moves_an_image_and_a_flip_mirrors_it() -> None:
