@@ -63,9 +63,9 @@ class TransferBeatsWhiteBox(InquiryCheck):
     Means: attacks that see the model should find at least what those find that do not; its gradients hide what they
         should show (Carlini et al., arXiv:1902.06705; Athalye et al., arXiv:1802.00420).
     Measured: where several models are audited, the examples of those before it on the command line under the same
-        threat, on the samples of this one that stand; what fools it counts. So name the model in question last: those
-        after it have no examples yet (the report's transfer matrix shows all against all). Where many do, 40 steps up
-        the margin start from them, on all samples that stand, and twice as many where that breaks more.
+        threat, on the samples of this one that stand, and once all are audited those made for the transfer matrix on
+        every other model; what fools it counts. Where many do, 40 steps up the margin start from them, on all samples
+        that stand, and twice as many where that breaks more.
     Threshold: more than 1 % of all samples, and more than one (proposed). The doubt stays if the last attack from there
         still breaks more than 1 %, or there are no gradients to start with.
     Do: read AUD112 and AUD113 for what hides the gradients; audit with `--bpda`, or with `--suite thorough`.

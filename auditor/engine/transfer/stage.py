@@ -136,6 +136,7 @@ class TransferStage:
                         self.counted.count(jury, examples, answers, setup)
                     fell = int(known.answers[pair].fooled.sum()) if pair in known.answers else 0
                     self.listen(Progress(model=contender.name, done=number + 1, total=len(contenders), broken=fell))
+            self.counted.search_on(jury, list(zip(setups, heard, strict=True)), self.make, self.settings)
 
         if trouble := self._visited(contender, answer):
             for known in heard:

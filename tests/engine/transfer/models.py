@@ -22,6 +22,7 @@ from auditor.result.transfer import TransferCell, TransferMatrix, TransferResult
 from auditor.settings import AttackSetting, Settings, ThreatSetting
 from auditor.target.base import ModelOptions, Target
 from auditor.types import Norm
+from auditor_attacks.apgd import APGD
 from auditor_attacks.mifgsm import MIFGSM
 from auditor_attacks.pgd import PGD
 from auditor_attacks.square import Square
@@ -110,7 +111,7 @@ def settings(*attacks: str, eps: float = EPS, norms: Sequence[Norm] = (Norm.LINF
 
 def make(name: str, parameters: Mapping[str, Any]) -> Attack:
     """An attack by name."""
-    return {"mifgsm": MIFGSM, "pgd": PGD, "square": Square}[name](**parameters)
+    return {"apgd": APGD, "mifgsm": MIFGSM, "pgd": PGD, "square": Square}[name](**parameters)
 
 
 def measured(

@@ -38,9 +38,11 @@ def samples() -> Memory:
     return Memory(gray(VALUES), torch.tensor(LABELS))
 
 
-def counted(samples: Memory, run: Path, asked: Any, *, fell: tuple[int, ...] = (), **more: Any) -> Any:
+def counted(
+    samples: Memory, run: Path, asked: Any, *, fell: tuple[int, ...] = (), first: Any = None, **more: Any
+) -> Any:
     """The stage, and the contender `b` with what its own attacks left: all samples but those that `fell`."""
-    shelf = Shelf({"a": Pixels(), "b": Pixels()})
+    shelf = Shelf({"a": first or Pixels(), "b": Pixels()})
     first, second = shelf.contenders(samples)
     done = []
     for setting in asked.threats:
@@ -62,7 +64,7 @@ def test_what_another_model_shows_to_fall_counts_as_broken(samples: Memory, tmp_
     # Six of eight lie within the budget, of which two had fallen.
     record = done.result(settings("mifgsm"), eight_bit=False)
     assert record.robust_accuracy == 2 / 8
-    assert [(run.name, run.broken, run.access) for run in done.runs[1:]] == [("mifgsm on a", 4, "transfer")]
+    assert [(run.name, run.broken, run.access) for run in done.runs[1:2]] == [("mifgsm on a", 4, "transfer")]
     assert {done.standing.broken_by[i][0] for i in (3, 4, 5, 6)} == {"mifgsm on a"}
     assert done.standing.broken_by[1][0] == "apgd"
 
@@ -82,7 +84,8 @@ def test_a_larger_budget_inherits_it(samples: Memory, tmp_path: Path) -> None:
     wide, narrow = model.done
     assert (len(wide.standing.standing()), len(narrow.standing.standing())) == (2, 2)
     # The larger one was tried first; what it had broken is not taken over again.
-    assert [run.name for run in wide.runs] == ["apgd", "mifgsm on a"]
+    assert [run.name for run in wide.runs][:2] == ["apgd", "mifgsm on a"]
+    assert INHERITED not in [run.name for run in wide.runs]
     asked = asked.model_copy(update={"threats": asked.threats[::-1]})
     _, model = counted(samples, tmp_path / "again", asked)
     narrow, wide = model.done
@@ -90,10 +93,44 @@ def test_a_larger_budget_inherits_it(samples: Memory, tmp_path: Path) -> None:
 
 
 def test_many_are_a_doubt_about_the_models_own_attacks(samples: Memory, tmp_path: Path) -> None:
-    stage, model = counted(samples, tmp_path, settings("mifgsm"))
+    asked = settings("mifgsm").model_copy(update={"escalation": False})
+    stage, model = counted(samples, tmp_path, asked)
     (finding,) = stage.counted.findings(model)
     assert (finding.code, finding.severity) == ("AUD213", Severity.INCONCLUSIVE)
     assert "broke 6 of 8 samples" in finding.detail
+    assert [run.name for run in model.done[0].runs] == ["apgd", "mifgsm on a"]
+
+
+def test_steps_from_there_settle_the_doubt_where_they_break_no_more(samples: Memory, tmp_path: Path) -> None:
+    stage, model = counted(samples, tmp_path, settings("mifgsm"))
+    (finding,) = stage.counted.findings(model)
+    (*_, run) = model.done[0].runs
+    # Two of eight lie too far from the border for any change within the budget.
+    assert (run.attacked, run.broken, run.because, run.access) == (2, 0, "AUD213", "gradients")
+    assert run.backwards > 0
+    assert (finding.severity, finding.remedy) == (Severity.INFO, "")
+    assert finding.title.endswith("mended")
+
+
+def test_what_falls_to_steps_from_there_counts_and_is_kept_as_evidence(samples: Memory, tmp_path: Path) -> None:
+    # Examples made on half of the pixels move the others no nearer to the border.
+    stage, model = counted(samples, tmp_path, settings("mifgsm"), first=Pixels((0, 1)))
+    (done,) = model.done
+    steps = [run for run in done.runs if "from examples of others" in run.name]
+    assert steps[0].broken > 0
+    assert len(done.standing.standing()) == 2
+    (finding,) = stage.counted.findings(model)
+    assert finding.evidence["broken by steps from there"] == sum(run.broken for run in steps)
+    index = [int(i) for shard in read_evidence(tmp_path, "b", "linf", 0.2) for i in shard.index]
+    assert sorted(index) == [1, 2, 3, 4, 5, 6]
+
+
+def test_steps_from_there_keep_to_the_passes_that_are_left(samples: Memory, tmp_path: Path) -> None:
+    asked = settings("mifgsm").model_copy(update={"max_passes": 4})
+    stage, model = counted(samples, tmp_path, asked)
+    (finding,) = stage.counted.findings(model)
+    assert finding.severity is Severity.INCONCLUSIVE
+    assert model.done[0].runs[-1].status == "skipped"
 
 
 def test_one_sample_is_no_doubt(samples: Memory, tmp_path: Path) -> None:
