@@ -94,7 +94,7 @@ class Cascade:
         self._progress(total, total, tally, now=True)
         if tally.status == "ran":
             tally.reason = tally.reason or note
-            self._focus.learn(todo, standing)
+            self._focus.learn(standing)
         else:
             self._cut(tally, todo)
         return tally

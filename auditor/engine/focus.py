@@ -34,13 +34,12 @@ class Focus:
     quarter. `border`: those that lost nearly all of it, and never fewer than a tenth.
 
     Where gradients are masked, margins tell little of what will fall. It shows: samples fall that had not come close.
-    Then the next step looks at twice as many.
+    Then the next step looks at twice as many, and at half as many again once nothing falls but what was close.
     """
 
     _share: float = _SHARE
     _ranks: dict[int, float] = field(default_factory=dict)
     _focused: bool = False
-    _paying: bool = False
 
     def choose(self, among: str, standing: np.ndarray, memory: Memory | Nearest, most: float = math.inf) -> np.ndarray:
         """The samples to attack, ascending; at most so many, the closest first."""
@@ -49,18 +48,18 @@ class Focus:
         count = max(math.ceil(share * len(standing)), int((eaten >= close).sum()))
         count = len(standing) if among in WHOLE else count
         chosen = np.argsort(-eaten, kind="stable")[: int(min(count, most))]
-        self._paying = among == PAYING
         self._focused = among not in (*WHOLE, BORDER)
         self._ranks = {int(standing[at]): rank / len(standing) for rank, at in enumerate(chosen.tolist())}
         return np.sort(standing[chosen])
 
-    def learn(self, attacked: np.ndarray, standing: Standing) -> None:
-        """After a step: widen the view where samples fell that were far down the list, and where it still pays."""
+    def learn(self, standing: Standing) -> None:
+        """After a step: widen the view where samples fell that were far down the list, narrow it where none did."""
         fell = [rank for index, rank in self._ranks.items() if index in standing.broken_by]
         far = sum(rank > 0.5 * self._share for rank in fell)
-        paid = self._paying and len(fell) > max(1, _PAYS * len(attacked))
-        if paid or (self._focused and far > max(1, 0.25 * len(fell))):
+        if self._focused and far > max(1, 0.25 * len(fell)):
             self._share = min(1.0, 2.0 * self._share)
+        elif self._focused:
+            self._share = max(_SHARE, 0.5 * self._share)
         self._ranks = {}
 
 

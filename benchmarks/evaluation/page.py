@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from statistics import median
 
+from benchmarks.evaluation import thorough
 from benchmarks.evaluation.growth import ATTACK
 from benchmarks.evaluation.reading import Pairing, Strength, growths, pairings, strengths, timings
 from benchmarks.evaluation.steps import FILE
@@ -15,6 +16,7 @@ from benchmarks.onnx_matrix.store import Record
 from benchmarks.onnx_matrix.tables import table
 
 _RUN = "OMP_NUM_THREADS=1 python -m benchmarks.evaluation"
+_ONLY_THOROUGH = "strength --suite thorough --tool auditor --samples 100"
 _NOT_MEASURED = ["Not measured."]
 
 
@@ -28,6 +30,7 @@ def render(records: dict[str, Record]) -> str:
         *_section("Strength", "strength", _STRENGTH, _strength(records)),
         *_losses(records),
         *_counts(records),
+        *_section("`thorough`", _ONLY_THOROUGH, thorough.WORDS, thorough.rows(strengths(records))),
         *_section("The same number of steps", "steps", _STEPS, _steps(records)),
         *_section("Overhead over the bare passes", "overhead", _OVERHEAD, _overhead(records)),
         *_section("Queries per second", "queries", _QUERIES, _queries(records)),
@@ -100,7 +103,7 @@ def _targets(records: dict[str, Record]) -> list[str]:
 
 
 def _strength(records: dict[str, Record]) -> list[str]:
-    found = strengths(records)
+    found = [one for one in strengths(records) if one.tool != thorough.THOROUGH]
     beside = {(pair.network, pair.peer.tool): pair for pair in pairings(found)}
     rows = [_strength_row(one, beside.get((one.network, one.tool))) for one in found]
     head = ["network", "eps", "tool", "samples", "robust accuracy", "only it broke / only we", "forwards", "backwards"]

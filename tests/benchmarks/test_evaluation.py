@@ -84,3 +84,16 @@ def test_a_page_of_nothing_claims_nothing() -> None:
     page = render({})
     assert "| yes |" not in page
     assert "not measured" in page
+
+
+def test_thorough_stands_beside_the_others_on_the_samples_that_it_attacked() -> None:
+    page = render(
+        {
+            "strength/mnist-pgd/auditor standard/5": _cell([1, 0, 0, 1, 0], 100, 1.0),
+            "strength/mnist-pgd/auditor thorough/2": _cell([1, 1], 9000, 9.0) | {"places": [3, 5]},
+            "strength/mnist-pgd/torchattacks, 100 steps/5": _cell([0, 1, 1, 1, 0], 1000, 30.0),
+        }
+    )
+    row = next(line for line in page.splitlines() if line.startswith("| mnist-pgd | 2 |"))
+    assert row == "| mnist-pgd | 2 | 0.0% | 4,500 | 50.0%, 0 / 1 | 50.0%, 0 / 1 | – |"
+    assert sum("auditor thorough" in line for line in page.splitlines()) == 0
