@@ -16,7 +16,7 @@ from benchmarks.onnx_matrix.store import Record
 from benchmarks.onnx_matrix.tables import table
 
 _RUN = "OMP_NUM_THREADS=1 python -m benchmarks.evaluation"
-_ONLY_THOROUGH = "strength --suite thorough --tool auditor --samples 100"
+_ONLY_THOROUGH = "strength --suite thorough --tool auditor --samples 50"
 _NOT_MEASURED = ["Not measured."]
 
 

@@ -11,16 +11,22 @@ from benchmarks.onnx_matrix.tables import table
 THOROUGH = f"{OURS} thorough"
 BESIDE = (STANDARD, REFERENCE, "ART")
 
-WORDS = """The first 100 samples of the networks that were given to it, judged as above; what others reach is counted on the
-same samples, and what only one of the two broke is named. Passes are forwards and backwards together, of a sample
-that `thorough` attacked; of the others they are those of the table above, on all of their samples."""
+WORDS = """The first samples of some networks, judged as above; what others reach is counted on the same samples, and
+beside it how many fell to only one of the two. Passes are forwards and backwards together, of a sample that `thorough`
+attacked; those of the others stand in the table above."""
 
 
 def rows(found: Sequence[Strength]) -> list[str]:
     """A row for every network that `thorough` attacked; no lines where there is none."""
     by = {(one.network, one.tool): one for one in found}
     mine = [one for one in found if one.tool == THOROUGH]
-    head = ["network", "samples", "thorough", "passes", *(f"{tool}: stands, only it / only thorough" for tool in BESIDE)]
+    head = [
+        "network",
+        "samples",
+        "thorough",
+        "passes",
+        *(f"{tool}: stands, only it / only thorough" for tool in BESIDE),
+    ]
     lines = [
         [
             one.network,

@@ -89,17 +89,17 @@ def test_where_samples_fall_that_had_not_come_close_the_next_attack_looks_at_twi
     memory, focus, state = remembered(tmp_path, 0.5 - SIXTY / 200), Focus(), standing()
     assert len(focus.choose(CLOSE, SIXTY, memory)) == 15
     state.note("apgd", fell(0, 3, 7))
-    focus.learn(SIXTY[:15], state)
+    focus.learn(state)
     assert len(focus.choose(CLOSE, SIXTY, memory)) == 15
     # One from afar may be chance.
     state.note("apgd", fell(11))
-    focus.learn(SIXTY[:15], state)
+    focus.learn(state)
     assert len(focus.choose(CLOSE, SIXTY, memory)) == 15
     state.note("apgd", fell(13))
-    focus.learn(SIXTY[:15], state)
+    focus.learn(state)
     assert len(focus.choose(CLOSE, SIXTY, memory)) == 30
     state.note("apgd", fell(27, 28, 29))
-    focus.learn(SIXTY[:30], state)
+    focus.learn(state)
     assert len(focus.choose(CLOSE, SIXTY, memory)) == 60
 
 
@@ -107,19 +107,22 @@ def test_few_falls_from_afar_among_many_widen_nothing(tmp_path: Path) -> None:
     memory, focus, state = remembered(tmp_path, 0.5 - SIXTY / 200), Focus(), standing()
     focus.choose(CLOSE, SIXTY, memory)
     state.note("apgd", fell(*range(7), 11, 13))
-    focus.learn(SIXTY[:15], state)
+    focus.learn(state)
     assert len(focus.choose(CLOSE, SIXTY, memory)) == 15
 
 
-@pytest.mark.parametrize(("broken", "looked"), [((0,), 15), ((0, 1), 30)])
-def test_where_an_attack_for_where_it_pays_still_pays_the_next_one_looks_at_twice_as_many(
-    tmp_path: Path, broken: tuple[int, ...], looked: int
+@pytest.mark.parametrize("among", [CLOSE, PAYING])
+def test_where_only_what_was_close_falls_the_next_attack_looks_at_half_as_many_and_never_at_fewer_than_a_quarter(
+    tmp_path: Path, among: str
 ) -> None:
     memory, focus, state = remembered(tmp_path, 0.5 - SIXTY / 200), Focus(), standing()
-    chosen = focus.choose(PAYING, SIXTY, memory)
-    state.note("square", fell(*broken))
-    focus.learn(chosen, state)
-    assert len(focus.choose(PAYING, SIXTY, memory)) == looked
+    looked = []
+    for broken in ((12, 13), (25, 26), (0, 29), (), (1,), (2, 3)):
+        looked.append(len(focus.choose(among, SIXTY, memory)))
+        state.note("square", fell(*broken))
+        focus.learn(state)
+        state = standing()
+    assert looked == [15, 30, 60, 30, 15, 15]
 
 
 @pytest.mark.parametrize("among", [ALL, BORDER])
@@ -127,7 +130,7 @@ def test_what_falls_to_attacks_on_all_or_at_the_border_widens_nothing(tmp_path: 
     memory, focus, state = remembered(tmp_path, 0.5 - SIXTY / 200), Focus(), standing()
     chosen = focus.choose(among, SIXTY, memory)
     state.note("apgd", fell(*chosen.tolist()))
-    focus.learn(chosen, state)
+    focus.learn(state)
     assert len(focus.choose(CLOSE, SIXTY, memory)) == 15
 
 
