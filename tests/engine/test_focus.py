@@ -135,10 +135,10 @@ def test_what_falls_to_attacks_on_all_or_at_the_border_widens_nothing(tmp_path: 
 
 
 def test_an_attack_that_runs_where_it_pays_stops_when_its_kind_stopped_finding() -> None:
-    assert unpaid(step(PAYING), [CLIMBED, ran("square", 100, 3)]) == ""
+    assert unpaid(step(PAYING), [CLIMBED, ran("square", 100, 6)]) == ""
     assert unpaid(step(PAYING), [CLIMBED, ran("square", 20, 2)]) == ""
-    told = unpaid(step(PAYING), [CLIMBED, ran("square", 100, 40), ran("square", 100, 2)])
-    assert told == f"square broke 2 of 100, {UNPAID}"
+    told = unpaid(step(PAYING), [CLIMBED, ran("square", 100, 40), ran("square", 100, 5)])
+    assert told == f"square broke 5 of 100, {UNPAID}"
     assert "square broke 1 of 10" in unpaid(step(PAYING), [CLIMBED, ran("square", 10, 1)])
     assert unpaid(step(PAYING), [CLIMBED]) == f"none of its kind ran before, {UNPAID}"
     failed = ran("square", 100, 90, status="failed")
