@@ -56,6 +56,10 @@ class Lanes:
         """Some of the lanes, `rows` being indices."""
         return type(self)(**{field.name: _rows(getattr(self, field.name), rows) for field in fields(self)})
 
+    def first(self, count: int) -> Self:
+        """The first so many lanes; what they hold is not copied."""
+        return type(self)(**{field.name: _first(getattr(self, field.name), count) for field in fields(self)})
+
     def overwrite(self, rows: Tensor, fresh: Lanes) -> None:
         """Put as many fresh lanes into these places."""
         for field in fields(self):
@@ -76,16 +80,26 @@ def _rows(value: Any, rows: Tensor) -> Any:
     return value.index_select(0, rows) if isinstance(value, Tensor) else value.select(rows)
 
 
+def _first(value: Any, count: int) -> Any:
+    return value[:count] if isinstance(value, Tensor) else value.select(torch.arange(count))
+
+
 def put(into: Tensor, where: Tensor, values: Tensor) -> None:
     """Overwrite the rows of `into` that are marked in `where`, `(L,)` bool, with those of `values`.
 
-    Few rows change at most steps. On the CPU only they are moved; an accelerator would have to be waited for to know
-    which they are, so there all are.
+    On the CPU only rows that change are moved, or where most do, those that do not; an accelerator would have to be
+    waited for to know which they are, so there all are.
     """
     if into.device.type == "cpu":
         rows = where.nonzero().squeeze(1)
-        if len(rows):
-            into.index_copy_(0, rows, values.index_select(0, rows))
+        if 2 * len(rows) <= len(into):
+            if len(rows):
+                into.index_copy_(0, rows, values.index_select(0, rows))
+            return
+        # Moving single rows costs several times what copying all of them in one go does.
+        others = where.logical_not().nonzero().squeeze(1)
+        kept = into.index_select(0, others)
+        into.copy_(values).index_copy_(0, others, kept)
         return
     torch.where(per_sample(where, into), values, into, out=into)
 

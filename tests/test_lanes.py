@@ -70,6 +70,15 @@ def test_fresh_lanes_take_the_places_they_are_given_and_no_others() -> None:
     assert same(pool.select(replaced), lanes(2, first=40))
 
 
+def test_the_first_lanes_are_the_lanes_themselves() -> None:
+    pool = lanes(5)
+    part = pool.first(3)
+    assert same(part, lanes(3))
+    part.x.fill_(7.0)
+    assert (pool.x[:3] == 7.0).all()
+    assert not (pool.x[3:] == 7.0).any()
+
+
 def test_put_changes_the_marked_rows_alone_and_in_place() -> None:
     into, values = torch.zeros(4, 2, 2), torch.arange(16.0).view(4, 2, 2) + 1.0
     where = torch.tensor([False, True, False, True])
@@ -80,6 +89,10 @@ def test_put_changes_the_marked_rows_alone_and_in_place() -> None:
     assert not into[~where].any()
     put(into, torch.zeros(4, dtype=torch.bool), values * 100)
     assert into.max() <= 16.0
+    # Where most rows change, the others are what is moved.
+    put(into, torch.tensor([True, True, False, True]), values * 100)
+    assert torch.equal(into[[0, 1, 3]], 100 * values[[0, 1, 3]])
+    assert not into[2].any()
     streams = torch.zeros(4)
     put(streams, where, torch.full((4,), torch.nan))
     assert streams.isnan().tolist() == where.tolist()

@@ -143,9 +143,16 @@ class _Pool:
         self._part = self._view.select(self._rows)
 
     def _compact(self, keep: np.ndarray) -> None:
-        at = self._index(keep)
-        self._lanes, self._rows = self._lanes.select(at), self._rows[at]
-        self._steps, self._goals = self._steps[keep], self._goals[keep]
+        """Close the ranks: lanes from the end move into the places of those that leave, so that few are moved."""
+        left = int(keep.sum())
+        holes, movers = np.flatnonzero(~keep[:left]), left + np.flatnonzero(keep[left:])
+        if len(holes):
+            at = torch.from_numpy(movers).to(self._rows.device)
+            self._lanes.overwrite(torch.from_numpy(holes).to(at.device), self._lanes.select(at))
+        order = np.arange(left)
+        order[holes] = movers
+        self._lanes, self._rows = self._lanes.first(left), self._rows[torch.from_numpy(order).to(self._rows.device)]
+        self._steps, self._goals = self._steps[order], self._goals[order]
         self._part = self._view.select(self._rows)
 
     def _begun(self, rows: Tensor, goals: np.ndarray, earlier: Lanes | None) -> Lanes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
@@ -52,6 +53,9 @@ class Ledger:
     """Which rows were ever given a gradient of finite numbers, bool."""
     misled: Tensor
     """Which rows were given one with an entry that is none, bool."""
+    astray: Tensor
+    """By how much the margin in the form that is searched with was above the twin's when the twin was last asked, in
+    rows near the border; minus infinity elsewhere."""
     deadline: float = float("inf")
     draws: int = 1
     """Answers over which each question is averaged."""
@@ -96,6 +100,7 @@ class Ledger:
             climbed=torch.zeros(n, dtype=torch.int64, device=x.device),
             led=torch.zeros(n, dtype=torch.bool, device=x.device),
             misled=torch.zeros(n, dtype=torch.bool, device=x.device),
+            astray=torch.full((n,), -torch.inf, device=x.device),
             deadline=deadline,
         )
 
@@ -183,8 +188,8 @@ class Ledger:
         """The gradient of some rows without what nobody can follow, which must not spoil the point; in place. Rows of
         which something is lost are remembered."""
         # Most models never come further; on an accelerator, asking whether this one does would wait for it.
-        if gradient.device.type == "cpu" and bool(gradient.flatten(1).sum(1).isfinite().all()):
-            self.led[rows] = True
+        if gradient.device.type == "cpu" and math.isfinite(float(gradient.sum())):
+            self.led.index_fill_(0, rows, True)
             return gradient
         whole = gradient.isfinite().flatten(1).all(1)
         self.led[rows] |= whole
@@ -197,6 +202,20 @@ class Ledger:
         self.logits.index_copy_(0, rows, logits)
         self.last_margin.index_copy_(0, rows, margin)
         return margin
+
+    def doubtful(self, rows: Tensor, margin: Tensor, stray: float) -> Tensor:
+        """Positions of those rows that may have fallen, by margins of a form of the twin that strays up to `stray`.
+
+        Where the twin was asked not far from there, the form is taken to stray about as much as it did: by a quarter
+        of `stray` more or less. The corrected margins are then noted, since those of the form may look like a fall.
+        """
+        near, astray = (margin < -self.margin - stray).logical_not_(), self.astray.index_select(0, rows)
+        corrected = margin - astray
+        # Not below the line, rather than above it: NaN is asked about too.
+        again = (corrected < -self.margin - 0.25 * stray).logical_not_().logical_and_(near)
+        self.astray.index_copy_(0, rows, astray.where(near, -torch.inf))
+        self.last_margin.index_copy_(0, rows, torch.where(near & astray.isfinite(), corrected, margin))
+        return again.nonzero().squeeze(1)
 
     def _keep_smallest(self, rows: Tensor, candidates: Images, margin: Tensor) -> None:
         at, rows, candidates, margin = _marked(margin > self.margin, rows, candidates, margin)

@@ -2,8 +2,7 @@
 
 Every question an attack asks goes through a `View`. It answers as far as the attack's access allows, counts the
 passes, remembers the best adversarial example seen for each sample, spares those already broken (a row that fell
-costs no further pass; its last answer is repeated), and ends the attack when all fell or the time is up. Attacks
-need not know any of this.
+costs no further pass; its last answer is repeated), and ends the attack when all fell or the time is up.
 """
 
 from __future__ import annotations
@@ -277,15 +276,16 @@ class View:
             self._note(rows, candidates, answer)
             return
         margin = ledger.note(rows, answer)
-        # Not below the line, rather than above it: NaN is asked about too.
-        again = (margin < -ledger.margin - search.stray).logical_not_().nonzero().squeeze(1)
+        again = ledger.doubtful(rows, margin, search.stray)
         self._count(ledger.asked, rows, search.each)
         ledger.on_call()
         if len(again):
-            self._count(ledger.asked, rows[again])
+            asked, points = rows[again], candidates[again]
+            self._count(ledger.asked, asked)
             with torch.no_grad():
-                exact = self._answered(self._target.differentiable, rows[again], candidates[again])
-            ledger.record(rows[again], candidates[again], exact)
+                exact = self._answered(self._target.differentiable, asked, points)
+            ledger.record(asked, points, exact)
+            ledger.astray[asked] = margin[again] - ledger.last_margin[asked]
 
     def _count(self, column: Tensor, rows: Tensor, each: int = 1) -> None:
         column.index_add_(0, rows, torch.full_like(rows, each * self._ledger.draws))

@@ -2,7 +2,8 @@
 
 The first call with new input shapes walks the graph node by node and writes down a plan: the kernels that
 touch data, in order, with everything that shapes decide (targets of Reshape, ends of Slice, ...) already
-turned into numbers. Later calls with these shapes run the plan: a flat function of kernels over numbered slots.
+turned into numbers. Later calls with these shapes run the plan: a flat function of kernels over numbered slots. A graph
+in which nothing asks for a shape has one plan for all of them, so that a batch may grow and shrink at no price.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from auditor.onnx.registry import Kernel
 from auditor.onnx.simplify import evaluate, simplify, to_host
 
 KEPT_PLANS = 16
-"""Plans kept at once; an audit sees few shapes: the full batch, the last batch, one sample."""
+"""Plans kept at once of a graph in which something asks for a shape."""
 
 Plan = Callable[[Sequence[Any]], tuple[Any, ...]]
 """From the program's inputs and state to the graph's outputs."""
@@ -78,26 +79,27 @@ class Program:
 
     def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
         """Outputs for `values`, which follow `inputs`: the graph's own, the captured, then the state."""
-        key = tuple(_signature(value) for value in values[: self._shaped])
-        plan = self._plans.get(key)
+        shaped = values[: self._shaped]
+        plan = self._plans.get(tuple(map(_kind, shaped))) or self._plans.get(tuple(map(_signature, shaped)))
         if plan is None:
-            return self._first_run(key, values)
+            return self._first_run(values)
         try:
             return plan(values)
         except (ModelError, torch.OutOfMemoryError):
             raise
         except Exception:  # only a walk over the graph knows which node it was
-            return self._first_run(key, values)
+            return self._first_run(values)
 
     # A compiler sees plans only: what is computed once needs real numbers, and would be compiled for nothing.
     @_disable_dynamo
-    def _first_run(self, key: tuple[object, ...], values: Sequence[Any]) -> tuple[Any, ...]:
+    def _first_run(self, values: Sequence[Any]) -> tuple[Any, ...]:
         tracer = _Tracer(self, values)
         outputs = tracer.trace()
         # A plan made inside torch.func.grad holds tensors of that transform; it must not outlive it.
         tensors = (value for value in tracer.static.values() if isinstance(value, torch.Tensor))
         if not any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors)):
-            self._plans[key] = tracer.plan()
+            key = _signature if tracer.asks_for_shapes else _kind
+            self._plans[tuple(map(key, values[: self._shaped]))] = tracer.plan()
             if len(self._plans) > KEPT_PLANS:
                 self._plans.popitem(last=False)
         return outputs
@@ -156,6 +158,7 @@ class _Tracer:
         self.program = program
         self.static = dict(program.known)
         self.varying: set[str] = set()
+        self.asks_for_shapes = False
         self.slots: list[Any] = [None, *values]
         self.constant: dict[int, Any] = {}
         self.slot_of = {"": 0, **{name: i for i, name in enumerate(program.inputs, start=1)}}
@@ -169,6 +172,7 @@ class _Tracer:
                 known = [self.static.get(name) for name in node.inputs]
                 self.static.update(zip(node.outputs, evaluate(node, known), strict=False))
             elif node.operator is not None and node.operator.shape_only and node.inputs[0] not in self.varying:
+                self.asks_for_shapes = True
                 result = self._apply(node, self._kernel(node), [self._slot(node.inputs[0], node)])
                 self.static[node.outputs[0]] = result
             else:
@@ -273,6 +277,13 @@ def _signature(value: Any) -> object:
     if isinstance(value, list):  # a sequence: what its elements' shapes decide is planned as for tensors
         return tuple(map(_signature, value))
     return (value.shape, value.dtype, value.device) if isinstance(value, torch.Tensor) else type(value)
+
+
+def _kind(value: Any) -> object:
+    """As `_signature`, for any size of each dimension."""
+    if isinstance(value, list):
+        return tuple(map(_kind, value))
+    return (value.dim(), value.dtype, value.device) if isinstance(value, torch.Tensor) else type(value)
 
 
 def _is_small(value: Any) -> bool:

@@ -12,7 +12,7 @@ import torch
 
 from auditor.lanes import Lanes, put
 from auditor.norms import per_sample
-from auditor.steps import Ball, largest, signs, unit_l2
+from auditor.steps import Ball, along_signs, largest, unit_l2
 from auditor.types import Norm
 
 if TYPE_CHECKING:
@@ -123,8 +123,25 @@ def back_to_best(climb: Climb, gradient: Tensor, back: Tensor) -> Tensor:
 def halving(climb: Climb, gradient: Tensor, ball: Ball, rho: float, steps: int) -> None:
     """Halve the step of lanes that stalled, then step with momentum."""
     first = climb.since == 0
-    shortest, shorter = max(int(0.06 * steps), 1), max(int(0.03 * steps), 1)
     due = climb.since >= climb.period
+    # At most steps it is nobody's turn; on an accelerator, asking whose it is would wait for it.
+    if due.device.type != "cpu" or bool(due.any()):
+        gradient = _checked(climb, gradient, due, rho, steps)
+
+    point = climb.point
+    if ball.norm is Norm.LINF:
+        ahead = along_signs(point, gradient, climb.length)
+    else:
+        ahead = unit_l2(gradient).mul_(per_sample(climb.length, point)).add_(point)
+    ahead = ball.project(ahead)
+    # point + share (ahead - point) + (1 - share) (point - before); there is no step before the first.
+    share = per_sample(torch.where(first, 1.0, 0.75), point)
+    climb.before, climb.point = point, ball.project(climb.before.lerp_(point, 2.0).lerp_(ahead, share))
+
+
+def _checked(climb: Climb, gradient: Tensor, due: Tensor, rho: float, steps: int) -> Tensor:
+    """Halve the step of those lanes in `due`, `(L,)`, that stalled; the gradients to go on with."""
+    shortest, shorter = max(int(0.06 * steps), 1), max(int(0.03 * steps), 1)
     rarely = climb.rises <= rho * climb.period
     stuck = ~climb.halved & (climb.at_check >= climb.value)
     halved = rarely | stuck
@@ -133,14 +150,7 @@ def halving(climb: Climb, gradient: Tensor, ball: Ball, rho: float, steps: int) 
     climb.length = torch.where(due & halved, 0.5 * climb.length, climb.length)
     climb.period = torch.where(due, (climb.period - shorter).clamp_min(shortest), climb.period)
     climb.rises, climb.since = climb.rises.masked_fill(due, 0), climb.since.masked_fill(due, 0)
-    gradient = back_to_best(climb, gradient, due & halved)
-
-    point = climb.point
-    direction = signs(gradient) if ball.norm is Norm.LINF else unit_l2(gradient)
-    ahead = ball.project(direction.mul_(per_sample(climb.length, direction)).add_(point))
-    # point + share (ahead - point) + (1 - share) (point - before); there is no step before the first.
-    share = per_sample(torch.where(first, 1.0, 0.75), point)
-    climb.before, climb.point = point, ball.project((2.0 * point).sub_(climb.before).lerp_(ahead, share))
+    return back_to_best(climb, gradient, due & halved)
 
 
 def sparse(climb: Climb, gradient: Tensor, ball: Ball, period: int) -> None:

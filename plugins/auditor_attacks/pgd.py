@@ -10,7 +10,7 @@ import torch
 from auditor.attack import Passes
 from auditor.lanes import LaneAttack, Lanes
 from auditor.parameters import parameter
-from auditor.steps import Ball, ascent, unit_mean
+from auditor.steps import Ball, along_signs, ascent, unit_mean
 from auditor.types import Access, Norm
 from auditor_attacks import _losses
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Slide(Lanes):
-    """The state of a descent: bounds of the ball (linf), and the momentum."""
+    """The state of a descent: bounds of the ball (linf), and the momentum where there is any."""
 
     low: Tensor
     high: Tensor
@@ -65,7 +65,8 @@ class PGD(LaneAttack):
     def begin(self, target: View, begun: Lanes, threat: Threat, earlier: Slide | None) -> Slide:
         ball = Ball(begun.x, threat.norm, threat.eps)
         begun.point = ball.uniform(begun.rng.at(begun.goal))
-        return Slide.of(begun, low=ball.low, high=ball.high, velocity=torch.zeros_like(begun.point))
+        velocity = torch.zeros_like(begun.point) if self.momentum else begun.point.new_empty(len(begun.y), 0)
+        return Slide.of(begun, low=ball.low, high=ball.high, velocity=velocity)
 
     def objective(self, lanes: Slide) -> Loss:
         return _losses.untargeted(self.loss)
@@ -75,5 +76,8 @@ class PGD(LaneAttack):
         gradient = answer.gradient
         if self.momentum:
             gradient = lanes.velocity.mul_(self.momentum).add_(unit_mean(gradient)).clone()
-        step = ascent(gradient, ball.norm, threat.eps * (self.step_size or 2.5 / self.steps))
-        lanes.point = ball.project(step.add_(lanes.point))
+        length = threat.eps * (self.step_size or 2.5 / self.steps)
+        if ball.norm is Norm.LINF:
+            lanes.point = ball.project(along_signs(lanes.point, gradient, length))
+        else:
+            lanes.point = ball.project(ascent(gradient, ball.norm, length).add_(lanes.point))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from auditor import Lanes, Norm, Rng
 from auditor.norms import distance, tolerance
-from auditor.steps import Ball
+from auditor.steps import Ball, along_signs
 from auditor_attacks._starts import STARTS, start
 
 EPS = {Norm.LINF: 0.1, Norm.L2: 0.6, Norm.L1: 2.0}
@@ -114,3 +114,16 @@ def test_a_start_belongs_to_sample_and_goal_alone(name: str, norm: Norm) -> None
     other = begun(name, norm, x, goal=1)
     assert all(not torch.equal(one, two) for one, two in zip(whole, other, strict=True))
     assert all(not torch.equal(whole[i], whole[j]) for i, j in itertools.combinations(range(6), 2))
+
+
+@pytest.mark.parametrize("length", [0.3, 3.99])
+def test_a_step_along_the_signs_has_its_length_exactly_however_small_the_gradient(length: float) -> None:
+    gradient = torch.tensor([[1e-37, -1e30, 0.0, -2e-38, torch.nan]])
+    point = torch.zeros(1, 5)
+    expected = torch.tensor([[length, -length, 0.0]])
+    for said in (length, torch.tensor([length])):
+        moved = along_signs(point, gradient.clone(), said)
+        assert torch.equal(moved[:, :3], expected)
+        assert moved[0, 3] <= -0.8 * length
+        assert moved[0, 4].isnan()
+        assert not point.any()

@@ -212,6 +212,23 @@ def test_far_from_the_border_the_twin_is_not_asked(build, images) -> None:
     assert (ledger.forwards, ledger.found.tolist()) == (3, [False, True])
 
 
+def test_the_twin_is_asked_again_where_what_it_said_before_leaves_doubt(build, images) -> None:
+    # All of them are numbers of bfloat16, which takes the margins for 0.12 more than they are.
+    ledger = opened(images([0.55]), torch.tensor([1]))
+    view = View(searched(build, stray=1.0), ledger, Access.GRADIENTS)
+    far, on_the_way, closer, near = (0.5 + steps / 256 for steps in (3, 2, 1, 0))
+
+    def asked(at: float) -> bool:
+        before = ledger.forwards
+        answer = view.gradient(images([at]), torch.tensor([1]), cross_entropy)
+        shown = 49.88 - 100.0 * at
+        assert at == far or float(answer.margin) == pytest.approx(shown, abs=1e-3)
+        return ledger.forwards - before == 2
+
+    walk = (on_the_way, on_the_way, closer, near, far, on_the_way)
+    assert [asked(at) for at in walk] == [True, False, False, True, False, True]
+
+
 def test_an_attacks_question_for_scores_is_answered_by_the_twin(build, images) -> None:
     target, at = searched(build, stray=0.3), images([0.4990])
     view = View(target, opened(images([0.55]), torch.tensor([1])), Access.GRADIENTS)

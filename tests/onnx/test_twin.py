@@ -164,6 +164,15 @@ def test_shape_arithmetic_costs_nothing_after_the_first_call(make_model) -> None
     assert len(kernels(plan)) == 1
 
 
+def test_where_nothing_asks_for_a_shape_one_plan_serves_batches_of_all_sizes(make_model) -> None:
+    nodes = [make_node("Flatten", ["x"], ["f"]), make_node("Reshape", ["f", "target"], ["y"])]
+    twin = load_twin(make_model(nodes, ("n", 2, 3), constants={"target": np.array([0, 3, 2])}))
+    for size in (1, 5, 3):
+        x = torch.rand(size, 2, 3)
+        assert torch.equal(twin(x), x.reshape(size, 3, 2))
+    assert len(twin._program._plans) == 1
+
+
 def test_planning_inside_a_gradient_transform_leaves_nothing_behind(make_model) -> None:
     nodes = [
         make_node("Shape", ["x"], ["s"]),
