@@ -136,7 +136,7 @@ def ascent(gradient: Tensor, norm: Norm, length: float) -> Tensor:
 
 
 def along_signs(point: Tensor, gradient: Tensor, length: float | Tensor) -> Tensor:
-    """`point`, `(N, …)`, moved along the signs of the gradient, NaN where it is, by `length` below 4, or one each, `(N,)`.
+    """`point`, `(N, …)`, moved along the signs of the gradient (NaN stays) by `length`, below 4, or one each, `(N,)`.
     Overwrites `gradient`."""
     # Cut off where any entry worth its sign is, and drawn out to the length: exact, and two looks at the pixels.
     cut = gradient.clamp_(-1.0 / _FINE, 1.0 / _FINE)

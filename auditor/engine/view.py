@@ -280,11 +280,10 @@ class View:
         self._count(ledger.asked, rows, search.each)
         ledger.on_call()
         if len(again):
-            asked, points = rows[again], candidates[again]
-            self._count(ledger.asked, asked)
+            self._count(ledger.asked, asked := rows[again])
             with torch.no_grad():
-                exact = self._answered(self._target.differentiable, asked, points)
-            ledger.record(asked, points, exact)
+                exact = self._answered(self._target.differentiable, asked, candidates[again])
+            ledger.record(asked, candidates[again], exact)
             ledger.astray[asked] = margin[again] - ledger.last_margin[asked]
 
     def _count(self, column: Tensor, rows: Tensor, each: int = 1) -> None:
