@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,7 +17,7 @@ from auditor.engine.view import OutOfTime, View
 from auditor.norms import distance, tolerance
 from auditor.rng import Rng
 from auditor.target.base import Target
-from auditor.testing.kit import Question, demand, demand_documented
+from auditor.testing.kit import Question, demand, demand_documented, demand_untouched, global_state
 from auditor.testing.oracles import Linear, Outcome, run, target_of
 from auditor.types import Access, Norm, Threat
 
@@ -38,6 +39,8 @@ def attack_questions(attack: Attack) -> Iterator[Question]:
             yield ask(f"{norm}: {sentence}", partial(behaviour, attack, norm))
         if not attack.minimal and attack.access in _REACH and norm is not Norm.L0:
             yield ask(f"{norm}: it fools a linear model not far beyond its border", partial(_linear, attack, norm))
+        if attack.minimal and norm is not Norm.L0:
+            yield ask(f"{norm}: it finds a change of every sample of a linear model", partial(_smallest, attack, norm))
 
 
 def network(shape: tuple[int, ...], num_classes: int, seed: int = 0) -> nn.Module:
@@ -113,13 +116,12 @@ def _leaves_things_alone(attack: Attack, norm: Norm) -> None:
     model = network((3, 5, 5), 4)
     x, y = samples(model, (3, 5, 5), 4)
     before = x.clone(), y.clone(), [p.clone() for p in model.parameters()]
-    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    state = global_state()
     run(attack, target_of(model, 4), x, y, Threat(norm=norm, eps=EPS[norm]))
     demand(torch.equal(x, before[0]) and torch.equal(y, before[1]), "it changed the samples or labels in place")
     same = all(torch.equal(p, q) for p, q in zip(model.parameters(), before[2], strict=True))
     demand(same and all(p.grad is None for p in model.parameters()), "it changed the model, or left gradients in it")
-    demand(torch.equal(torch.get_rng_state(), state), "it drew from torch's global random state")
-    demand(torch.get_num_threads() == threads, "it changed the number of threads")
+    demand_untouched(state)
 
 
 def _any_number_of_classes(attack: Attack, norm: Norm) -> None:
@@ -188,6 +190,14 @@ def _linear(attack: Attack, norm: Norm) -> None:
     demand(found.any(), f"at {reach} times the distance to the border it fools none of 8 samples")
     short = run(attack, model.target, model.x, model.y, Threat(norm=norm, eps=0.95 * model.eps)).found
     demand(not short.any(), "it reports success nearer than the border lies")
+
+
+def _smallest(attack: Attack, norm: Norm) -> None:
+    model = Linear.draw((1, 4, 4) if attack.images_only else (16,), 2, 3, norm)
+    outcome = run(attack, model.target, model.x, model.y, Threat(norm=norm, eps=math.inf))
+    demand(outcome.found.all(), f"without a budget it fools {int(outcome.found.sum())} of 3 samples")
+    nearest = float(distance(outcome.best, model.x, norm).min())
+    demand(nearest > 0.999 * model.eps, f"a change of {nearest:.4g}, where none below {model.eps:.4g} is enough")
 
 
 _BEHAVIOURS: dict[str, Callable[[Attack, Norm], None]] = {

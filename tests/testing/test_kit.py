@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -116,6 +117,22 @@ class NeedsGradients(Climb):
     access: ClassVar[Access] = Access.SCORES
 
 
+class DrawsFromNumPy(Climb):
+    def perturb(self, target: View, x: Tensor, y: Tensor, threat: Threat, rng: Rng) -> Tensor:
+        np.random.rand()
+        return super().perturb(target, x, y, threat, rng)
+
+
+class GivesUp(Climb):
+    """Says that it looks for the smallest change, and asks once."""
+
+    minimal: ClassVar[bool] = True
+
+    def perturb(self, target: View, x: Tensor, y: Tensor, threat: Threat, rng: Rng) -> Tensor:
+        target.labels(x)
+        return x
+
+
 class SaysNothing(Climb):
     """Climbs."""
 
@@ -131,6 +148,8 @@ def test_an_attack_that_conforms_keeps_every_promise() -> None:
         (SharesNoise, "neither batch size nor order"),
         (DrawsGlobally, "random state"),
         (DrawsGlobally, "the same seed"),
+        (DrawsFromNumPy, "random state"),
+        (GivesUp, "a change of every sample"),
         (WritesInPlace, "stay as they were"),
         (Understates, "forecast of passes"),
         (Swallows, "when time is up"),
