@@ -130,6 +130,21 @@ def read_shard(path: Path) -> Shard:
         raise RunError(f"The evidence file {path} is damaged ({error}); run the scan again.") from error
 
 
+def read_adversarial(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Positions `(n,)` and adversarial images `(n, …)` of one file, without what else it holds.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return file.get_tensor("index"), file.get_tensor("adversarial")
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"The evidence file {path} is damaged ({error}); run the scan again.") from error
+
+
 def read_evidence(run: Path, model: str, norm: str, eps: float) -> Iterator[Shard]:
     """All shards that hold examples within `eps`: of this budget and of every smaller one, in ascending order.
 

@@ -17,6 +17,7 @@ from auditor.engine.aims import Aims
 from auditor.engine.attempt import Ring
 from auditor.engine.audit import Audit
 from auditor.engine.transfer.craft import craft
+from auditor.engine.transfer.noise import noisy
 from auditor.engine.transfer.stage import TransferStage
 from auditor.plugins import load_plugins
 from auditor.result.transfer import TransferResult
@@ -137,7 +138,7 @@ def _apart(models: tuple[str, ...], result: TransferResult, data: Path) -> dict[
 
     settings = _settings(models, data)
     loader = Loader(settings, load_plugins(), choose_device("cpu"), Wrapped(()))
-    spent = {"loading, twice": 0.0, "attacks": 0.0, "answers": 0.0}
+    spent = {"loading, twice": 0.0, "attacks": 0.0, "answers": 0.0, "drawing noise": 0.0}
     _, samples, _ = loader.first(models[0], None)
     assert samples is not None
     x, y = samples.fetch(range(len(samples))), samples.labels
@@ -153,6 +154,10 @@ def _apart(models: tuple[str, ...], result: TransferResult, data: Path) -> dict[
             clean = time.process_time() - started
             # As many answers as there are: to the others' examples, to noise, and to its own.
             spent["answers"] += clean * (len(models) + 1 - len(blind)) * float(right.float().mean())
+            started = time.process_time()
+            for rows in torch.arange(len(x))[right].split(BATCH):
+                noisy(ring.threat, x[rows], rows, 0)
+            spent["drawing noise"] += time.process_time() - started
             if name in blind:
                 continue
             started = time.process_time()

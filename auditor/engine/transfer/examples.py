@@ -17,7 +17,7 @@ from auditor.engine.transfer.craft import craft
 from auditor.engine.transfer.setups import step_for
 from auditor.errors import AuditorError, RunError
 from auditor.events import Event, Progress, StageStarted
-from auditor.result.evidence import Shard, read_shard, transfer_folder, write_shard
+from auditor.result.evidence import Shard, read_adversarial, transfer_folder, write_shard
 from auditor.result.transfer import TransferSource
 
 if TYPE_CHECKING:
@@ -189,10 +189,10 @@ class Workshop:
 
 def images_of(part: Part, rows: np.ndarray) -> torch.Tensor:
     """Some of the examples of a batch, `(n, …)`. Raises RunError for a file that is damaged."""
-    shard = read_shard(part.path)
-    if not np.array_equal(shard.index, part.index):
+    index, images = read_adversarial(part.path)
+    if not np.array_equal(index, part.index) or len(images) != len(index):
         raise RunError(f"{part.path} holds other examples than were made; scan again.")
-    return torch.from_numpy(shard.adversarial[rows])
+    return torch.from_numpy(images if len(rows) == len(images) else images[rows])
 
 
 def _named(setup: Setup) -> tuple[Any, ...]:

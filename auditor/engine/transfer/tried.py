@@ -73,11 +73,11 @@ class Jury:
 
     def examples(self, examples: Examples, setup: Setup, identity: Sequence[Any]) -> Answers:
         """Of what was made on another model, whose `identity` is given, on the samples that both have right."""
-        right = np.flatnonzero(self.contender.clean.attackable)
+        right = self.contender.clean.attackable
 
         def batches() -> Iterator[tuple[np.ndarray, Callable[[np.ndarray], Images]]]:
             for part in examples.parts:
-                rows = np.flatnonzero(np.isin(part.index, right))
+                rows = np.flatnonzero(right[part.index])
                 if len(rows):
                     yield part.index[rows], lambda chunk, part=part, rows=rows: images_of(part, rows)  # type: ignore[misc]
 
