@@ -19,6 +19,7 @@ from auditor.engine.redraw import may_fail
 from auditor.engine.referee import judge
 from auditor.engine.sequential import order_of
 from auditor.engine.threats import read_mask, threats_of
+from auditor.engine.transfer.recheck import recounted
 from auditor.engine.wrapping import chosen_wrappers, wrap
 from auditor.errors import ModelError, RunError
 from auditor.gate import gates_of
@@ -102,6 +103,10 @@ def verify_run(
                 if threat is None:
                     raise RunError(f"{run.path} states {stated.norm} {stated.eps}, which its settings do not ask for.")
                 done.append(_verify(run, target, record, stated, threat))
+            for again in recounted(run, target, record.name, by):
+                where = f"{record.name}, tried on it: {again.matrix.attack}"
+                cell = again.matrix
+                done.append(Verification(where, cell.norm, cell.eps, again.counted, again.held, again.problem))
     done += [*_proven_again(run, settings), *_judged_again(run, settings)]
     return tuple(done)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,6 +148,29 @@ def test_one_model_at_a_time_is_in_memory_from_the_first_audit_to_the_last_cell(
         gc.enable()
     # Three audits, three to be attacked, three to answer.
     assert alive == [0] * 9
+
+
+def test_verify_counts_the_cells_again_from_the_examples_that_are_kept(
+    auditor: Callable, demo: Path, plain: Path, digits: Path
+) -> None:
+    models = (plain, demo / "hardened.onnx")
+    auditor("scan", *models, "--data", digits, *ASKED, "--transfer-attack", "pgd:steps=3", "--out", "run")
+    (matrix,) = transfer("run")["matrices"]
+    fooled = sum(cell["fooled"] for cell in matrix["cells"] if cell["target"] == "plain")
+    done = auditor("verify", "run")
+    assert done.code == 0
+    assert f"plain, tried on it: {matrix['attack']} linf {fooled} {fooled} confirmed" in " ".join(
+        done.out.replace(f" {matrix['eps']:.4g} ", " ").split()
+    )
+    record = json.loads(Path("run/result.json").read_text())
+    cell = next(one for one in record["transfer"]["matrices"][0]["cells"] if one["source"] != one["target"])
+    cell["fooled"] += 3 if cell["fooled"] + 3 <= cell["among"] else -3
+    Path("run/result.json").write_text(json.dumps(record))
+    refuted = auditor("verify", "run")
+    assert refuted.code == 1
+    assert refuted.out.count("REFUTED") == 1
+    shutil.rmtree("run/transfer")
+    assert auditor("verify", "run").code == 0, "what is not kept is not counted again"
 
 
 def timeless(told: Any) -> Any:
