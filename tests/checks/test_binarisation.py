@@ -78,6 +78,14 @@ def test_behind_rounding_gradients_that_pass_it_find_them_and_what_they_break_co
     assert run.broken > 0.1 * len(gray.x)
 
 
+def test_what_finds_them_and_breaks_nothing_has_mended_nothing(gray: Trained, tmp_path: Path) -> None:
+    x, y, tiny = gray.x[:64], gray.y[:64], Threat(norm=Norm.LINF, eps=1e-4)
+    hidden = without_gradient(gray.network)
+    (finding,), run = asked(BinarisationTest, inquiry_into(hidden, x, y, tmp_path, CLIMB, threat=tiny))
+    assert run.tried
+    assert (finding.severity, run.outcome, run.broken) == (Severity.WARN, "doubtful", 0)
+
+
 def test_where_no_linear_layer_is_seen_or_chance_decides_it_is_not_looked_at(gray: Trained, tmp_path: Path) -> None:
     plain = inquiry_into(lambda x: x.flatten(1)[:, :10] + 0.1, gray.x[:64], gray.y[:64], tmp_path / "a", CLIMB)
     _, run = asked(BinarisationTest, plain)
