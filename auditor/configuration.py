@@ -59,7 +59,7 @@ def build_settings(flags: Mapping[str, Any], config: Mapping[str, Any]) -> Setti
         merged["hardened_with"] = parse_attack(merged["hardened_with"], "--hardened-with")
     values, problems = converted(merged)
     merged = {key: value for key, value in merged.items() if not problems or key not in PARSED} | values
-    for key in ("models", "providers", "without"):
+    for key in ("models", "providers", "without", "isolate"):
         if isinstance(merged.get(key), str):
             merged[key] = (merged[key],)
     for needed, flag in (("models", "a MODEL"), ("data", "--data")):

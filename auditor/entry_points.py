@@ -26,6 +26,33 @@ class Plugin:
         """What pluggy knows it by: two distributions may well choose one entry-point name."""
         return f"{self.distribution}/{self.name}"
 
+    def answers_to(self, name: str) -> bool:
+        """Whether somebody who says `name` means it."""
+        return name in (self.name, self.distribution)
+
+
+ALL = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Isolation:
+    """Which plugins run in a process of their own, and what they may take there.
+
+    Attributes:
+        names: of plugins or distributions; `all` means those of other distributions than ours.
+        seconds: that one piece of work may take (an attack on one batch, a check, a report), without those in which it
+            waits for the model.
+        memory: bytes that the process may hold; only Linux tells us how many they are.
+    """
+
+    names: tuple[str, ...] = ()
+    seconds: float = 600.0
+    memory: float = 4.0 * 2**30
+
+    def wants(self, plugin: Plugin) -> bool:
+        """Whether this plugin is one of them."""
+        return any(map(plugin.answers_to, self.names)) or (ALL in self.names and plugin.distribution != OWN)
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -34,6 +61,9 @@ class Failure:
     plugin: Plugin
     stage: str
     error: str
+
+    def __str__(self) -> str:
+        return f"{self.plugin}, which is broken, at {self.stage}: {self.error}"
 
 
 def entry_points() -> list[importlib.metadata.EntryPoint]:

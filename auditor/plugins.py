@@ -19,7 +19,7 @@ import pluggy
 
 from auditor import hookspecs
 from auditor.border import foreign, said
-from auditor.entry_points import GROUP, OWN, Failure, Plugin, entry_points, provenance
+from auditor.entry_points import ALL, GROUP, OWN, Failure, Isolation, Plugin, entry_points, provenance
 from auditor.errors import AuditorError, DataError, ModelError, PluginError, UsageError
 from auditor.offers import no_attack, no_check, no_defense, no_extraction, no_format
 
@@ -33,9 +33,12 @@ if TYPE_CHECKING:
     from auditor.extraction import Extraction
     from auditor.formats.base import Format
     from auditor.samples.base import SampleOptions, Samples
+    from auditor.settings import Settings
     from auditor.target.base import ModelOptions, Target
 
 T = TypeVar("T")
+
+NONE = Isolation()
 
 _COLLECTING = frozenset(f"auditor_{each}" for each in ("attacks", "checks", "defenses", "extractions", "formats"))
 _FIRST_RESULT = frozenset({"auditor_load_model", "auditor_load_samples", "auditor_find_attack"})
@@ -222,11 +225,27 @@ class Plugins:
         return f" ({'; '.join(broken)})" if broken else ""
 
 
-def load_plugins(without: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -> Plugins:
-    """Load every entry point that is wanted, each alone.
+def plugins_for(settings: Settings) -> Plugins:
+    """The plugins that an audit is made with. Raises UsageError for a name that is not installed."""
+    memory = settings.isolate_memory * 2**30
+    isolation = Isolation(names=settings.isolate, seconds=settings.isolate_time, memory=memory)
+    return load_plugins(settings.without, isolation=isolation)
+
+
+def load_plugins(
+    without: Iterable[str] = (),
+    environ: Mapping[str, str] = os.environ,
+    *,
+    isolation: Isolation = NONE,
+    alone: str = "",
+) -> Plugins:
+    """Load every entry point that is wanted, each alone; those that are isolated, in processes of their own.
+
+    Args:
+        alone: the key of a single plugin; none but it is loaded.
 
     Raises:
-        UsageError: `without` names a plugin that is not there.
+        UsageError: `without` or `isolation` names a plugin that is not there.
     """
     plugins = Plugins()
     unwanted = set(without)
@@ -236,21 +255,35 @@ def load_plugins(without: Iterable[str] = (), environ: Mapping[str, str] = os.en
     for entry in entry_points():
         plugin = provenance(entry)
         seen |= {plugin.name, plugin.distribution}
-        third_party = plugin.distribution != OWN
+        if alone and plugin.key != alone:
+            continue
+        third_party = plugin.distribution != OWN and not alone
         if {plugin.name, plugin.distribution} & unwanted or (third_party and none):
             continue
         if third_party and only and not {plugin.name, plugin.distribution} & only:
             continue
         try:
             with foreign():
-                module = entry.load()
+                module, failures = _isolated(plugin, isolation) if isolation.wants(plugin) else (entry.load(), [])
         except Exception as error:
             plugins._fail(plugin, "import", error)
             continue
         plugins.register(module, plugin)
+        for stage, why in failures:
+            plugins._fail(plugin, stage, PluginError(why))
     if missing := ", ".join(map(repr, sorted(unwanted - seen))):
         raise UsageError(f"--without names {missing}, which is not installed; `auditor plugins` lists what is.")
+    if missing := ", ".join(map(repr, sorted({*isolation.names} - {*seen, ALL}))):
+        raise UsageError(f"--isolate names {missing}, which is not installed; `auditor plugins` lists what is.")
     return plugins
+
+
+def _isolated(plugin: Plugin, isolation: Isolation) -> tuple[object, list[tuple[str, str]]]:
+    """What stands in for a plugin that runs elsewhere; and what cannot be had of it."""
+    from auditor.isolation.process import Process
+    from auditor.isolation.stand_in import stand_in
+
+    return stand_in(Process(plugin.key, isolation))
 
 
 def _clash(name: str, first: Plugin, second: Plugin) -> str:

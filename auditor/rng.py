@@ -55,6 +55,11 @@ class Rng:
     def __len__(self) -> int:
         return len(self._keys)
 
+    @property
+    def state(self) -> tuple[Tensor, list[int]]:
+        """What makes the same streams again, at the same place: `Rng(*state)`."""
+        return self._keys, list(self._drawn)
+
     def fork(self, label: str) -> Rng:
         """Streams independent of these, for a part of an attack that is named `label`."""
         return Rng(_mix(self._keys ^ _word(label)))

@@ -100,3 +100,6 @@ class Settings(BaseModel):
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
     preflight_samples: int = Field(default=256, ge=1)
     without: tuple[str, ...] = ()
+    isolate: tuple[str, ...] = ()
+    isolate_time: float = Field(default=600.0, gt=0.0)
+    isolate_memory: float = Field(default=4.0, gt=0.0)

@@ -37,7 +37,7 @@ _WRITTEN = ("norm", "eps", "attack", "wrapper")
 """Keys that a person writes, and that become the settings `threats`, `attacks` and `wrappers`."""
 
 # In these no item holds a comma or a space, so either parts two.
-_WORDS = frozenset({"norm", "eps", "without", "providers", "track"})
+_WORDS = frozenset({"norm", "eps", "without", "isolate", "providers", "track"})
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _OTHERS = frozenset({"AUDITOR_PLUGINS", "AUDITOR_NO_PLUGINS", "AUDITOR_AUDIT"})
 

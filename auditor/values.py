@@ -67,6 +67,7 @@ AMOUNTS: Mapping[str, Amount] = {
     "samples": _COUNT,
     "preflight_samples": _COUNT,
     "max_passes": _COUNT,
+    "isolate_memory": Amount("a number of GiB above 0, such as 4", 0.0, above=True),
     "seed": Amount("a whole number from 0 to 2^63 - 1, such as 7", 0, _LARGEST, whole=True),
     "confidence": Amount(
         "a share above 0.5 and below 1, such as 0.95 or 95%", 0.5, 1.0, above=True, below=True, share=True
@@ -147,13 +148,13 @@ def parse_size(given: Any) -> tuple[int, int]:
     return int(sizes[0] or 0), int(sizes[-1] or 0)
 
 
-def parse_duration(given: Any) -> float:
+def parse_duration(given: Any, flag: str = "--time-limit") -> float:
     """`90`, `"90s"`, `"10m"`, `"1h30m"` in seconds."""
     match = _DURATION.fullmatch(str(given).strip().lower())
     hours, minutes, seconds = (float(part or 0) for part in match.groups()) if match else (0.0, 0.0, 0.0)
     total = hours * 3600 + minutes * 60 + seconds
     if not match or not 0.0 < total < math.inf:
-        raise UsageError(f"--time-limit {given!r} is no duration; write 90s, 10m or 1h30m.")
+        raise UsageError(f"{flag} {given!r} is no duration; write 90s, 10m or 1h30m.")
     return total
 
 
@@ -210,6 +211,7 @@ PARSED: Mapping[str, Callable[[Any], Any]] = {
     "input_range": parse_range,
     "input_size": parse_size,
     "time_limit": parse_duration,
+    "isolate_time": partial(parse_duration, flag="--isolate-time"),
     "constants": _constants,
     "classes": _classes,
     "corruptions": _corruptions,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from auditor.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from auditor.plugins import Plugins
+    pass
 
 app = typer.Typer(
     help="List plugins, write a new one, or ask whether one keeps what plugins promise.",
@@ -86,6 +84,9 @@ def check(
     data: Annotated[
         str | None, typer.Option(help="Samples for that model, where it does not state their shape.")
     ] = None,
+    isolate: Annotated[
+        bool, typer.Option("--isolate", help="Ask in a process of its own, which no answer can take down with it.")
+    ] = False,
     without: options.Without = None,
 ) -> None:
     """Ask an installed plugin what every plugin of its kind promises, and say what it answers.
@@ -95,78 +96,23 @@ def check(
     from rich.console import Console
     from rich.text import Text
 
-    from auditor.errors import UsageError
     from auditor.plugins import load_plugins
-    from auditor.testing.kit import questions
+    from auditor.testing.asking import Exam
 
-    found, console, broken, asked = load_plugins(without or ()), Console(), 0, 0
-    loaders = _loaders(name, found, model, data)
-    for thing in (*_things(name, found), *loaders):
-        for question in questions(thing):
-            asked += 1
-            if said := _answer(question):
-                broken += 1
-                console.print(Text.assemble(("no   ", "red"), f"{question}\n       {said}"), soft_wrap=True)
-            else:
-                console.print(Text.assemble(("yes  ", "green"), str(question)), soft_wrap=True)
-    for failure in found.failures:
-        if name in (failure.plugin.name, failure.plugin.distribution):
-            raise UsageError(f"{failure.plugin} is broken, at {failure.stage}: {failure.error}.")
-    if not asked:
-        raise UsageError(f"The plugin {name} offers nothing that the kit has questions for.")
-    if loaders and model is None:
+    exam = Exam(name=name, model=None if model is None else str(model), data=data)
+    barred = tuple(without or ())
+    answers = exam.apart(barred) if isolate else exam.here(load_plugins(barred))
+    console, seen = Console(), []
+    for question, said in answers.each:
+        seen.append((question, said))
+        if said:
+            console.print(Text.assemble(("no   ", "red"), f"{question}\n       {said}"), soft_wrap=True)
+        else:
+            console.print(Text.assemble(("yes  ", "green"), question), soft_wrap=True)
+    if model is None and answers.loads:
         console.print(
             "Most that loaders promise is about files: name one that it loads with --model FILE.", soft_wrap=True
         )
-    kept = asked - broken
-    console.print(f"{kept} of {asked} promises are kept.", highlight=False)
-    raise typer.Exit(1 if broken else 0)
-
-
-def _things(name: str, found: Plugins) -> Iterator[Any]:
-    """All that a plugin offers, or the one thing of that name. Raises UsageError."""
-    from auditor.configuration import parse_attack
-    from auditor.errors import UsageError
-    from auditor.parameters import coerced
-
-    if any(name in (plugin.name, plugin.distribution) for plugin in found.loaded):
-        yield from found.offered(name)
-        return
-    said = parse_attack(name, "the argument")
-    known: dict[str, Any] = {**found.formats(), **found.defenses(), **found.attacks(), **found.checks()}
-    if said.name not in known:
-        raise UsageError(f"Nothing installed is called {said.name!r}; `auditor plugins --all` lists what is.")
-    thing = known[said.name]
-    yield thing(**coerced(thing, said.parameters)) if said.parameters else thing
-
-
-def _loaders(name: str, found: Plugins, model: Path | None, data: str | None) -> list[Any]:
-    """What the kit is to ask about loaders. Raises UsageError where a model is given and there is none to load it."""
-    from auditor.errors import UsageError
-    from auditor.samples.base import SampleOptions
-    from auditor.testing.loaders import Loading
-
-    loads = found.loaders(name)
-    if model is not None and not loads:
-        raise UsageError(f"--model goes with a plugin that loads models, and {name} does not.")
-    if model is not None and not model.is_file():
-        raise UsageError(f"{model} is no file; name a model file that {name} loads.")
-    x = None
-    if data is not None:
-        samples = found.load_samples(data, SampleOptions())
-        x = samples.fetch(range(min(8, len(samples))))
-    return [Loading(load=load, file=model, x=x) for load in loads]
-
-
-def _answer(question: Any) -> str:
-    """What was seen in place of what the question asks; empty where it is as it should be."""
-    from auditor.border import foreign, said
-
-    try:
-        with foreign():
-            question.ask()
-    except AssertionError as error:
-        return str(error) or "an assertion of its own failed"
-    except Exception as error:  # a plugin border
-        return said(error)
-    return ""
+    kept = sum(not said for _, said in seen)
+    console.print(f"{kept} of {len(seen)} promises are kept.", highlight=False)
+    raise typer.Exit(1 if kept < len(seen) else 0)

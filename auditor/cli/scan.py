@@ -155,6 +155,18 @@ def scan(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     without: options.Without = None,
+    isolate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Run a plugin in a process of its own, or all that are not ours; repeatable."
+        ),
+    ] = None,
+    isolate_time: Annotated[
+        str | None, typer.Option(help="What an isolated plugin may take for one piece of work. [default: 10m]")
+    ] = None,
+    isolate_memory: Annotated[
+        str | None, typer.Option(metavar="GIB", help="Memory that its process may take, on Linux. [default: 4]")
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Measure how accurate models are when somebody tries to fool them.
@@ -201,8 +213,10 @@ def _job(
     flags: dict[str, Any], file: ConfigFile, name: str, out: Path | None, formats: str | None, track: Sequence[str]
 ) -> _Job:
     """The audit that the file calls `name`, under flags. Raises UsageError."""
+    from rich.console import Console
+
     from auditor.configuration import build_settings
-    from auditor.plugins import load_plugins
+    from auditor.plugins import plugins_for
     from auditor.sources import OUTPUTS
     from auditor.tracking import check_trackers
 
@@ -211,7 +225,9 @@ def _job(
     listed, where, quiet, trackers = (told.pop(key, None) for key in OUTPUTS)
     written = (",".join(map(str, listed)) if isinstance(listed, list) else listed) or "html"
     settings = build_settings(flags, told)
-    plugins = load_plugins(settings.without)
+    plugins = plugins_for(settings)
+    for failure in plugins.failures:
+        Console(stderr=True).print(f"auditor: without {failure}.", soft_wrap=True, highlight=False, markup=False)
     wanted = check_formats(str(written if formats is None else formats), plugins)
     place = out or (Path(str(where)) / name if where else default_folder(name or settings.models[0]))
     named = [trackers] if isinstance(trackers, str) else trackers or ()

@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 _FREE = frozenset(
     {
         "time_limit",
+        "isolate",
+        "isolate_time",
+        "isolate_memory",
         "min_robust_accuracy",
         "min_clean_accuracy",
         "max_drop",

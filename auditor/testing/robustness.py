@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from auditor.plugins import Plugins
     from auditor.result.record import Result
+    from auditor.settings import Settings
     from auditor.target.base import ModelOptions, Target
 
 Samples: TypeAlias = "str | Path | tuple[Any, Any]"
@@ -59,9 +60,10 @@ def assert_robust(
 
     out = _folder(report, model)
     with TemporaryDirectory() as scratch:
-        flags, plugins = _given(model, samples, Path(scratch))
+        flags, given = _given(model, samples, Path(scratch))
         flags |= {"norm": norm, "eps": str(eps), "suite": suite, "min_robust_accuracy": at_least, **settings}
         made = _settings(flags)
+        plugins = _plugins(made, given)
         result = Audit(made, plugins, out).execute()
     if result.verdict == "pass":
         shutil.rmtree(out)
@@ -69,7 +71,7 @@ def assert_robust(
     raise AssertionError(_said(result, _report(out, plugins)))
 
 
-def _settings(flags: dict[str, Any]) -> Any:
+def _settings(flags: dict[str, Any]) -> Settings:
     from auditor.configuration import build_settings
 
     return build_settings(flags, {})
@@ -87,20 +89,27 @@ def _folder(report: str | Path | None, model: object) -> Path:
     return out
 
 
-def _given(model: str | Path | nn.Module, samples: Samples, scratch: Path) -> tuple[dict[str, Any], Plugins]:
-    """What names model and samples for a scan, and plugins that know a model which is no file."""
-    from auditor._version import __version__
-    from auditor.entry_points import Plugin
-    from auditor.plugins import load_plugins
-
-    plugins, flags = load_plugins(), {"models": [str(model)], "data": str(samples)}
+def _given(model: str | Path | nn.Module, samples: Samples, scratch: Path) -> tuple[dict[str, Any], _InMemory | None]:
+    """What names model and samples for a scan, and what knows a model that is no file."""
+    flags, given = {"models": [str(model)], "data": str(samples)}, None
     if not isinstance(model, str | Path):
         given = _InMemory(model)
-        plugins.register(given, Plugin("in memory", "auditor", __version__))
         flags |= {"models": [given.name], "device": given.device}
     if isinstance(samples, tuple):
         flags["data"] = str(_written(samples, scratch / "samples.npz"))
-    return flags, plugins
+    return flags, given
+
+
+def _plugins(settings: Settings, given: _InMemory | None) -> Plugins:
+    """The plugins of the audit, and the one that knows the model."""
+    from auditor._version import __version__
+    from auditor.entry_points import Plugin
+    from auditor.plugins import plugins_for
+
+    plugins = plugins_for(settings)
+    if given is not None:
+        plugins.register(given, Plugin("in memory", "auditor", __version__))
+    return plugins
 
 
 def _written(samples: tuple[Any, Any], path: Path) -> Path:

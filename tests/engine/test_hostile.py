@@ -160,7 +160,7 @@ def test_an_attack_that_takes_the_end_of_time_for_an_error_ends_where_it_next_as
 
     found = load_plugins((), {})
     found.register(Plugin(), Provenance("stubborn", "acme", "1.0"))
-    result = scan(tmp_path / "run", found, "stubborn", time_limit="2s")
+    result = scan(tmp_path / "run", found, "stubborn", time_limit="1s")
     (run,) = [run for run in result.models[0].threats[0].attacks if run.name == "stubborn"]
     assert run.status == "timed out"
     assert result.exit_code == 3

@@ -15,6 +15,7 @@ import torch
 from auditor.engine.attempt import guarded
 from auditor.engine.ledger import Ledger
 from auditor.engine.view import Gradient, View
+from auditor.isolation.attacks import IsolatedLanes
 from auditor.lanes import LaneAttack, Lanes
 from auditor.norms import per_sample, tolerance
 from auditor.rng import Rng
@@ -93,7 +94,9 @@ def craft(ring: Ring, attack: Attack, x: Images, aims: Aims, indices: Tensor) ->
 
     def search() -> str:
         if isinstance(attack, LaneAttack) and attack.in_lanes(threat):
-            point: object = _last_points(attack, view, threat, rng)
+            point: object = last_points(attack, view, threat, rng)
+        elif isinstance(attack, IsolatedLanes):
+            point = attack.last_points(view, threat, rng)
         else:
             # Copies: what an attack does to its arguments moves neither the originals nor the labels.
             point = attack.perturb(view, ledger.origin.clone(), ledger.y.clone(), threat, rng)
@@ -122,7 +125,7 @@ def keeps(threat: Threat, points: Tensor, images: Images, origin: Tensor) -> Ten
     return boxed & (threat.distance(points, origin) <= threat.eps + tolerance(threat.norm, threat.eps))
 
 
-def _last_points(attack: LaneAttack, view: View, threat: Threat, rng: Rng) -> Tensor:
+def last_points(attack: LaneAttack, view: View, threat: Threat, rng: Rng) -> Tensor:
     """Where the lanes of an attack end; of several restarts the end with the largest margin."""
     goals, asks = attack.asks(view.num_classes)
     best, lowest, lanes = view.x, torch.full((len(view.y),), -torch.inf, device=view.device), None
