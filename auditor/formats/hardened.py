@@ -104,10 +104,13 @@ def write_hardened(record: dict[str, Any], folder: Path, templates: tuple[str, .
     """Write `hardened.html`. Raises RunError where it cannot be written."""
     from auditor.formats.html.environment import render
 
+    # The sentence begins with the verdict, which stands above it already.
+    verdict, _, why = record["result"].partition(": ")
     page = {
         "title": "auditor: hardened",
         "helped": record["helped"],
-        "result": record["result"],
+        "verdict": verdict,
+        "result": why[:1].upper() + why[1:],
         "lines": tuple(lines(record)),
         "facts": facts(record),
         "history": record["training"]["history"],

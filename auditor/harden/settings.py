@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from auditor.configuration import parse_attack
-from auditor.defense import Addition, Defense, Recipe, Training
+from auditor.defense import Addition, Defense, Recipe, Training, Wrapper
 from auditor.errors import UsageError
 from auditor.parameters import coerced
 from auditor.types import Norm, Threat
@@ -87,6 +87,11 @@ def understood(audit: Settings, flags: Mapping[str, Any], available: Mapping[str
 def parse_recipe(text: str, available: Mapping[str, type[Defense]]) -> tuple[Recipe, tuple[Addition, ...]]:
     """`"trades:beta=6+awp"`: a recipe, and additions to it. Raises UsageError."""
     made = [_defense(part, available) for part in text.split("+")]
+    if wrapper := next((each for each in made if isinstance(each, Wrapper)), None):
+        raise UsageError(
+            f"{wrapper.name} is a wrapper: nothing is trained, it goes before the model as it is. Audit it there with "
+            f"`auditor scan MODEL --wrapper {wrapper.name}`."
+        )
     recipes = [each for each in made if isinstance(each, Recipe)]
     additions = tuple(each for each in made if isinstance(each, Addition))
     if len(recipes) != 1 or len(recipes) + len(additions) != len(made):
