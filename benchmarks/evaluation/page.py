@@ -51,9 +51,8 @@ AutoAttack leaves its gradient attacks at 10 steps, where AutoAttack's authors t
 are what we compare with. ART's AutoAttack is slow, and gets the first 100 samples (color: 40) only, so its costs are
 shown and not compared. A short audit comes before ours, so that imports are in nobody's time. Suites were chosen by
 what they found on the first networks; the ones *held out* had no part in it. Passes are those of
-checks too: on `mnist-residual` the suite alone spent 297 and broke 108 of 300, and the rest is a doubt of AUD202, which
-searches on among all that stand where squares break what the climb missed. The row of auditor on `mnist-kwinners` is
-older than the climbs from closest points."""
+checks too: on `mnist-residual` the suite alone spent 297 and broke 108 of 300, on `mnist-kwinners` 760 and 188 of 500;
+the rest is a doubt of AUD202, which searches on among all that stand where squares break what the climb missed."""
 _STEPS = """Equal steps, one restart, cross-entropy, linf, on the networks' own budgets. Early stopping is off on both
 sides by choice of samples: times and losses are of samples that none of the tools broke, so that nothing falls and
 nobody can stop early. All tools run in one process, in turn; CPU seconds are medians over the rounds. Loss is the
