@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from auditor.harden.split import split
 from auditor.harden.trainee import Trainee
 from auditor.harden.trainer import Plan, Trainer
 from auditor.plugins import load_plugins
+from auditor.result.record import ModelResult
 from auditor.samples.base import Samples
 from auditor.types import Norm, Threat
 from benchmarks.networks.data import test_samples, training_samples
@@ -64,7 +66,14 @@ class Trained:
 
 
 def trained(
-    module: nn.Module, recipe: str, training: str, threat: Threat = THREAT, *, n: int = 4000, seed: int = 0
+    module: nn.Module,
+    recipe: str,
+    training: str,
+    threat: Threat = THREAT,
+    *,
+    augment: frozenset[str] = frozenset(),
+    n: int = 4000,
+    seed: int = 0,
 ) -> Trained:
     """`module` trained by `recipe` (`"trades+awp"`) in the way that `training` says (`"epochs=10,lr=0.002"`)."""
     digits = Digits(n)
@@ -82,7 +91,7 @@ def trained(
     )
     with tempfile.TemporaryDirectory() as folder:
         validation = Validation(digits.fetch(rows), digits.labels[rows], threat, seed)
-        trainer = Trainer(trainee, plan, Batches(digits, parts.training, seed), validation, Path(folder))
+        trainer = Trainer(trainee, plan, Batches(digits, parts.training, seed, augment), validation, Path(folder))
         begun = time.process_time()
         progress = trainer.run()
         seconds = time.process_time() - begun
@@ -116,26 +125,41 @@ _JUDGED: list[nn.Module] = []
 
 def judged(module: nn.Module, threat: Threat, attacks: Sequence[str] = ATTACKS, n: int = 200) -> Judged:
     """The first `n` test digits in the hands of `auditor scan --attack fgsm …`, and all of them for `clean`."""
-    _JUDGED.append(module)
-    x, y = test_samples("mnist")
-    with torch.no_grad():
-        clean = float((module(x).argmax(1) == y).float().mean())
     with tempfile.TemporaryDirectory() as folder:
-        data, run = Path(folder) / "digits.npz", Path(folder) / "run"
-        np.savez(data, x=(x[:n] * 255.0).round().byte().numpy(), y=y[:n].numpy())
-        flags = {
-            "models": [f"{__name__}:{network_to_judge.__name__}"],
-            "data": str(data),
-            "norm": [threat.norm.value],
-            "eps": [repr(threat.eps)],
-            "attack": ["fgsm", *attacks],
-            "device": "cpu",
-            "trust": True,
-        }
-        (record,) = Audit(build_settings(flags, {}), load_plugins(WITHOUT), run).execute().models
+        record = _audited(module, threat, n, Path(folder), attack=["fgsm", *attacks])
         (found,) = record.threats
         fell = found.attacks[0].broken / n
-        with (run / "samples.csv").open(encoding="utf-8") as rows:
+        with (Path(folder) / "run" / "samples.csv").open(encoding="utf-8") as rows:
             sure = [float(row["adversarial_confidence"]) for row in csv.DictReader(rows) if row["broken_by"] == "fgsm"]
     right = record.clean_accuracy
-    return Judged(clean, right - fell, found.robust_accuracy, sum(sure) / len(sure) if sure else None)
+    return Judged(_clean(module), right - fell, found.robust_accuracy, sum(sure) / len(sure) if sure else None)
+
+
+def withstands(module: nn.Module, threat: Threat, suite: str = "standard", n: int = 200) -> tuple[float, float]:
+    """Clean accuracy on all test digits, and robust accuracy of the first `n` of them under a suite."""
+    with tempfile.TemporaryDirectory() as folder:
+        record = _audited(module, threat, n, Path(folder), suite=suite)
+    return _clean(module), record.threats[0].robust_accuracy
+
+
+def _audited(module: nn.Module, threat: Threat, n: int, folder: Path, **how: Any) -> ModelResult:
+    _JUDGED.append(module)
+    x, y = test_samples("mnist")
+    np.savez(folder / "digits.npz", x=(x[:n] * 255.0).round().byte().numpy(), y=y[:n].numpy())
+    flags = {
+        "models": [f"{__name__}:{network_to_judge.__name__}"],
+        "data": str(folder / "digits.npz"),
+        "norm": [threat.norm.value],
+        "eps": [repr(threat.eps)],
+        "device": "cpu",
+        "trust": True,
+        **how,
+    }
+    (record,) = Audit(build_settings(flags, {}), load_plugins(WITHOUT), folder / "run").execute().models
+    return record
+
+
+@torch.no_grad()
+def _clean(module: nn.Module) -> float:
+    x, y = test_samples("mnist")
+    return float((module(x).argmax(1) == y).float().mean())

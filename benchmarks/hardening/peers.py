@@ -18,7 +18,7 @@ from art.defences.trainer import AdversarialTrainerMadryPGD, AdversarialTrainerT
 from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
-from benchmarks.hardening.common import THREAT, judged, trained
+from benchmarks.hardening.common import THREAT, trained, withstands
 from benchmarks.networks import load
 from benchmarks.networks.data import training_samples
 
@@ -87,12 +87,12 @@ def main(epochs: int) -> None:
         "auditor trades": lambda: ours("trades", epochs),
         "ART AdversarialTrainerTRADESPyTorch": lambda: art(trades, epochs),
     }
-    print("| trainer | epochs | clean | robust | training, CPU s | robust accuracy a CPU minute |")
+    print("| trainer | epochs | clean | `standard` | training, CPU s | robust accuracy a CPU minute |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for name, train in rows.items():
         module, seconds = train()
-        found = judged(module, THREAT)
-        reached = f"{found.clean:.1%} | {found.robust:.1%} | {seconds:.0f} | {60.0 * found.robust / seconds:.2f}"
+        clean, robust = withstands(module, THREAT)
+        reached = f"{clean:.1%} | {robust:.1%} | {seconds:.0f} | {60.0 * robust / seconds:.2f}"
         print(f"| {name} | {epochs} | {reached} |", flush=True)
 
 

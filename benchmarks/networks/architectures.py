@@ -28,7 +28,7 @@ class KWinners(nn.Module):
         return torch.where(flat >= smallest, flat, 0.0).view_as(x)
 
 
-def convolutional(activation: Activation = nn.ReLU, width: int = 16) -> nn.Module:
+def convolutional(activation: Activation = nn.ReLU, width: int = 16, dense: int = 32) -> nn.Module:
     """Two strided convolutions and two dense layers for 1 x 28 x 28: 59,034 parameters as it is."""
     return nn.Sequential(
         nn.Conv2d(1, width, 4, stride=2, padding=1),
@@ -36,9 +36,9 @@ def convolutional(activation: Activation = nn.ReLU, width: int = 16) -> nn.Modul
         nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
         activation(),
         nn.Flatten(),
-        nn.Linear(2 * width * 7 * 7, 32),
+        nn.Linear(2 * width * 7 * 7, dense),
         activation(),
-        nn.Linear(32, 10),
+        nn.Linear(dense, 10),
     )
 
 

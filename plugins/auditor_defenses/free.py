@@ -34,7 +34,7 @@ class Free(Recipe):
 
     name: ClassVar[str] = "free"
     paper: ClassVar[str] = "arXiv:1904.12843"
-    training: ClassVar[Training] = Training(epochs=10)
+    training: ClassVar[Training] = Training(epochs=20, lr=5e-3, average=0.98)
 
     replays: int = parameter(4, help="updates to a batch (the paper's m)", low=1, high=100)
     step_size: float = parameter(1.0, help="length of a step in units of eps", low=0.0, high=4.0)
