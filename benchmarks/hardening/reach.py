@@ -1,6 +1,6 @@
 """From an undefended ONNX file to a hardened one with the commands that a user has, and what `standard` leaves of both.
 
-    python -m benchmarks.hardening.reach FOLDER [THREADS]
+    python -m benchmarks.hardening.reach FOLDER [EPOCHS [THREADS]]
 
 FOLDER gets a small network of two convolutions that is trained on 4,000 digits as usual and exported to ONNX, these
 digits, and 1,000 others. `auditor harden` sees the file and the 4,000; `auditor scan --suite standard` judges what came
@@ -27,7 +27,7 @@ from benchmarks.networks.data import test_samples, training_samples
 
 EPS = "0.3"
 RECIPE = "free"
-EPOCHS = "40"
+EPOCHS, THREADS = "40", 1
 TRAINING = "lr=0.004,average=0.99"
 AUGMENT = "crop"
 PLAIN_EPOCHS, BATCH, RATE = 10, 128, 2e-3
@@ -76,11 +76,11 @@ def command(*arguments: str, threads: int) -> Spent:
     return Spent(time.monotonic() - begun, cpu)
 
 
-def harden(folder: Path, threads: int) -> Spent:
+def harden(folder: Path, epochs: str, threads: int) -> Spent:
     """The command that is under test."""
     out = folder / "hardened"
     data = ("--data", str(folder / "train.npz"), "--validation", str(folder / "test.npz"), "--eps", EPS)
-    way = ("--recipe", RECIPE, "--epochs", EPOCHS, "--training", TRAINING, "--augment", AUGMENT)
+    way = ("--recipe", RECIPE, "--epochs", epochs, "--training", TRAINING, "--augment", AUGMENT)
     again = ("--resume",) if out.exists() else ()
     return command(
         "harden", str(folder / "plain.onnx"), *data, *way, *QUICK, *again, "--out", str(out), threads=threads
@@ -97,12 +97,12 @@ def audited(folder: Path, model: Path, threads: int) -> tuple[float, float]:
     return found["clean_accuracy"], found["threats"][0]["robust_accuracy"]
 
 
-def main(folder: Path, threads: int) -> None:
+def main(folder: Path, epochs: str = EPOCHS, threads: int = THREADS) -> None:
     if not (folder / "plain.onnx").is_file():
         prepare(folder)
-    spent = harden(folder, threads)
+    spent = harden(folder, epochs, threads)
     record = json.loads((folder / "hardened" / "hardened.json").read_bytes())
-    print(f"{RECIPE}, {EPOCHS} epochs, {TRAINING}, --augment {AUGMENT}; {threads} threads")
+    print(f"{RECIPE}, {epochs} epochs, {TRAINING}, --augment {AUGMENT}; {threads} threads")
     print(
         f"training {record['training']['seconds']:.0f} s, the whole command {spent.wall:.0f} s, {spent.cpu:.0f} CPU s"
     )
@@ -114,4 +114,4 @@ def main(folder: Path, threads: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 2)
+    main(Path(sys.argv[1]), *sys.argv[2:3], *map(int, sys.argv[3:4]))

@@ -22,7 +22,7 @@ ROWS = {
     "fgsm-mix": ("fgsm-mix", USUAL),
     "pool": ("pool:steps=7,step_size=0.36", USUAL),
     "fast": ("fast", USUAL),
-    "free": ("free", "epochs=12"),
+    "free": ("free", "epochs=12,lr=0.002,average=0"),
     "pgd": ("pgd:steps=7,step_size=0.36", USUAL),
     "trades": ("trades:steps=7,step_size=0.36", USUAL),
     "mart": ("mart:steps=7,step_size=0.36", USUAL),
