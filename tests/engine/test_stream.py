@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from auditor import DataError, Norm, Rng, RunError, Threat, View
+from auditor.border import Passing
 from auditor.engine.attempt import Ring
 from auditor.engine.batches import Tally
 from auditor.engine.plan import make_plan
@@ -506,8 +507,8 @@ def test_a_second_try_that_time_cuts_short_leaves_its_samples_unevaluated(gray, 
         assert "robust" not in [scene.outcomes[i] for i in (0, 2)], call
 
 
-class Killed(BaseException):
-    """What no code of the engine catches, as a signal would be."""
+class Killed(Passing):
+    """What no border holds back, as it holds back no signal."""
 
 
 def kill(scene: Scene) -> None:
