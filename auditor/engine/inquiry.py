@@ -40,9 +40,9 @@ FLOOR = 50 * 64.0
 nothing either."""
 NOT_ALLOWED = "--no-escalation"
 LATE = "the time limit was reached"
-PATIENCE = 10_000.0
+PATIENCE = 4_000.0
 """Passes for each sample that stood when the first check asked, that one check spends at most on settling a doubt:
-twenty times what the standard suite spends on such a sample, and more."""
+ten times what the standard suite spends on such a sample."""
 LIMITED = "what a check may spend on a doubt was spent"
 
 

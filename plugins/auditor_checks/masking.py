@@ -34,11 +34,11 @@ class BlackBoxBeatsWhiteBox(InquiryCheck):
         white-box attacks were too weak, so that more samples than these are likely to fall to a better attack.
     Measured: samples broken by attacks without gradients after the last attack with gradients, per threat; queries
         that start from the point where gradients got to (`square-refine`) are among them. Where they fell between two
-        attacks with gradients, and are less than a fifth of what withstood these, the gradients there are looked at
-        first, as AUD211 and AUD221 do: where they lead uphill and keep what they promise, nothing is doubted. Else up
-        to 32 are tried with other losses, gradients past rounding, and more starts. What breaks them, and queries from
-        scratch, are run on all that stand, with twice the effort each time until that breaks no more; what falls is
-        counted.
+        attacks with gradients, or are at most 5 % of all, and are less than a fifth of what withstood these, the
+        gradients there are looked at first, as AUD211 and AUD221 do: where they lead uphill and keep what they promise,
+        nothing is doubted. Else up to 32 are tried with other losses, gradients past rounding, and more starts. What
+        breaks them, and queries from scratch, are run on all that stand, with twice the effort each time until that
+        breaks no more; what falls is counted.
     Threshold: more than 1 % of all samples (AutoAttack calls 0.2 % suspicious), and more than one, raise the doubt; so
         do more than 5 % that fell between two white-box attacks. It stays where the search does not come to an end,
         as a warning, and makes the audit inconclusive where more than 5 % fell without gradients (proposed).
@@ -67,8 +67,10 @@ class BlackBoxBeatsWhiteBox(InquiryCheck):
             f"to one without ({names})."
         )
         fallen = inquiry.broken_by(*{run.attack for run in doubted})
-        # What fell between two white-box attacks the second might have broken as well.
-        if doubted is since_first and self._led(inquiry, fallen):
+        # What fell between two white-box attacks the second might have broken as well, and of a few after the last so
+        # might a longer one.
+        few = doubted is since_first or not suspicious(broken_by(doubted), n, _WRONG)
+        if few and self._led(inquiry, fallen):
             told = "Gradients there lead uphill and keep what they promise, so queries got further on rugged ground."
             yield self.finding(Severity.INFO, f"{seen} {told}", title=f"{self.title}; gradients are sound")
             return

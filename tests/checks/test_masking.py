@@ -124,6 +124,21 @@ def test_where_few_fell_to_queries_between_climbs_gradients_are_looked_at_before
         assert run.outcome == "doubtful"
 
 
+def test_a_few_that_fell_to_queries_after_the_last_climb_are_looked_at_in_the_same_way(
+    gray: Trained, few: tuple[Tensor, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor_checks.masking._WRONG", 0.5)  # Of so few samples 5 % are hardly two.
+    short: AttackSpec = ("pgd", {"loss": "margin", "steps": 1, "step_size": 0.02})
+    refined: AttackSpec = ("square", {"queries": 100, "start": "closest", "p_init": 0.1, "p_final": 0.01})
+    threat = Threat(norm=Norm.LINF, eps=0.06)
+    sound = inquiry_into(gray.network, *few, tmp_path / "a", short, refined, threat=threat)
+    (finding,), run = asked(BlackBoxBeatsWhiteBox, sound)
+    assert (finding.severity, run.outcome, run.tried) == (Severity.INFO, "clear", ())
+    network = reversed_gradient(gray.network)
+    masked = inquiry_into(network, *few, tmp_path / "b", short, refined, threat=threat, escalation=False)
+    assert asked(BlackBoxBeatsWhiteBox, masked)[1].outcome == "doubtful"
+
+
 def test_queries_that_cannot_go_on_warn_or_are_inconclusive_by_how_many_fell(
     gray: Trained, few: tuple[Tensor, Tensor], tmp_path: Path
 ) -> None:
