@@ -39,6 +39,10 @@ def attack_questions(attack: Attack) -> Iterator[Question]:
             yield ask(f"{norm}: {sentence}", partial(behaviour, attack, norm))
         if not attack.minimal and attack.access in _REACH and norm is not Norm.L0:
             yield ask(f"{norm}: it fools a linear model not far beyond its border", partial(_linear, attack, norm))
+        if torch.accelerator.is_available():
+            yield ask(
+                f"{norm}: it works where the model is, not on the CPU alone", partial(_on_accelerator, attack, norm)
+            )
         if attack.minimal and norm is not Norm.L0:
             yield ask(f"{norm}: it finds a change of every sample of a linear model", partial(_smallest, attack, norm))
 
@@ -122,6 +126,21 @@ def _leaves_things_alone(attack: Attack, norm: Norm) -> None:
     same = all(torch.equal(p, q) for p, q in zip(model.parameters(), before[2], strict=True))
     demand(same and all(p.grad is None for p in model.parameters()), "it changed the model, or left gradients in it")
     demand_untouched(state)
+
+
+def _on_accelerator(attack: Attack, norm: Norm) -> None:
+    device = torch.accelerator.current_accelerator() or torch.device("cpu")
+    model = network((1, 6, 6), 4)
+    x, y = samples(model, (1, 6, 6), 4)
+    target = target_of(model.to(device), 4, str(device))
+    # Within nothing all stand, so that an attack comes to its end; within much they fall.
+    for scale in (1e-6, 4.0):
+        threat = Threat(norm=norm, eps=scale * EPS[norm])
+        outcome = run(attack, target, x.to(device), y.to(device), threat, indices=torch.arange(4, device=device))
+        for points in _points(outcome):
+            demand(points.device.type == device.type, f"on {device} it returns points on {points.device}")
+        wrong = model(outcome.best).argmax(1).cpu() != y
+        demand(torch.equal(wrong, outcome.found.cpu()), f"on {device}, what was found fools nobody")
 
 
 def _any_number_of_classes(attack: Attack, norm: Norm) -> None:

@@ -20,7 +20,7 @@ from auditor.types import Norm, Threat
 _DUAL = {Norm.LINF: 1.0, Norm.L2: 2.0, Norm.L1: torch.inf}
 
 
-def target_of(network: Callable[[Tensor], Tensor], num_classes: int) -> Target:
+def target_of(network: Callable[[Tensor], Tensor], num_classes: int, device: str = "cpu") -> Target:
     """A target around a function of `[0, 1]` samples to logits, deployed form and twin alike."""
     return Target(
         name="oracle",
@@ -32,7 +32,7 @@ def target_of(network: Callable[[Tensor], Tensor], num_classes: int) -> Target:
         gradients="native",
         input_shape=None,
         options=ModelOptions(),
-        device=torch.device("cpu"),
+        device=torch.device(device),
         num_classes=num_classes,
     )
 

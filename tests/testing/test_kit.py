@@ -302,3 +302,21 @@ def test_what_the_kit_cannot_ask_about_is_said() -> None:
     with pytest.raises(TypeError, match="no questions"):
         questions(3)
     assert dataclasses.is_dataclass(questions(Word())[0])
+
+
+def test_where_there_is_an_accelerator_attacks_are_asked_on_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Astray(Climb):
+        """Leaves the device that it was given."""
+
+        def perturb(self, view: View, x: Tensor, y: Tensor, threat: Threat, rng: Rng) -> Tensor:
+            return super().perturb(view, x, y, threat, rng).to("meta")
+
+    sentence = "linf: it works where the model is, not on the CPU alone"
+    assert sentence not in [question.sentence for question in questions(Climb())]
+    # The CPU stands in for it: no test may need a device that few machines have.
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cpu"))
+    assert sentence in [question.sentence for question in questions(Climb())]
+    assert sentence not in broken(Climb())
+    assert sentence in broken(Astray())
