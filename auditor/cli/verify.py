@@ -37,7 +37,8 @@ def verify(
     console = Console()
     table = Table("model", "norm", "eps", "counted", "confirmed", "outcome", box=None, pad_edge=False)
     for item in reports:
-        outcome = "confirmed" if item.confirmed else f"REFUTED: {item.problem}"
+        held = "not all kept" if item.unkept else "confirmed"
+        outcome = held if item.confirmed else f"REFUTED: {item.problem}"
         counts = (budget(item.norm, item.eps) if item.norm else "", str(item.counted), str(item.held))
         table.add_row(item.model, item.norm, *counts, outcome)
     console.print(table)
@@ -51,3 +52,9 @@ def verify(
         "That the other samples are robust is what the attacks left, and no evidence can show it.",
         highlight=False,
     )
+    if unkept := sum(item.unkept for item in reports):
+        console.print(
+            f"Cells of the transfer matrices that were not counted again, since {run / 'transfer'} does not hold the "
+            f"examples any more: {unkept}.",
+            highlight=False,
+        )

@@ -44,7 +44,10 @@ _BATCH = 128
 
 @dataclass(frozen=True)
 class Verification:
-    """How one model and threat stand: examples that the run counts, and how many of them hold."""
+    """How one model and threat stand: examples that the run counts, and how many of them hold.
+
+    `unkept` is the number of cells of a transfer matrix whose examples the run directory no longer holds.
+    """
 
     model: str
     norm: str
@@ -52,6 +55,7 @@ class Verification:
     counted: int
     held: int
     problem: str = ""
+    unkept: int = 0
 
     @property
     def confirmed(self) -> bool:
@@ -104,9 +108,9 @@ def verify_run(
                     raise RunError(f"{run.path} states {stated.norm} {stated.eps}, which its settings do not ask for.")
                 done.append(_verify(run, target, record, stated, threat))
             for again in recounted(run, target, record.name, by):
-                where = f"{record.name}, tried on it: {again.matrix.attack}"
-                cell = again.matrix
-                done.append(Verification(where, cell.norm, cell.eps, again.counted, again.held, again.problem))
+                where, matrix = f"{record.name}, tried on it: {again.matrix.attack}", again.matrix
+                counts = (again.counted, again.held, again.problem, again.unkept)
+                done.append(Verification(where, matrix.norm, matrix.eps, *counts))
     done += [*_proven_again(run, settings), *_judged_again(run, settings)]
     return tuple(done)
 

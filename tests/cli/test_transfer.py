@@ -169,8 +169,21 @@ def test_verify_counts_the_cells_again_from_the_examples_that_are_kept(
     refuted = auditor("verify", "run")
     assert refuted.code == 1
     assert refuted.out.count("REFUTED") == 1
+
+
+def test_verify_says_how_many_cells_it_cannot_count_again(
+    auditor: Callable, demo: Path, plain: Path, digits: Path
+) -> None:
+    models = (plain, demo / "hardened.onnx")
+    auditor("scan", *models, "--data", digits, *ASKED, "--transfer-attack", "pgd:steps=3", "--out", "run")
+    (gone,) = Path("run/transfer").glob("hardened*")
+    shutil.rmtree(gone)
+    done = auditor("verify", "run")
+    assert (done.out.count("not all kept"), done.out.count("any more: 2.")) == (2, 1)
     shutil.rmtree("run/transfer")
-    assert auditor("verify", "run").code == 0, "what is not kept is not counted again"
+    done = auditor("verify", "run")
+    assert done.code == 0
+    assert "since run/transfer does not hold the examples any more: 4." in " ".join(done.out.split())
 
 
 def timeless(told: Any) -> Any:

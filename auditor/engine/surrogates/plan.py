@@ -28,14 +28,13 @@ _ANY: dict[Norm, tuple[str, dict[str, Any]]] = {
     Norm.LINF: ("mifgsm", {"loss": "margin", "steps": 20}),
     Norm.L2: ("mifgsm", {"loss": "margin", "steps": 20}),
     Norm.L1: ("apgd", {"loss": "margin", "steps": 50}),
+    Norm.L0: ("sparse-rs", {"queries": 1000}),
 }
 
 
 def recipe(threat: Threat, rank: int) -> tuple[str, dict[str, Any]] | None:
     """The attack that examples for another model are made with, on samples of `rank` dimensions; None where none
     is."""
-    if threat.minimal:
-        return None
     return (_IMAGES.get(threat.norm) if rank == 3 else None) or _ANY.get(threat.norm)
 
 
@@ -45,6 +44,8 @@ def attacks_from(
     """Each surrogate by itself, and those that can be used all at once."""
     chosen = recipe(threat, rank)
     attack, said = None, f"no attack makes examples for other models in {threat.norm}"
+    if threat.norm is Norm.CORRUPTION:
+        said = "corruptions are the same for every model, and all of them are tried on the model itself"
     if chosen is not None:
         attack, said = make(*chosen), f"{chosen[0]}:{','.join(f'{key}={value}' for key, value in chosen[1].items())}"
     for each in surrogates:

@@ -126,10 +126,17 @@ def keeps(threat: Threat, points: Tensor, images: Images, origin: Tensor) -> Ten
 
 
 def last_points(attack: LaneAttack, view: View, threat: Threat, rng: Rng) -> Tensor:
-    """Where the lanes of an attack end; of several restarts the end with the largest margin."""
+    """Where the lanes of an attack end; of several restarts, and of all points that a search without gradients asks
+    about, the one with the largest margin."""
     goals, asks = attack.asks(view.num_classes)
     best, lowest, lanes = view.x, torch.full((len(view.y),), -torch.inf, device=view.device), None
     margin, zero = lowest, torch.zeros_like(view.y)
+
+    def keep(margins: Tensor, points: Tensor) -> None:
+        nonlocal best, margin
+        better = margins > margin
+        best, margin = torch.where(per_sample(better, best), points, best), torch.where(better, margins, margin)
+
     for goal in range(goals):
         x = view.x
         begun = Lanes(
@@ -137,12 +144,13 @@ def last_points(attack: LaneAttack, view: View, threat: Threat, rng: Rng) -> Ten
         )
         lanes = attack.begin(view, begun, threat, lanes)
         for _ in range(asks):
-            attack.advance(lanes, _answer(attack, view, lanes), threat)
+            answer = _answer(attack, view, lanes)
+            if attack.access is not Access.GRADIENTS:  # What it asks about is a guess, often worse than the one before.
+                keep(answer.margin, lanes.point)
+            attack.advance(lanes, answer, threat)
             lanes.step += 1
         view.logits(lanes.point)
-        better = view.last_margin > margin
-        best = torch.where(per_sample(better, best), lanes.point, best)
-        margin = torch.where(better, view.last_margin, margin)
+        keep(view.last_margin, lanes.point)
     return best
 
 

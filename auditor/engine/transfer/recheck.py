@@ -26,16 +26,21 @@ _SLACK, _CHANCE = 0.01, 0.05
 
 @dataclass(frozen=True)
 class Recount:
-    """All cells of one matrix with one target: what the record counts, how much of it came again, what contradicts."""
+    """All cells of one matrix with one target: what the record counts, how much of it came again, what contradicts.
+
+    `unkept` is how many of the cells could not be counted again, since their examples are kept no more; their samples
+    are not among `counted`.
+    """
 
     matrix: TransferMatrix
     counted: int
     held: int
     problem: str
+    unkept: int = 0
 
 
 def recounted(run: Run, target: Target, name: str, threats: Mapping[tuple[Norm, float], Threat]) -> Iterator[Recount]:
-    """Let one model of a run, called `name` there, answer again what was tried on it, where that is kept.
+    """Let one model of a run, called `name` there, answer again what was tried on it, as far as that is kept.
 
     Args:
         threats: by norm and budget, rounded to 12 digits.
@@ -50,13 +55,14 @@ def recounted(run: Run, target: Target, name: str, threats: Mapping[tuple[Norm, 
         if threat is None:
             yield Recount(matrix, 0, 0, "the settings of the run do not ask for this budget")
             continue
+        if not cells:
+            continue
         kept = [(cell, told) for cell in cells if (told := _again(run, target, matrix, cell, threat, right))]
-        if kept:
-            share = _SLACK if target.draws == 1 else _CHANCE
-            counted = sum(cell.fooled for cell, _ in kept)
-            held = sum(min(cell.fooled, fooled) for cell, (_, fooled, _) in kept)
-            problems = (_problem(cell, *told, share) for cell, told in kept)
-            yield Recount(matrix, counted, held, next(filter(None, problems), ""))
+        share = _SLACK if target.draws == 1 else _CHANCE
+        counted = sum(cell.fooled for cell, _ in kept)
+        held = sum(min(cell.fooled, fooled) for cell, (_, fooled, _) in kept)
+        problems = (_problem(cell, *told, share) for cell, told in kept)
+        yield Recount(matrix, counted, held, next(filter(None, problems), ""), len(cells) - len(kept))
 
 
 def _again(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from auditor.types import Access, Norm, Threat
 from auditor_attacks import auditor_attacks
 from auditor_attacks.apgd import APGD
 from auditor_attacks.mifgsm import MIFGSM
+from auditor_attacks.sparse_rs import SparseRS
 from auditor_attacks.square import Square
 from tests.engine.scenes import VALUES, Scene
 
@@ -147,12 +149,11 @@ def test_several_are_attacked_as_one(scene: Scene, build: Any) -> None:
     assert both.surrogate_forwards == 2 * 4 * both.attacked
 
 
+def made(name: str, parameters: Any) -> Any:
+    return configured({attack.name: attack for attack in auditor_attacks()}, name, parameters)
+
+
 def test_each_surrogate_is_tried_by_itself_and_those_of_use_together(build: Any) -> None:
-    attacks = {attack.name: attack for attack in auditor_attacks()}
-
-    def make(name: str, parameters: Any) -> Any:
-        return configured(attacks, name, parameters)
-
     def record(name: str, **more: Any) -> SurrogateResult:
         return SurrogateResult(name=name, source=name, **more)
 
@@ -162,16 +163,47 @@ def test_each_surrogate_is_tried_by_itself_and_those_of_use_together(build: Any)
         Surrogate(record("c"), other(build)),
         Surrogate(record("d", left_out="its plugin broke"), broken=True),
     ]
-    made = list(attacks_from(known, Threat(norm=Norm.LINF, eps=0.1), 3, make))
-    assert [each.surrogate for each in made] == ["a", "b", "c", "d", "ensemble"]
-    assert [len(each.members) for each in made] == [1, 0, 1, 0, 2]
-    assert (made[1].unfit(2), made[3].broken) == ("useless", "its plugin broke")
-    (only,) = attacks_from(known[:1], Threat(norm=Norm.L0, eps=3), 3, make)
-    assert only.unfit(2) == "no attack makes examples for other models in l0"
-    for norm in (Norm.LINF, Norm.L2, Norm.L1, Norm.PATCH, Norm.FLOW, Norm.SPATIAL):
-        chosen = recipe(Threat(norm=norm, eps=0.1), 3)
+    found = list(attacks_from(known, Threat(norm=Norm.LINF, eps=0.1), 3, made))
+    assert [each.surrogate for each in found] == ["a", "b", "c", "d", "ensemble"]
+    assert [len(each.members) for each in found] == [1, 0, 1, 0, 2]
+    assert (found[1].unfit(2), found[3].broken) == ("useless", "its plugin broke")
+    for norm in set(Norm) - {Norm.CORRUPTION}:
+        chosen = recipe(Threat(norm=norm, eps=1.0), 3)
         assert chosen is not None
-        assert norm in make(*chosen).norms
+        assert norm in made(*chosen).norms
+
+
+@pytest.mark.parametrize(
+    ("norm", "eps", "rank", "why"),
+    [
+        (Norm.CORRUPTION, 3.0, 3, "corruptions are the same for every model, and all of them are tried on the model"),
+        (Norm.LINF, math.inf, 3, "searches within a budget, and there is none"),
+        (Norm.FLOW, 1.0, 1, "no attack makes examples for other models in flow"),
+    ],
+)
+def test_where_no_examples_are_made_on_surrogates_the_reason_is_said(
+    build: Any, network: Any, norm: Norm, eps: float, rank: int, why: str
+) -> None:
+    threat = Threat(norm=norm, eps=eps)
+    known = [Surrogate(SurrogateResult(name="a", source="a"), other(build))]
+    (step,) = make_plan(attacks_from(known, threat, rank, made), build(network), threat, rank)
+    assert step.skip.startswith(why)
+
+
+def test_of_a_budget_of_entries_a_surrogate_names_those_that_count(
+    build: Any, images: Any, memory: Any, tmp_path: Path
+) -> None:
+    def corner(x: Any) -> Any:  # class 1 where the mean of two of the pixels exceeds one half
+        score = 10.0 * (x.flatten(1)[:, [0, 3]].mean(1) - 0.5)
+        return torch.stack([-score, score], 1)
+
+    x = images([0.1, 0.4, 0.6, 0.9])
+    scene = Scene(build(corner, gradients="none"), memory(x, (x.flatten(1).mean(1) > 0.5).long()), tmp_path)
+    scene.ring = replace(scene.ring, threat=Threat(norm=Norm.L0, eps=1))
+    known = [Surrogate(SurrogateResult(name="a", source="a"), other(build, corner))]
+    (only,) = attacks_from(known, scene.ring.threat, 3, lambda name, parameters: SparseRS(queries=40))
+    (run,) = scene.run(only)
+    assert (run.status, run.broken, run.forwards) == ("ran", 4, 4)
 
 
 def test_they_come_first_where_nothing_follows_gradients_and_else_after_the_last_new_kind() -> None:

@@ -19,6 +19,7 @@ from auditor_attacks.apgd import APGD
 from auditor_attacks.cw import CW
 from auditor_attacks.mifgsm import MIFGSM
 from auditor_attacks.pgd import PGD
+from auditor_attacks.square import Square
 from auditor_attacks.uap import UAP
 from tests.engine.conftest import Linear, gray, make_target
 
@@ -68,6 +69,20 @@ def test_of_restarts_the_end_with_the_largest_margin_is_kept() -> None:
     wrong = [(points.flatten(1).mean(1) - 0.5) * (1 - 2 * Y) for points in made]
     assert bool((wrong[1] >= wrong[0]).all())
     assert bool((wrong[1] > wrong[0]).any())
+
+
+def test_of_a_search_without_gradients_the_best_point_counts_not_the_last_guess() -> None:
+    asked: list[Tensor] = []
+
+    def network(x: Tensor) -> Tensor:
+        asked.append(x.clone())
+        return Linear()(x)
+
+    made = craft(ring(make_target(network)), Square(queries=8), X, Aims(Y), ROWS)
+    wrong = [(points.flatten(1).mean(1) - 0.5) * (1 - 2 * Y) for points in (*asked, made.points)]
+    best = torch.stack(wrong[:-1]).amax(0)
+    assert torch.allclose(wrong[-1], best)
+    assert bool((wrong[-2] < best - 0.01).any())
 
 
 def test_what_an_attack_returns_is_brought_within_the_threat() -> None:
