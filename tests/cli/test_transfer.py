@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import shutil
@@ -10,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,6 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-
-from auditor.plugins import Plugins
 
 ASKED = ("--samples", "40", "--attack", "apgd:steps=10", "--eps", "0.2", "--format", "json,markdown")
 
@@ -125,29 +121,6 @@ def test_the_configuration_file_names_transfer_attacks(
     (matrix,) = transfer("run")["matrices"]
     assert (matrix["attack"], matrix["parameters"]["steps"]) == ("mifgsm", 3)
     assert {source["forwards"] // source["attacked"] for source in matrix["sources"]} == {3}
-
-
-def test_one_model_at_a_time_is_in_memory_from_the_first_audit_to_the_last_cell(
-    auditor: Callable, demo: Path, plain: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    handed: list[weakref.ref[Any]] = []
-    alive: list[int] = []
-    load = Plugins.load_model
-
-    def counting(self: Plugins, *arguments: Any) -> Any:
-        alive.append(sum(ref() is not None for ref in handed))
-        target = load(self, *arguments)
-        handed.append(weakref.ref(target))
-        return target
-
-    monkeypatch.setattr(Plugins, "load_model", counting)
-    gc.disable()
-    try:
-        auditor("scan", plain, demo / "hardened.onnx", plain, "--data", digits, *ASKED, "--out", "run")
-    finally:
-        gc.enable()
-    # Three audits, three to be attacked, three to answer.
-    assert alive == [0] * 9
 
 
 def test_verify_counts_the_cells_again_from_the_examples_that_are_kept(
