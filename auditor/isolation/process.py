@@ -118,7 +118,7 @@ class Process:
         except OSError as error:
             raise Lost(f"no process can be started for it: {error.strerror}") from error
         life = _Life(popen, self.limits)
-        life.begin(time.monotonic() + _START, _START)
+        life.begin(math.inf, _START)
         life.receive()  # It is there; what it loaded so far was ours.
         return life
 
@@ -141,7 +141,7 @@ class _Life:
         if _PIPES_TELL:
             os.set_blocking(popen.stdin.fileno(), False)
         self._channel = Channel(popen.stdout, popen.stdin, partial(_wait, popen))  # type: ignore[arg-type]
-        self._left, self._deadline = limits.seconds, math.inf
+        self.begin(math.inf, limits.seconds)
         self._watched = _Watched()
         self.end = weakref.finalize(self, _end, popen)
         threading.Thread(target=_watch, args=(popen, self._watched, limits.memory), daemon=True).start()
@@ -152,7 +152,8 @@ class _Life:
 
     def begin(self, deadline: float, seconds: float) -> None:
         """A piece of work, or the start."""
-        self._left, self._deadline = seconds, deadline
+        self._seconds = self._left = seconds
+        self._deadline = deadline
 
     def exchange(self, kind: str, fields: Fields) -> tuple[str, Fields]:
         """Send something, and what comes back. Raises Lost."""
@@ -207,7 +208,7 @@ class _Life:
         if watched.why == "memory":
             why = f"took more than {self._limits.memory / 2**30:g} GiB of memory and was stopped"
         elif watched.why == "time":
-            why = f"worked for more than {self._limits.seconds:g} s and was stopped"
+            why = f"worked for more than {self._seconds:g} s and was stopped"
         elif not why and code is not None:
             why = f"was killed by {_name(-code)}" if code < 0 else f"ended by itself, with exit status {code}"
         error = Lost(f"its process {why or 'fell silent and was stopped'}")

@@ -53,6 +53,14 @@ def test_the_end_of_the_audits_own_time_is_told_from_a_plugins(monkeypatch: pyte
         assert lost.value.late is late
 
 
+def test_a_process_that_never_starts_is_no_end_of_the_audits_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_BOOT", "while True: pass")
+    monkeypatch.setattr(process, "_START", 0.3)
+    with pytest.raises(Lost, match=r"worked for more than 0.3 s and was stopped") as lost:
+        Process("acme", Isolation()).call("perturb", {}, deadline=math.inf)
+    assert lost.value.late is False
+
+
 def test_when_nobody_needs_it_any_more_the_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_BOOT", f"{_HELLO}\nwhile True: pass")
     life = Process("acme", Isolation())._started()
