@@ -155,11 +155,11 @@ class Counted:
             evidence = {"broken by examples of other models": broken}
             if further:
                 evidence["broken by steps from there"] = more = sum(run.broken for run in further)
-                cut = f" ({further[-1].reason})" if further[-1].status != "ran" else ""
+                cut = f" ({further[-1].reason})" if further[-1].reason else ""
                 said += (
                     f" Steps along gradients from there broke {more} more, the last of them {further[-1].broken}{cut}."
                 )
-            settled = further and further[-1].status == "ran" and further[-1].broken <= max(1.0, _SHARE * n)
+            settled = further and not further[-1].reason and further[-1].broken <= max(1.0, _SHARE * n)
             yield Finding(
                 code=CODE,
                 severity=Severity.INFO if settled else Severity.INCONCLUSIVE,

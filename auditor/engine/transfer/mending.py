@@ -51,14 +51,14 @@ class SearchOn:
     because: str
 
     def rounds(self, few: float) -> Iterator[tuple[AttackRun, list[Shard]]]:
-        """Climb the margin, with twice the steps each time, until a round breaks at most `few`, or is cut short; each
-        with the evidence of what it broke."""
+        """Climb the margin, with twice the steps each time, until a round breaks at most `few`, or is cut short, which
+        its reason says; each with the evidence of what it broke."""
         steps = _STEPS
         for _ in range(_ROUNDS):
             run, shards = self._round(steps)
             self.own.runs.append(run)
             yield run, shards
-            if run.status != "ran" or run.broken <= few:
+            if run.reason or run.broken <= few:
                 return
             steps *= 2
 
@@ -73,7 +73,7 @@ class SearchOn:
             left -= len(rows) * (step.forwards + step.backwards) * self.jury.target.draws
             tally.reason = tally.reason or (OVERSPENT if left < 0 else "")
             if tally.reason:
-                tally.status = "skipped"
+                tally.status = "ran" if looked else "skipped"
                 break
             if not len(rows):
                 continue

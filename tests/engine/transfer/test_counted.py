@@ -133,6 +133,17 @@ def test_steps_from_there_keep_to_the_passes_that_are_left(samples: Memory, tmp_
     assert model.done[0].runs[-1].status == "skipped"
 
 
+def test_steps_that_end_for_want_of_passes_count_as_far_as_they_went(samples: Memory, tmp_path: Path) -> None:
+    asked = settings("mifgsm").model_copy(update={"max_passes": 30})
+    stage, model = counted(samples, tmp_path, asked, first=Pixels((0, 1)))
+    (*_, run) = model.done[0].runs
+    assert (run.status, run.reason) == ("ran", "--max-passes was spent")
+    assert 0 < run.attacked < len(model.done[0].standing.standing()) + run.broken
+    assert run.passes > 0
+    (finding,) = stage.counted.findings(model)
+    assert (finding.severity, finding.detail.endswith("(--max-passes was spent).")) == (Severity.INCONCLUSIVE, True)
+
+
 def test_one_sample_is_no_doubt(samples: Memory, tmp_path: Path) -> None:
     stage, model = counted(samples, tmp_path, settings("mifgsm"), fell=(1, 2, 3, 4, 5))
     assert stage.counted.touched(model)
