@@ -101,7 +101,7 @@ class Plugins:
             item
             for hook in ("auditor_attacks", "auditor_defenses", "auditor_checks", "auditor_formats")
             for plugin, items in self._ask(hook, list)
-            if name in (plugin.name, plugin.distribution)
+            if plugin.answers_to(name)
             for item in items
         ]
 
@@ -110,7 +110,7 @@ class Plugins:
         return [
             self._manager.get_plugin(plugin.key).auditor_load_model  # type: ignore[union-attr]
             for plugin in self.loaded
-            if "auditor_load_model" in plugin.hooks and name in (plugin.name, plugin.distribution)
+            if "auditor_load_model" in plugin.hooks and plugin.answers_to(name)
         ]
 
     def templates(self) -> tuple[str, ...]:
@@ -258,9 +258,9 @@ def load_plugins(
         if alone and plugin.key != alone:
             continue
         third_party = plugin.distribution != OWN and not alone
-        if {plugin.name, plugin.distribution} & unwanted or (third_party and none):
+        if any(map(plugin.answers_to, unwanted)) or (third_party and none):
             continue
-        if third_party and only and not {plugin.name, plugin.distribution} & only:
+        if third_party and only and not any(map(plugin.answers_to, only)):
             continue
         try:
             with foreign():

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from auditor.cli import options
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     help="List plugins, write a new one, or ask whether one keeps what plugins promise.",

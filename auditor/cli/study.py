@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from auditor.plugins import Plugins
+    from auditor.study.sample_size.record import SizeStudy
     from auditor.study.transfer.record import Study
     from auditor.study.transfer.running import Data, Running
 
@@ -79,8 +80,7 @@ def sample_size(
     from auditor.errors import UsageError
     from auditor.harden.settings import parse_recipe
     from auditor.plugins import load_plugins
-    from auditor.study.sample_size import reading
-    from auditor.study.sample_size.running import FILE, SizeRunning
+    from auditor.study.sample_size.running import SizeRunning
     from auditor.types import Norm, Threat
 
     if updates < 1:
@@ -100,6 +100,15 @@ def sample_size(
         task = bar.add_task("updates", total=updates * len(running.asked.sizes))
         running.on_step = lambda: bar.advance(task)
         study = running.execute(where, resume=resume)
+    _show_sizes(study, where, quiet=quiet)
+
+
+def _show_sizes(study: SizeStudy, where: Path, *, quiet: bool) -> None:
+    from rich.console import Console
+
+    from auditor.study.sample_size import reading
+    from auditor.study.sample_size.running import FILE
+
     console = Console()
     if not quiet:
         console.print(reading.table(study))

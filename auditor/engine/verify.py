@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from auditor.result.run import Run
     from auditor.result.samples_csv import Row
     from auditor.target.base import Target
-    from auditor.types import Threat
+    from auditor.types import Norm, Threat
 
 _BATCH = 128
 
@@ -107,12 +107,19 @@ def verify_run(
                 if threat is None:
                     raise RunError(f"{run.path} states {stated.norm} {stated.eps}, which its settings do not ask for.")
                 done.append(_verify(run, target, record, stated, threat))
-            for again in recounted(run, target, record.name, by):
-                where, matrix = f"{record.name}, tried on it: {again.matrix.attack}", again.matrix
-                counts = (again.counted, again.held, again.problem, again.unkept)
-                done.append(Verification(where, matrix.norm, matrix.eps, *counts))
+            done += _travelled_again(run, target, record, by)
     done += [*_proven_again(run, settings), *_judged_again(run, settings)]
     return tuple(done)
+
+
+def _travelled_again(
+    run: Run, target: Target, record: ModelResult, threats: Mapping[tuple[Norm, float], Threat]
+) -> Iterator[Verification]:
+    """What examples of other models do to this one, against the transfer matrices."""
+    for again in recounted(run, target, record.name, threats):
+        where, matrix = f"{record.name}, tried on it: {again.matrix.attack}", again.matrix
+        counts = (again.counted, again.held, again.problem, again.unkept)
+        yield Verification(where, matrix.norm, matrix.eps, *counts)
 
 
 def _proven_again(run: Run, settings: Settings) -> Iterator[Verification]:

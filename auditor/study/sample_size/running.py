@@ -140,7 +140,7 @@ class SizeRunning:
 
 
 def _next(waiting: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The rows of the next batch and those that wait, in a new order whenever all had their turn."""
+    """The rows of the next batch and those that wait; in a new order whenever fewer wait than a batch takes."""
     if len(waiting) < min(_BATCH, count):
         waiting = torch.randperm(count, generator=generator)
     return waiting[:_BATCH], waiting[_BATCH:]
