@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from auditor.engine.batches import Batches
     from auditor.engine.plan import Step
     from auditor.engine.standing import Standing
-    from auditor.engine.surrogates.party import Party
     from auditor.result.record import AttackRun
     from auditor.target.base import Target
     from auditor.target.nearby import Nearby
@@ -57,7 +56,6 @@ class Inquiry:
         escalation: whether doubts may be settled by further attacks.
         limit: passes that one check may spend on settling a doubt.
         least: passes that all checks together may spend in any case, however few the attacks spent.
-        party: trains substitutes; None where there is none to do so.
     """
 
     batches: Batches
@@ -68,7 +66,6 @@ class Inquiry:
     escalation: bool = True
     limit: float = math.inf
     least: float = FLOOR
-    party: Party | None = None
     code: str = ""
     doubts: list[str] = field(default_factory=list)
     tried: list[AttackRun] = field(default_factory=list)
@@ -209,12 +206,6 @@ class Inquiry:
         self.runs.append(run)
         self.tried.append(run)
         return run
-
-    def substitute(self, name: str = "distill", **parameters: Any) -> Attack | None:
-        """An attack by way of a substitute that is trained on the target's answers, for `attack`; its questions are
-        counted, once for a model. None where it cannot be trained, or agrees with the target no more than chance would.
-        """
-        return None if self.party is None else self.party.substitute(self, name, parameters)
 
     def trial(
         self,

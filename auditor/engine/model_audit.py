@@ -247,7 +247,7 @@ class ModelAudit:
             # Draws have a variance of their own, which no interval knows that holds however often one looks.
             plan, stops = self._plan(threat), settings.sequential and not threat.minimal and self.target.draws == 1
             done.runs += in_blocks(cascade, plan, settings) if stops else cascade.run(plan)
-            inquiry = Inquiry(batches, done.runs, self.make, self.listen, budget, settings.escalation, party=self.party)
+            inquiry = Inquiry(batches, done.runs, self.make, self.listen, budget, settings.escalation)
             bound(inquiry, "" if settings.attacks else settings.suite)
             done.findings, done.facts["checks"] = examine(self.checks, scene, inquiry, largest=largest)
         if self._fooled is not None and not threat.minimal:

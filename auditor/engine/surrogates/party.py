@@ -5,21 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from auditor.engine.surrogates.extracting import Extractor
 from auditor.engine.surrogates.loading import loaded, options_of
 from auditor.engine.surrogates.plan import ENSEMBLE, attacks_from, with_surrogates
 from auditor.engine.surrogates.surrogate import Standard, Surrogate, left_out
-from auditor.errors import UsageError
 from auditor.parameters import coerced
 from auditor.settings import SurrogateSetting
 
 if TYPE_CHECKING:
     from auditor.attack import Attack
     from auditor.check import Finding
-    from auditor.engine.inquiry import Inquiry
     from auditor.engine.plan import Part
     from auditor.engine.store import Store
     from auditor.events import Event
@@ -41,7 +39,6 @@ class Party:
         load: makes an unbound target of what a surrogate is called, with options of its own.
         make: sets an attack up by name and parameters.
         members: those of the model that is audited now.
-        later: those that checks asked for, by what they are.
     """
 
     settings: Settings
@@ -49,8 +46,6 @@ class Party:
     load: Callable[[str, ModelOptions], Target]
     make: Callable[[str, Mapping[str, Any]], Attack]
     members: tuple[Surrogate, ...] = ()
-    later: dict[Extraction, Surrogate] = field(default_factory=dict)
-    _extractor: Extractor | None = None
 
     def check(self) -> None:
         """Whether what is said of surrogates can be meant, before anything is read. Raises UsageError."""
@@ -75,7 +70,7 @@ class Party:
         """
         self.dismiss()
         now, s = time.monotonic(), self.settings
-        self._extractor = extractor = Extractor(
+        extractor = Extractor(
             standard=standard,
             store=store,
             seed=s.seed,
@@ -94,30 +89,7 @@ class Party:
 
     def dismiss(self) -> None:
         """Let go of the models."""
-        self.members, self._extractor = (), None
-        self.later.clear()
-
-    def substitute(self, inquiry: Inquiry, name: str, parameters: Mapping[str, Any]) -> Attack | None:
-        """What `Inquiry.substitute` says.
-
-        Raises:
-            UsageError: no extraction of this name is installed, or it does not take these parameters.
-        """
-        cls = self.extractions.get(name)
-        if cls is None:
-            raise UsageError(f"Nothing installed trains substitutes by the name {name!r}.")
-        if self._extractor is None:
-            return None
-        wanted = cls(**coerced(cls, parameters))
-        if wanted not in self.later:
-            left = inquiry.budget - inquiry.spent
-            extractor = replace(self._extractor, deadline=inquiry.batches.ring.deadline, budget=left)
-            self.later[wanted] = found = extractor.extract(wanted, self._free(name))
-            inquiry.spend(found.record.queries)
-        rank = len(inquiry.batches.samples.shape)
-        if self.later[wanted].target is None:
-            return None
-        return next(attacks_from([self.later[wanted]], inquiry.threat, rank, self.make))
+        self.members = ()
 
     def join(self, parts: Sequence[Part], threat: Threat, rank: int, *, gradients: bool) -> tuple[Part, ...]:
         """The plan `parts` against samples of `rank` dimensions, with what is made on surrogates."""
@@ -126,7 +98,7 @@ class Party:
 
     @property
     def records(self) -> tuple[SurrogateResult, ...]:
-        return tuple(member.record for member in (*self.members, *self.later.values()))
+        return tuple(member.record for member in self.members)
 
     @property
     def queries(self) -> int:
