@@ -5,16 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 
 import torch
 
-from benchmarks.transfer import effects, peers, ten
+from benchmarks.transfer import effects, peers, pieces, ten
 from benchmarks.transfer.families import networks
 
-PARTS = {"effects": effects.report, "peers": peers.report, "ten": ten.report}
+PARTS: dict[str, Callable[[Path], Iterator[str]]] = {
+    "effects": lambda cache: effects.report(networks(cache)),
+    "pieces": pieces.report,
+    "peers": lambda cache: peers.report(networks(cache)),
+    "ten": lambda cache: ten.report(networks(cache)),
+}
 
 
 def main() -> None:
@@ -26,10 +32,10 @@ def main() -> None:
     if unknown := [part for part in arguments.parts if part not in PARTS]:
         parser.error(f"there is no part {unknown[0]!r}; choose among {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    trained = networks(arguments.cache)
+    arguments.cache.mkdir(parents=True, exist_ok=True)
     for part in arguments.parts or PARTS:
         sys.stdout.write(f"## {part}\n\n")
-        for line in PARTS[part](trained):
+        for line in PARTS[part](arguments.cache):
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
         sys.stdout.write("\n")

@@ -53,7 +53,6 @@ MEMBERS = tuple(Member(family, seed, half) for family in FAMILIES for seed, half
 
 def networks(cache: Path) -> dict[str, nn.Module]:
     """All networks by name, in eval mode and frozen; trained where the cache lacks them."""
-    cache.mkdir(parents=True, exist_ok=True)
     made = {member.name: _trained(member, cache / f"{member.name}.safetensors") for member in MEMBERS}
     return made | {name: load(name) for name in HARDENED}
 
@@ -71,16 +70,17 @@ def _trained(member: Member, path: Path) -> nn.Module:
     else:
         x, y = training_samples("mnist", torch.Generator())
         half = slice(member.half * TRAINING // 2, (member.half + 1) * TRAINING // 2)
-        _descend(model, x[half], y[half])
+        descend(model, x[half], y[half])
         save_file(model.state_dict(), path)
     return model.eval().requires_grad_(False)
 
 
-def _descend(model: nn.Module, x: Tensor, y: Tensor) -> None:
+def descend(model: nn.Module, x: Tensor, y: Tensor, epochs: int = EPOCHS) -> None:
+    """Train a network plainly, with Adam on one cycle of the learning rate."""
     optimiser = torch.optim.Adam(model.parameters(), lr=RATE)
-    steps = EPOCHS * -(-len(x) // BATCH)
+    steps = epochs * -(-len(x) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
-    for _ in range(EPOCHS):
+    for _ in range(epochs):
         for rows in torch.randperm(len(x)).split(BATCH):  # type: ignore[no-untyped-call]
             optimiser.zero_grad()
             functional.cross_entropy(model(x[rows]), y[rows]).backward()  # type: ignore[no-untyped-call]
