@@ -61,8 +61,9 @@ class Abstention(InquiryCheck):
         inquiry.show(**{"pictures of noise": _NOISE, "of them refused": noise}, refused=len(refused))
         if not named and not len(refused) and noise < _NOISE * _MANY:
             return
-        told = f"{share(len(refused), inquiry.total)} samples fell to class {refusal}, which no sample has"
-        told += f", as {share(noise, _NOISE)} pictures of noise get it."
+        absent = "" if (inquiry.found.clean.labels == refusal).any() else ", which no sample has"
+        told = f"{share(len(refused), inquiry.total)} samples fell to class {refusal}{absent}; "
+        told += f"{share(noise, _NOISE)} pictures of noise get it."
         fooled = self._avoiding(inquiry, refusal, refused, told) if len(refused) or noise else {}
         if inquiry.evidence.get("attacked towards real classes"):
             told = f"{told} Attacks that avoid it found a real class for {len(fooled)} of them."
@@ -113,7 +114,7 @@ def _named(scene: Scene) -> int:
     name, classes = str(scene.settings.abstain), scene.target.classes or scene.samples.classes or ()
     if name in classes:
         return list(classes).index(name)
-    if name.isdigit() and int(name) < scene.target.num_classes:
+    if name.isdecimal() and int(name) < scene.target.num_classes:
         return int(name)
     raise UsageError(f"--abstain names {name!r}, and the model has no such class (0 to {scene.target.num_classes - 1})")
 

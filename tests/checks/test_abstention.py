@@ -121,6 +121,15 @@ def test_a_class_that_is_named_is_looked_at_and_one_that_is_not_there_is_said(gr
     _, run = asked(Abstention, inquiry, abstain="reject")
     assert run.outcome == "not looked at"
     assert "'reject'" in run.detail
+    # A digit that is no number.
+    findings, run = asked(Abstention, inquiry, abstain="²")
+    assert (findings, "no such class" in run.detail) == ([], True)
+
+
+def test_that_no_sample_has_the_class_is_said_where_it_is_so(gray: Trained, tmp_path: Path) -> None:
+    inquiry = detecting(gray, tmp_path, 0.0)
+    details = [asked(Abstention, inquiry, abstain=name)[0][0].detail for name in ("10", "3")]
+    assert ["which no sample has" in detail for detail in details] == [True, False]
 
 
 def test_refusing_the_least_sure_leaves_the_share_that_is_right_of_the_rest() -> None:
