@@ -60,9 +60,9 @@ def own_findings(check: type[Check], told: object) -> list[Finding]:
     Raises:
         PluginError: it is something else, or a finding that carries another check's code.
     """
-    listed = list(islice(told, MOST + 1)) if isinstance(told, Iterable) else [told]
-    if len(listed) > MOST:
-        raise PluginError(f"it found more than {MOST} things")
+    listed = list(islice(told, _MOST + 1)) if isinstance(told, Iterable) else [told]
+    if len(listed) > _MOST:
+        raise PluginError(f"it found more than {_MOST} things")
     findings = [item for item in listed if isinstance(item, Finding)]
     if len(findings) < len(listed):
         raise PluginError("it returned something that is no finding")
@@ -79,7 +79,7 @@ def _sound(finding: Finding) -> bool:
     return kinds and all(isinstance(text, str) for text in texts)
 
 
-MOST = 1000
+_MOST = 1000
 """Findings of one check on one model."""
 
 BALLS = frozenset({Norm.LINF, Norm.L2, Norm.L1, Norm.L0})
