@@ -30,6 +30,7 @@ from benchmarks.evaluation.counting import Clock, Counted
 from benchmarks.networks import load, test_samples
 
 CLASSES = 10
+RECORDS = "attacks.jsonl"
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,11 @@ class Absent(Exception):
 
 
 class Store:
-    """Appends records to `attacks.jsonl` in a folder, and says what they hold."""
+    """Appends records to a file in a folder, and says what they hold."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / "attacks.jsonl"
+        self._path = folder / RECORDS
 
     def add(self, record: dict[str, Any]) -> None:
         with self._path.open("a") as file:

@@ -8,6 +8,7 @@ counts samples that were wrong before; `median` is that of the sizes that were f
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ from auditor_attacks.fab import FAB
 from auditor_attacks.pgd import PGD
 from auditor_attacks.square import Square
 from benchmarks.attacks._advertorch import load
-from benchmarks.attacks.common import Absent, Problem, Search, ours, torchattacks_search
+from benchmarks.attacks.common import RECORDS, Absent, Problem, Search, ours, torchattacks_search
 from benchmarks.networks import test_samples
 
 _BATCH = 250
@@ -86,9 +87,11 @@ FIGURES = (
 
 
 def records(folder: Path, samples: int | None = None) -> Iterator[dict[str, Any]]:
-    """One for each figure; `folder` holds the archive with the weights."""
+    """One for each figure that `folder` has no record of; it holds the archive with the weights."""
     torch.set_num_threads(1)
+    known = _known(folder / RECORDS)
     for figure in FIGURES:
+        count = min(samples or figure.samples, figure.samples)
         record = {
             "family": "published",
             "norm": str(figure.norm),
@@ -101,10 +104,24 @@ def records(folder: Path, samples: int | None = None) -> Iterator[dict[str, Any]
             "statistic": figure.statistic,
             "published": figure.published,
         }
+        if _identity(record | {"samples": count}, figure.peer is not None) in known:
+            continue
         try:
-            yield record | measured(figure, folder, min(samples or figure.samples, figure.samples))
+            yield record | measured(figure, folder, count)
         except Absent as error:
             yield record | {"absent": str(error)}
+
+
+def _known(path: Path) -> set[str]:
+    """What was measured before."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    measured = (record for record in map(json.loads, lines) if record["family"] == "published" and "ours" in record)
+    return {_identity(record, "peer" in record) for record in measured}
+
+
+def _identity(record: dict[str, Any], beside_peer: bool) -> str:
+    names = ("network", "attack", "parameters", "norm", "eps", "statistic", "samples", "published")
+    return json.dumps([beside_peer, *(record[name] for name in names)], sort_keys=True)
 
 
 def _changed(attack: Attack) -> dict[str, Any]:

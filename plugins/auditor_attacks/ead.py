@@ -28,7 +28,7 @@ class EAD(Attack):
     """Shrinks changes towards 0 while it descends squared size plus `c` times what the margin lacks.
 
     The paper shrinks by 0.001 at steps of 0.01, which is `beta=0.1` here, and lets c grow from 0.001: changes that are
-    not the smallest in l1.
+    not the smallest in l1. Hardened models want a smaller `beta` than others.
 
     Finds: small l1 changes, most entries of which are 0.
     Blind to: models whose gradients are masked; with few steps it lags behind `fmn`.
@@ -46,7 +46,7 @@ class EAD(Attack):
     searches: int = parameter(9, help="values of c tried, by bisection", low=1, high=100)
     step_size: float = parameter(0.01, help="length of the first step; it falls to 0 as a root", low=1e-6, high=10.0)
     c: float = parameter(1.0, help="the first value of c", low=1e-12, high=1e10)
-    beta: float = parameter(3.0, help="weight of l1 beside squared l2", low=0.0, high=1000.0)
+    beta: float = parameter(2.0, help="weight of l1 beside squared l2", low=0.0, high=1000.0)
 
     def passes(self, num_classes: int) -> Passes:
         return Passes(forwards=self.searches * self.steps, backwards=self.searches * self.steps)
