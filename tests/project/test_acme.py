@@ -1,4 +1,4 @@
-"""`plugins/acme`, a third party's plugin of every kind, as the how-tos show it: short, conforming, and right."""
+"""`plugins/acme`, a third party's plugins, as the how-tos show them: short, conforming, and right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One plugin of every kind, as auditor finds them; what is heavy is imported when it is asked for."""
+"""Our plugins, as auditor finds them; what is heavy is imported when it is asked for."""
 
 from __future__ import annotations
 
