@@ -242,7 +242,7 @@ def load_plugins(
     """Load every entry point that is wanted, each alone; those that are isolated, in processes of their own.
 
     Args:
-        alone: the key of a single plugin; none but it is loaded.
+        alone: the key of a single plugin; none but it is loaded. Empty: all are.
 
     Raises:
         UsageError: `without` or `isolation` names a plugin that is not there.

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,17 +62,13 @@ class _Work:
 
     def __init__(self, channel: Channel, key: str, without: tuple[str, ...]) -> None:
         self._line, self._key, self._without = Line(channel), key, without
-        self._loaded: Plugins | None = None
         self._asked: tuple[Question, ...] | None = None
 
-    @property
+    @cached_property
     def plugins(self) -> Plugins:
-        from auditor.plugins import Plugins, load_plugins
+        from auditor.plugins import load_plugins
 
-        if self._loaded is None:
-            self._loaded = load_plugins(self._without, alone=self._key) if self._key else load_plugins(self._without)
-        assert isinstance(self._loaded, Plugins)
-        return self._loaded
+        return load_plugins(self._without, alone=self._key)
 
     def do_describe(self) -> dict[str, Any]:
         from auditor.isolation.described import described
