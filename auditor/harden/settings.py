@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from auditor.configuration import parse_attack
 from auditor.defense import Addition, Defense, Recipe, Training, Wrapper
-from auditor.errors import UsageError
+from auditor.errors import PluginError, UsageError
+from auditor.harden.at_work import at_work
 from auditor.parameters import coerced
 from auditor.types import Norm, Threat
 from auditor.values import Amount, parse_duration
@@ -61,6 +62,7 @@ def understood(audit: Settings, flags: Mapping[str, Any], available: Mapping[str
 
     Raises:
         UsageError: a flag has no meaning, a recipe is not installed, or cannot be trained for this threat.
+        PluginError: a recipe cannot be set up.
     """
     text = flags.get("recipe") or "pgd"
     recipe, additions = parse_recipe(text, available)
@@ -107,7 +109,11 @@ def _defense(text: str, available: Mapping[str, type[Defense]]) -> Defense:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UsageError(f"No installed defense is called {asked.name!r}.{hint} `auditor plugins --all` lists them.")
     cls = available[asked.name]
-    return cls(**coerced(cls, asked.parameters))
+    with at_work(cls):
+        made = cls(**coerced(cls, asked.parameters))
+        if isinstance(made, Recipe) and not isinstance(made.training, Training):
+            raise PluginError(f"its training is of type {type(made.training).__name__} instead of Training")
+        return made
 
 
 def parse_training(usual: Training, text: str | None, epochs: str | None) -> Training:

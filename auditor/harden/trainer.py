@@ -12,6 +12,7 @@ import torch
 
 from auditor.errors import ModelError
 from auditor.harden import checkpoint, watch
+from auditor.harden.at_work import at_work
 from auditor.harden.average import Average
 from auditor.harden.batches import Batches, seed_of
 from auditor.harden.progress import Epoch, Progress
@@ -93,6 +94,7 @@ class Trainer:
 
         Raises:
             ModelError: the loss is never finite, or not even one sample fits into memory.
+            PluginError: the recipe or an addition broke.
             RunError: there is nothing to resume.
         """
         with torch.random.fork_rng():
@@ -169,12 +171,13 @@ class Trainer:
         progress, trainee = self.progress, self._trainee
         self._updater.scale, self._updater.clean_weight = progress.scale, progress.clean_weight
         if progress.cured:
-            self._updater.recipe = self._plan.recipe.cure() or self._plan.recipe
+            self._updater.recipe = self._cured() or self._plan.recipe
         # What is dropped of one sample in one process says nothing about that of another in the next.
         apart = (trainee.crew.rank,) if trainee.crew.rank else ()
         torch.manual_seed(seed_of(self._plan.seed, "layers", progress.epoch, progress.setbacks, *apart))
         trainee.epoch, count = progress.epoch, self._count()
-        trainee.steps = count * progress.epochs * self._plan.recipe.updates
+        with at_work(self._plan.recipe):
+            trainee.steps = count * progress.epochs * self._plan.recipe.updates
         total, limit = torch.zeros((), device=trainee.device), self._plan.time_limit
         for done, batch in enumerate(self._batches.epoch(progress.epoch, progress.batch_size, trainee.crew)):
             share = (progress.epoch + done / count) / progress.epochs
@@ -212,13 +215,17 @@ class Trainer:
 
     def _cure(self, epoch: Epoch) -> None:
         """Go back to before the collapse, and on with the recipe's cure; without one that is the end."""
-        cure = None if self.progress.cured else self._plan.recipe.cure()
+        cure = None if self.progress.cured else self._cured()
         then = "training went back to the best epoch and on with the recipe's cure" if cure else "training was ended"
         fell = f"robust accuracy fell to {epoch.score.robust:.1%} while one step fools as few as before"
         self._back(checkpoint.BEST, f"catastrophic overfitting: {fell}; {then}", scale=1.0)
         self.progress.cured = cure is not None
         self.progress.stopped = "" if cure else "training collapsed"
         self._save()
+
+    def _cured(self) -> Recipe | None:
+        with at_work(self._plan.recipe):
+            return self._plan.recipe.cure()
 
     def _back(self, file: str, why: str, scale: float = 0.5) -> None:
         """Restore a checkpoint; the time that was spent since, and what has been said, stay."""

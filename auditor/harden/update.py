@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from auditor.errors import PluginError
+from auditor.harden.at_work import at_work
 from auditor.harden.batches import seed_of
 from auditor.harden.schedules import budget, rate
 from auditor.rng import Rng
@@ -52,20 +54,28 @@ class Updater:
 
     def update(self, batch: Batch, progress: float) -> Tensor:
         """As many updates as the recipe makes of one batch; their mean loss, still on the device: of several processes
-        the summand of this one."""
+        the summand of this one.
+
+        Raises:
+            PluginError: the recipe or an addition broke.
+        """
         device = self.trainee.device
         x, y = (part.to(device, non_blocking=True) for part in (batch.x, batch.y))
         self.trainee.indices, self.trainee.whole = batch.indices.to(device), batch.whole
         threat = replace(self.threat, eps=self.threat.eps * budget(self.training.warmup, progress))
         self.trainee.lr = self.training.lr * self.scale * rate(self.training.schedule, progress)
-        losses = [self._update(x, y, threat) for _ in range(self.recipe.updates)]
-        return torch.stack(losses).mean()
+        with at_work(self.recipe, *self.additions):
+            losses = [self._update(x, y, threat) for _ in range(self.recipe.updates)]
+            return torch.stack(losses).mean()
 
     def _update(self, x: Tensor, y: Tensor, threat: Threat) -> Tensor:
         trainee, recipe = self.trainee, self.recipe
         trainee.generator.manual_seed(seed_of(self.seed, "update", trainee.step))
         rng = Rng.keyed(self.seed, f"training {trainee.step}", trainee.indices)
         adversarial = recipe.perturb(trainee, x, y, threat, rng.fork("perturb"))
+        if not isinstance(adversarial, Tensor) or adversarial.shape != x.shape:
+            got = f"shape {tuple(adversarial.shape)}" if isinstance(adversarial, Tensor) else type(adversarial).__name__
+            raise PluginError(f"perturb returned {got} for samples of shape {tuple(x.shape)}")
 
         def loss() -> Tensor:
             mean = recipe.loss(trainee, x, adversarial, y, threat, rng.fork("loss")).mean()

@@ -8,16 +8,17 @@ import textwrap
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor
 
 from auditor.defense import Recipe, Training
-from auditor.errors import ModelError, RunError
+from auditor.errors import ModelError, PluginError, RunError
 from auditor.harden import checkpoint
 from auditor.harden.progress import Epoch
+from auditor.harden.settings import parse_recipe
 from auditor.harden.trainee import Trainee
 from auditor.harden.trainer import SETBACKS
 from auditor_defenses.pgd import PGDTraining
@@ -122,6 +123,70 @@ def test_a_loss_that_is_always_nan_ends_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not finite"):
         Run(tmp_path, recipe=Fails(kind="always nan")).trainer().run()
     assert len(Fails.happened) >= SETBACKS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Breaks(Clean):
+    """Breaks its contract in one of many ways."""
+
+    name: ClassVar[str] = "breaks"
+    how: str
+
+    def perturb(self, trainee: Trainee, x: Tensor, *others: object) -> Tensor:
+        if self.how == "raises":
+            raise KeyError("not there")
+        if self.how == "leaves":
+            sys.exit(0)
+        answers: dict[str, Any] = {"one row": x[:1], "nothing": None}
+        return answers.get(self.how, x)  # type: ignore[no-any-return]
+
+    def loss(self, trainee: Trainee, x: Tensor, adversarial: Tensor, y: Tensor, *others: object) -> Tensor:
+        value = super().loss(trainee, x, adversarial, y)
+        return value.detach() if self.how == "no graph" else value
+
+    def after_backward(self, *others: object) -> None:
+        if self.how == "afterwards":
+            raise RuntimeError("too late")
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("raises", "KeyError: 'not there'"),
+        ("leaves", "SystemExit: 0"),
+        ("one row", r"perturb returned shape \(1, 1, 4, 4\) for samples of shape"),
+        ("nothing", "perturb returned NoneType for samples"),
+        ("no graph", "does not require grad"),
+        ("afterwards", "too late"),
+    ],
+)
+def test_a_recipe_that_breaks_is_named_in_a_sentence(how: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match=f"The recipe 'breaks' broke: .*{said}"):
+        Run(tmp_path, recipe=Breaks(how=how)).trainer().run()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetUp(Clean):
+    """Breaks when it is made."""
+
+    name: ClassVar[str] = "set-up"
+
+    def __post_init__(self) -> None:
+        sys.exit(3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untrained(Clean):
+    """Says in a text how it is trained."""
+
+    name: ClassVar[str] = "untrained"
+    training: ClassVar[Any] = "slowly"
+
+
+@pytest.mark.parametrize(("kind", "said"), [(SetUp, "SystemExit: 3"), (Untrained, "its training is of type str")])
+def test_a_recipe_that_cannot_be_set_up_is_named_in_a_sentence(kind: type[Recipe], said: str) -> None:
+    with pytest.raises(PluginError, match=f"{kind.name}' broke: .*{said}"):
+        parse_recipe(kind.name, {kind.name: kind})
 
 
 def test_memory_that_runs_out_halves_the_batch(tmp_path: Path) -> None:
