@@ -48,6 +48,8 @@ def init(
 
     On a terminal it asks for those that are not given as flags, and proposes what it finds in the current folder.
     """
+    from shlex import quote
+
     from auditor.cli.init_guess import guess_data, guess_model
     from auditor.configuration import parse_threats
     from auditor.errors import UsageError
@@ -80,8 +82,8 @@ def init(
     missing = [name for name in (model, data) if not Path(name).exists() and ":" not in name]
     for name in missing:
         typer.echo(f"{name} is not here; write in {path} where it is.")
-    where = "" if path.name == "auditor.toml" else f" --config {path}"
-    typer.echo(f"Wrote {path}. Next: auditor doctor {model} --data {data}, then auditor scan{where}")
+    where = "" if path == Path("auditor.toml") else f" --config {quote(str(path))}"
+    typer.echo(f"Wrote {path}. Next: auditor doctor {quote(model)} --data {quote(data)}, then auditor scan{where}")
 
 
 class _Asking:

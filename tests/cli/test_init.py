@@ -47,6 +47,14 @@ def test_a_file_of_arrays_will_do_and_where_nothing_is_it_says_what_to_write(aud
     assert "model.onnx is not here; write in auditor.toml where it is." in done.out
 
 
+def test_what_comes_next_can_be_typed_as_it_stands(auditor: Callable, tmp_path: Path) -> None:
+    (tmp_path / "my model.onnx").touch()
+    (tmp_path / "sub").mkdir()
+    done = auditor("init", "--data", "d.npz", "--file", "sub/auditor.toml")
+    said = "auditor doctor 'my model.onnx' --data d.npz, then auditor scan --config sub/auditor.toml"
+    assert said in " ".join(done.out.split())
+
+
 def test_folders_that_hold_no_classes_are_no_data(tmp_path: Path) -> None:
     (tmp_path / "notes" / "a").mkdir(parents=True)
     images(tmp_path / "one")
