@@ -63,7 +63,7 @@ class Failure:
     error: str
 
     def __str__(self) -> str:
-        return f"{self.plugin}, which is broken, at {self.stage}: {self.error}"
+        return f"{self.plugin}, at {self.stage}: {self.error}"
 
 
 def entry_points() -> list[importlib.metadata.EntryPoint]:

@@ -66,7 +66,7 @@ def init(
         "Robust accuracy that a release needs (none: no gate)",
         gate,
         "none",
-        lambda text: text == "none" or share.parse(text, "The accuracy"),
+        lambda text: text == "none" or share.parse(text, "--min-robust-accuracy"),
     )
     text = _TEMPLATE.format(
         model=json.dumps(model),

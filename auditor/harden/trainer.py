@@ -231,7 +231,8 @@ class Trainer:
         """Restore a checkpoint; the time that was spent since, and what has been said, stay."""
         before = self.progress
         if before.setbacks >= SETBACKS:
-            raise ModelError(f"Training fails again and again, the last time since {why}.")
+            recipe = self._plan.recipe.name
+            raise ModelError(f"Training with {recipe} fails again and again, the last time since {why}.")
         self._restore(file)
         self.progress.scale *= scale
         self.progress.setbacks, self.progress.seconds = before.setbacks + 1, before.seconds
