@@ -106,6 +106,11 @@ def test_the_reference_of_hooks_lists_the_public_names() -> None:
     assert not {name for name in auditor.__all__ if f"`{name}`" not in text}
 
 
+def test_the_signatures_are_those_of_the_source() -> None:
+    made: str = runpy.run_path(str(ROOT / "docs" / "generate_api.py"))["page"]()
+    assert (REFERENCE / "api.md").read_text(encoding="utf-8") == made, "run: python docs/generate_api.py"
+
+
 def test_the_page_on_configuration_names_every_setting() -> None:
     from auditor.settings import Settings
 
