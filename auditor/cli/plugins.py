@@ -64,8 +64,14 @@ def new(
     out: Annotated[Path, typer.Option(help="Folder to write it into. [default: the working directory]")] = Path(),
 ) -> None:
     """Write a distribution with a plugin that works: installed, it is listed at once, and its tests pass."""
+    from auditor.errors import UsageError
+    from auditor.plugins import load_plugins
     from auditor.scaffold import write_plugin
 
+    found = load_plugins()
+    offered = {"attack": "attacks", "recipe": "defenses", "wrapper": "defenses", "format": "formats"}
+    if kind in offered and name in getattr(found, offered[kind])():
+        raise UsageError(f"There is {name!r} already, and no two plugins may offer one name; choose another.")
     place = write_plugin(name, kind, out)
     typer.echo(f"Wrote {place}. Next: pip install -e {place}, and auditor plugins check {name}")
 

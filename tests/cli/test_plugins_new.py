@@ -86,3 +86,13 @@ def test_a_loader_is_asked_about_a_file_that_it_loads(auditor: Callable[..., Any
     assert "--model FILE" in auditor("plugins", "check", "loaders").out
     assert "is no file" in auditor("plugins", "check", "loaders", "--model", "nowhere.onnx").err
     assert "loads models" in auditor("plugins", "check", "checks", "--model", model).err
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("pgd", "attack"), ("trades", "recipe"), ("jpeg", "wrapper"), ("html", "format")]
+)
+def test_a_name_that_is_offered_already_is_refused(auditor: Callable[..., Any], name: str, kind: str) -> None:
+    told = auditor("plugins", "new", name, "--kind", kind)
+    assert told.code == 2
+    assert "no two plugins may offer one name" in told.err
+    assert list(Path().iterdir()) == []
