@@ -64,16 +64,16 @@ def said(error: BaseException) -> str:
 
 
 def _signals_kept(stack: ExitStack, pressed: list[int]) -> bool:
-    """Whether a Ctrl-C can be told from a plugin that raises the like; only the main thread hears of it."""
+    """Whether a Ctrl-C can be told from a plugin that raises the like."""
     if threading.current_thread() is not threading.main_thread():
-        return False
+        return True  # Only the main thread hears of signals.
     before: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
     for number, handler in before.items():
         if handler is not None:  # One that Python did not set cannot be set again.
             stack.callback(signal.signal, number, handler)
     previous = before[signal.SIGINT]
-    if not callable(previous):
-        return False
+    if not callable(previous):  # Ignored, as in the background, it never comes; as the system has it, it ends all.
+        return previous is not None
 
     def press(number: int, frame: FrameType | None) -> None:
         if pressed:  # The first one was swallowed. What is done is on disk.

@@ -37,7 +37,8 @@ def ways(wheel: Path, packages: Path | None) -> Iterator[tuple[str, list[str]]]:
     install = f"pip install {'--no-deps ' if packages else ''}{wheel}"
     gate = documented("tutorial/first-audit.md", "shutil.copytree|^mv plain.onnx|--min-robust-accuracy")
     yield "from an empty folder to the first gate", [f"python3 -m venv .venv && {beside}", install, *gate]
-    plugin = documented("how-to/write-a-plugin.md", r"^(auditor|pip) .*my-attack|^auditor plugins$")
+    shown = r"^auditor plugins( new my-attack --kind attack| check my-attack)?$|^pip .*my-attack$"
+    plugin = documented("how-to/write-a-plugin.md", shown)
     yield "from an idea to a listed plugin", plugin
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -166,7 +168,15 @@ def test_an_attack_that_takes_the_end_of_time_for_an_error_ends_where_it_next_as
     assert result.exit_code == 3
 
 
-def test_a_ctrl_c_counts_though_a_plugin_swallows_it() -> None:
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Ctrl-C is heard, though the tests may run where it is ignored, as in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_ctrl_c_counts_though_a_plugin_swallows_it(heard: None) -> None:
     reached = []
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012
         with foreign():
@@ -181,6 +191,8 @@ def test_a_ctrl_c_counts_though_a_plugin_swallows_it() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_plugin_that_only_acts_as_if_ctrl_c_was_pressed_broke() -> None:
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN, signal.SIG_DFL])
+def test_a_plugin_that_only_acts_as_if_ctrl_c_was_pressed_broke(heard: None, handler: Any) -> None:
+    signal.signal(signal.SIGINT, handler)
     with pytest.raises(PluginError, match="KeyboardInterrupt"), foreign():
         raise KeyboardInterrupt

@@ -17,7 +17,8 @@ def printed(changed: Callable[[Change], Run], rates: Mapping[tuple[str, str], fl
     output = io.StringIO()
     run = changed(lambda r: r.model_copy(update={"transfer": result(matrix(rates))}))
     render_terminal(run, Console(file=output, width=80))
-    lines = [line.rstrip() for line in output.getvalue().splitlines()]
+    # Where the run lies is never folded.
+    lines = [line.rstrip() for line in output.getvalue().splitlines() if not line.startswith(("run ", "report "))]
     return lines[lines.index("transfer  rows: made on, columns: tried on") :]
 
 
