@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from auditor.samples.folder import EXTENSIONS
+
 _MODELS = (".onnx", ".pt2", ".pt", ".pth")
 _TABLES = (".npz", ".parquet")
-_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 _HELD_OUT = ("test", "testing", "val", "valid", "validation")
 _MOST = 50
 """Entries of a folder that are looked at."""
@@ -48,7 +49,7 @@ def _holds_classes(folder: Path) -> bool:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in _PICTURES
+    return path.suffix.lower() in EXTENSIONS
 
 
 def _entries(folder: Path) -> list[Path]:

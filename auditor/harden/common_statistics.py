@@ -45,7 +45,7 @@ class CommonStatistics(TorchFunctionMode):
         if not training:
             return functional.batch_norm(x, mean, variance, weight, bias, training, momentum, eps)
         shape, axes = (1, -1, *[1] * (x.dim() - 2)), (0, *range(2, x.dim()))
-        wide = x.float()
+        wide = x if x.dtype == torch.float64 else x.float()
         size = wide.new_tensor([wide.numel() / wide.shape[1]])
         sums, size = torch.split(self._total(torch.cat([wide.sum(axes), size])), [x.shape[1], 1])
         middle = sums / size

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 from auditor.formats.compared.view import CONFIDENCE, headline
-from auditor.types import AUTO
 
 if TYPE_CHECKING:
     from auditor.result.comparison import Comparison, Flip, Pair
@@ -40,7 +38,7 @@ def _threat(pair: Pair) -> dict[str, Any]:
     return {
         "model": pair.model,
         "norm": pair.norm,
-        "eps": AUTO if math.isinf(pair.eps) else pair.eps,
+        "eps": pair.eps,
         **drop,
         "lost_samples": [_sample(flip, 1) for flip in pair.lost],
         "gained_samples": [_sample(flip, 0) for flip in pair.gained],
