@@ -55,6 +55,15 @@ class Validation:
             counts += self._counts(trainee, rows)
         return Score(*(trainee.crew.total(counts) / len(self.x)).tolist())
 
+    def unanswered(self, trainee: Trainee) -> int:
+        """How many of the samples the network answers with NaN or infinity."""
+        lost = torch.zeros(1, device=trainee.device)
+        mine = torch.arange(trainee.crew.rank, len(self.x), trainee.crew.world)
+        for rows in torch.split(mine, _BATCH) if len(mine) else ():
+            with torch.no_grad():
+                lost += (~trainee.still(self.x[rows].to(trainee.device)).isfinite().all(1)).sum()
+        return int(trainee.crew.total(lost))
+
     def _counts(self, trainee: Trainee, rows: torch.Tensor) -> torch.Tensor:
         x, y = self.x[rows].to(trainee.device), self.y[rows].to(trainee.device)
         rows, found, survivors = rows.to(trainee.device), _right(trainee, x, y), []

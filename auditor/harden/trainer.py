@@ -93,7 +93,7 @@ class Trainer:
         """Train to the end, or go on where an earlier run of the same plan was interrupted.
 
         Raises:
-            ModelError: the loss is never finite, or not even one sample fits into memory.
+            ModelError: the model answers NaN, the loss is never finite, or not even one sample fits into memory.
             PluginError: the recipe or an addition broke.
             RunError: there is nothing to resume.
         """
@@ -114,6 +114,12 @@ class Trainer:
 
     def _begin(self) -> None:
         begun = time.monotonic()
+        if lost := self._validation.unanswered(self._trainee):
+            raise ModelError(
+                f"Before any training the model answers {lost} of {len(self._validation.y)} validation samples with NaN "
+                "or infinity, and nothing can be learned from that: look for NaN among its weights, for a division or a "
+                "logarithm at zero, and whether --input-range, --mean and --std are its own."
+            )
         score = self._validation.score(self._trainee)
         looked = self._since(begun)
         self.progress.history.append(Epoch(0, 0.0, score, looked))
@@ -232,7 +238,10 @@ class Trainer:
         before = self.progress
         if before.setbacks >= SETBACKS:
             recipe = self._plan.recipe.name
-            raise ModelError(f"Training with {recipe} fails again and again, the last time since {why}.")
+            raise ModelError(
+                f"Training with {recipe} fails again and again, the last time since {why}. Begin "
+                "with a smaller --training lr=…, or with another --recipe."
+            )
         self._restore(file)
         self.progress.scale *= scale
         self.progress.setbacks, self.progress.seconds = before.setbacks + 1, before.seconds

@@ -110,6 +110,14 @@ class Fails(Clean):
         return value
 
 
+def test_a_model_that_answers_nan_before_training_is_told_so(tmp_path: Path) -> None:
+    module = plain()
+    next(module.parameters()).data.fill_(torch.nan)
+    run = Run(tmp_path, module=module)
+    with pytest.raises(ModelError, match=r"Before any training the model answers .* with NaN"):
+        run.trainer().run()
+
+
 def test_a_loss_that_is_nan_once_is_taken_back_with_half_the_rate(tmp_path: Path) -> None:
     Fails.happened.clear()
     run = Run(tmp_path, recipe=Fails())
