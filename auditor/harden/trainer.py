@@ -116,9 +116,9 @@ class Trainer:
         begun = time.monotonic()
         if lost := self._validation.unanswered(self._trainee):
             raise ModelError(
-                f"Before any training the model answers {lost} of {len(self._validation.y)} validation samples with NaN "
-                "or infinity, and nothing can be learned from that: look for NaN among its weights, for a division or a "
-                "logarithm at zero, and whether --input-range, --mean and --std are its own."
+                f"Before any training the model answers {lost} of {len(self._validation.y)} validation samples with "
+                "NaN or infinity, and nothing can be learned from that: look for NaN among its weights, for a division "
+                "or a logarithm at zero, and whether --input-range, --mean and --std are its own."
             )
         score = self._validation.score(self._trainee)
         looked = self._since(begun)
