@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -59,8 +60,8 @@ def init(
         raise UsageError(f"{path} is there already; it was left as it is.")
     share = AMOUNTS["min_robust_accuracy"]
     asked = _Asking(not yes and sys.stdin.isatty() and sys.stdout.isatty())
-    model = asked.for_text("Model file", model, guess_model(Path()) or "model.onnx")
-    data = asked.for_text("Labelled samples", data, guess_data(Path()) or "images/")
+    model = asked.for_text("Model file", model, guess_model(Path()) or "model.onnx", partial(_name, "--model"))
+    data = asked.for_text("Labelled samples", data, guess_data(Path()) or "images/", partial(_name, "--data"))
     eps = asked.for_text("Budget in linf", eps, "8/255", lambda text: parse_threats([], [text]))
     gate = asked.for_text(
         "Robust accuracy that a release needs (none: no gate)",
@@ -92,11 +93,14 @@ class _Asking:
     def __init__(self, terminal: bool) -> None:
         self.terminal = terminal
 
-    def for_text(
-        self, question: str, given: str | None, proposed: str, check: Callable[[str], object] = lambda text: text
-    ) -> str:
-        """What is given, else the answer. Raises UsageError where what is given does not pass `check`."""
-        from auditor.errors import UsageError
+    def for_text(self, question: str, given: str | None, proposed: str, check: Callable[[str], object]) -> str:
+        """What is given, else the answer.
+
+        Raises:
+            UsageError: what is given does not pass `check`, or no answer comes.
+            Stopped: Ctrl-C.
+        """
+        from auditor.errors import Stopped, UsageError
 
         if given is not None or not self.terminal:
             check(proposed if given is None else given)
@@ -109,4 +113,20 @@ class _Asking:
                 raise typer.BadParameter(str(error)) from error
             return text
 
-        return str(typer.prompt(question, default=proposed, value_proc=checked))
+        try:
+            return str(typer.prompt(question, default=proposed, value_proc=checked))
+        except typer.Abort as error:
+            typer.echo("", err=True)  # The cursor stands behind the question.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise Stopped("stopped; nothing was written.") from None
+            raise UsageError(
+                "The answers ended too early, and nothing was written; --yes asks nothing, and flags answer ahead."
+            ) from None
+
+
+def _name(flag: str, text: str) -> None:
+    """Raises UsageError where a name of a file is blank."""
+    from auditor.errors import UsageError
+
+    if not text.strip():
+        raise UsageError(f"{flag} is empty; name a file, or leave the flag out.")

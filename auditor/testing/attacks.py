@@ -37,13 +37,13 @@ def attack_questions(attack: Attack) -> Iterator[Question]:
     for norm in (norm for norm in EPS if norm in attack.norms):
         for sentence, behaviour in _BEHAVIOURS.items():
             yield ask(f"{norm}: {sentence}", partial(behaviour, attack, norm))
-        if not attack.minimal and attack.access in _REACH and norm is not Norm.L0:
+        if not attack.minimal and attack.access in _REACH:
             yield ask(f"{norm}: it fools a linear model not far beyond its border", partial(_linear, attack, norm))
         if torch.accelerator.is_available():
             yield ask(
                 f"{norm}: it works where the model is, not on the CPU alone", partial(_on_accelerator, attack, norm)
             )
-        if attack.minimal and norm is not Norm.L0:
+        if attack.minimal:
             yield ask(f"{norm}: it finds a change of every sample of a linear model", partial(_smallest, attack, norm))
 
 
@@ -212,11 +212,24 @@ def _linear(attack: Attack, norm: Norm) -> None:
 
 
 def _smallest(attack: Attack, norm: Norm) -> None:
-    model = Linear.draw((1, 4, 4) if attack.images_only else (16,), 2, 3, norm)
-    outcome = run(attack, model.target, model.x, model.y, Threat(norm=norm, eps=math.inf))
-    demand(outcome.found.all(), f"without a budget it fools {int(outcome.found.sum())} of 3 samples")
-    nearest = float(distance(outcome.best, model.x, norm).min())
+    shape = (1, 4, 4) if attack.images_only else (16,)
+    model = Linear.draw(shape, 2, 3, norm)
+    outcome = _without_budget(attack, model, norm)
+    if norm is Norm.L0:
+        # One that by its parameters tries so many pixels and no more is asked where one is enough.
+        _demand_all(_without_budget(attack, Linear.draw(shape, 2, 3, norm, away=0.0), norm))
+    else:
+        _demand_all(outcome)
+    nearest = distance(outcome.best, model.x, norm).where(outcome.found, torch.inf).min()
     demand(nearest > 0.999 * model.eps, f"a change of {nearest:.4g}, where none below {model.eps:.4g} is enough")
+
+
+def _without_budget(attack: Attack, model: Linear, norm: Norm) -> Outcome:
+    return run(attack, model.target, model.x, model.y, Threat(norm=norm, eps=math.inf))
+
+
+def _demand_all(outcome: Outcome) -> None:
+    demand(outcome.found.all(), f"without a budget it fools {int(outcome.found.sum())} of {len(outcome.found)} samples")
 
 
 _BEHAVIOURS: dict[str, Callable[[Attack, Norm], None]] = {

@@ -8,24 +8,10 @@ from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 
 from auditor.formats.base import Format
-from auditor.result.data import Data
-from auditor.result.record import (
-    AttackRun,
-    Finding,
-    GateOutcome,
-    GateResult,
-    ModelResult,
-    Result,
-    ThreatResult,
-    Verdict,
-)
 from auditor.result.run import Run
-from auditor.result.samples_csv import Row, write_rows
-from auditor.result.statistics import clopper_pearson
+from auditor.result.samples_csv import write_rows
 from auditor.testing.kit import Question, demand
-from auditor.types import Norm
-
-_N, _EPS = 8, 8 / 255
+from auditor.testing.records import result_of, rows_of
 
 
 def format_questions(form: Format) -> Iterator[Question]:
@@ -72,103 +58,8 @@ _RUNS = {
 
 def _written(folder: Path, name: str) -> Run:
     """One of these runs, as the project's own writers write it."""
-    run, result = folder / "run", _result(**_RUNS[name])  # type: ignore[arg-type]
+    run, result = folder / "run", result_of(**_RUNS[name])  # type: ignore[arg-type]
     run.mkdir()
     (run / "result.json").write_text(result.to_json(), encoding="utf-8")
-    write_rows(run / "samples.csv", [row for model in result.models for row in _rows(model)])
+    write_rows(run / "samples.csv", [row for model in result.models for row in rows_of(model)])
     return Run(run)
-
-
-def _result(
-    verdict: Verdict,
-    outcome: GateOutcome | None = None,
-    standing: int = 0,
-    unknown: int = 0,
-    audited: bool = True,
-    name: str = "net",
-) -> Result:
-    """Eight samples of two classes, one model and one budget, under which so many are `standing`."""
-    model = _model(name, standing, unknown) if audited else _not_audited(name)
-    interval = clopper_pearson(standing, _N)
-    gate = GateResult(
-        rule="min_robust_accuracy",
-        value=standing / _N,
-        threshold=0.5,
-        outcome=outcome or "pass",
-        interval=interval,
-        model=name,
-        norm="linf",
-        eps=_EPS,
-    )
-    return Result(
-        verdict=verdict,
-        exit_code={"pass": 0, "fail": 1, "inconclusive": 3, "error": 4}[verdict],
-        summary="One sentence.",
-        gates=(gate,) if outcome else (),
-        data=Data(source="images", n=_N, sha256="d" * 64, shape=(1, 4, 4), classes=("cat", name)),
-        settings={"seed": 0, "suite": "quick", "confidence": 0.95},
-        environment={"auditor": "0"},
-        models=(model,),
-        started="2026-01-02T03:04:05+00:00",
-        seconds=1.0,
-        command="auditor scan",
-    )
-
-
-def _model(name: str, standing: int, unknown: int) -> ModelResult:
-    attack = AttackRun(
-        name="pgd",
-        parameters={"steps": 10},
-        status="timed out" if unknown else "ran",
-        reason="the time limit was reached" if unknown else "",
-        attacked=_N,
-        broken=_N - standing - unknown,
-        seconds=0.5,
-        forwards=80,
-        backwards=80,
-    )
-    threat = ThreatResult(
-        norm=Norm.LINF,
-        eps=_EPS,
-        robust_accuracy=None if unknown else standing / _N,
-        robust_interval=None if unknown else clopper_pearson(standing, _N),
-        robust_upper_bound=(standing + unknown) / _N,
-        not_evaluated=unknown,
-        attacks=(attack,),
-    )
-    doubt = Finding(code="AUD201", severity="inconclusive" if unknown else "info", title="T", detail=f"About {name}.")
-    return _not_audited(name).model_copy(
-        update={"clean_accuracy": 1.0, "clean_interval": (0.6, 1.0), "findings": (doubt,), "threats": (threat,)}
-    )
-
-
-def _not_audited(name: str) -> ModelResult:
-    return ModelResult(
-        name=name,
-        path=f"{name}.onnx",
-        sha256="e" * 64,
-        format="onnx",
-        gradients="twin",
-        clean_accuracy=None,
-        clean_interval=None,
-        findings=(Finding(code="AUD001", severity="block", title="Not audited", detail="It does not load."),),
-        num_classes=2,
-    )
-
-
-def _rows(model: ModelResult) -> Iterator[Row]:
-    for threat in model.threats:
-        standing = round(threat.robust_upper_bound * _N) - threat.not_evaluated
-        for index in range(_N):
-            outcome = "robust" if index < standing else "broken"
-            yield Row(
-                model=model.name,
-                norm=threat.norm,
-                eps=threat.eps,
-                index=index,
-                label=index % 2,
-                clean_prediction=index % 2,
-                clean_correct=True,
-                outcome="not_evaluated" if index >= _N - threat.not_evaluated else outcome,
-                broken_by="pgd" if outcome == "broken" else "",
-            )

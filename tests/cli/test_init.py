@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 import tomllib
@@ -73,7 +74,9 @@ def test_what_it_writes_can_be_scanned(auditor: Callable, demo: Path, tmp_path: 
     assert "99.0% is required" in done.out
 
 
-@pytest.mark.parametrize(("flag", "value"), [("--eps", "8"), ("--eps", "x"), ("--min-robust-accuracy", "40")])
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--eps", "8"), ("--min-robust-accuracy", "40"), ("--model", ""), ("--data", " ")]
+)
 def test_a_value_that_makes_no_sense_is_refused_and_nothing_is_written(
     auditor: Callable, flag: str, value: str
 ) -> None:
@@ -103,3 +106,30 @@ def test_on_a_terminal_it_asks_and_asks_again_where_an_answer_makes_no_sense(tmp
     found = written(tmp_path / "auditor.toml")
     assert (found["models"], found["data"]) == (["net.onnx"], "photos/")
     assert (found["eps"], found["min-robust-accuracy"]) == (["4/255"], 0.4)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(
+    ("ctrl_c", "code", "said"), [(False, 2, "The answers ended too early"), (True, 130, "stopped; nothing was written")]
+)
+def test_answers_that_end_are_a_sentence_and_nothing_is_written(
+    tmp_path: Path, ctrl_c: bool, code: int, said: str
+) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "auditor", "init"]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        os.write(ours, b"\n")
+        seen = b""
+        while b"Labelled samples" not in seen:
+            seen += os.read(ours, 4096)
+        if ctrl_c:
+            process.send_signal(signal.SIGINT)
+        else:
+            os.write(ours, b"\x04")  # Ctrl-D
+        assert process.wait(60) == code
+        seen += os.read(ours, 65536)
+        os.close(ours)
+    assert said in " ".join(seen.decode().split())
+    assert b"Aborted" not in seen
+    assert not (tmp_path / "auditor.toml").exists()

@@ -130,9 +130,9 @@ def test_more_noise_doubts_looks_again_and_says_how_it_ended(
 def test_every_gate_is_a_test_point_on_one_line() -> None:
     from auditor_acme.tap import Tap
 
-    from auditor.testing.formats import _result
+    from auditor.testing.records import result_of
 
-    result = _result("fail", "fail", standing=2, name="a # TODO\nnet")
+    result = result_of("fail", "fail", standing=2, name="a # TODO\nnet")
     lines = Tap().render(SimpleNamespace(result=result)).splitlines()  # type: ignore[arg-type]
     assert lines[:2] == ["TAP version 14", "1..1"]
     assert lines[2].startswith("not ok 1 - a \\# TODO net linf")

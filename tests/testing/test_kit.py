@@ -15,14 +15,12 @@ from torch.nn import functional
 from auditor import (
     Access,
     Attack,
-    Check,
     Format,
     Norm,
     Passes,
     Recipe,
     Rng,
     Run,
-    Stage,
     Threat,
     View,
     Wrapper,
@@ -247,30 +245,6 @@ def test_each_promise_that_a_wrapper_breaks_is_told(wrapper: type[Wrapper], abou
     wrapper.__doc__ = Half.__doc__
     assert broken(Half()) == []
     assert any(about in sentence for sentence in broken(wrapper()))
-
-
-class Look(Check):
-    """Looks.
-
-    Seen: nothing. Means: nothing. Measured: nothing. Threshold: none. Do: nothing.
-    """
-
-    code = "ACME001"
-    title = "Nothing to see"
-    stage = Stage.PREFLIGHT
-
-    def inspect(self, scene: object) -> list[object]:  # type: ignore[override]
-        return []
-
-
-def test_a_check_needs_a_code_of_its_own_and_a_page() -> None:
-    class Borrowed(Look):
-        """Says nothing."""
-
-        code = "AUD999"
-
-    assert broken(Look()) == []
-    assert len(broken(Borrowed())) == 2
 
 
 class Word(Format):
