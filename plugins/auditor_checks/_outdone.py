@@ -9,7 +9,7 @@ from auditor.check import Finding, Severity
 from auditor.types import Norm
 from auditor_checks._base import share
 from auditor_checks._inquiry import InquiryCheck, climbs, more_than_few
-from auditor_checks._ways import FEW, Way, all_gone_on, following_gradients, gone_on, reaching, then_by_queries
+from auditor_checks._ways import FEW, Way, and_queries, following_gradients, gone_on, reaching
 
 if TYPE_CHECKING:
     from auditor.engine.inquiry import Inquiry
@@ -80,7 +80,7 @@ class Outdone(InquiryCheck):
 
     def searched(self, inquiry: Inquiry, ways: list[Way]) -> bool:
         """Whether all that stand were searched in these ways until that paid no more."""
-        return all_gone_on(inquiry, then_by_queries(inquiry, ways))
+        return and_queries(inquiry, ways)
 
 
 def most_broken(inquiry: Inquiry) -> AttackRun | None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from auditor.target.nearby import Nearby
 from auditor.target.through import Past
 from auditor.types import Access, Norm
@@ -14,8 +16,6 @@ from auditor_checks._answers import once
 from auditor_checks._inquiry import climbs, more_than_few
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from auditor.engine.inquiry import Inquiry
     from auditor.engine.trial import Trial
     from auditor.result.record import AttackRun
@@ -35,7 +35,6 @@ class Way:
         spread: the radius, in units of the budget, of the neighbourhood over which gradients are averaged.
         said: what is different about it, as a person says it.
         advice: what whoever was helped by it does from then on.
-        least: rounds that have to be made before it can be said that they do not pay.
     """
 
     attack: str
@@ -45,7 +44,6 @@ class Way:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     through: Past | None = None
     spread: float = 0.0
-    least: int = 1
 
     def tried(self, inquiry: Inquiry, on: np.ndarray, threat: Threat | None = None) -> Trial:
         """What it does to some samples, fallen ones too, without being counted."""
@@ -79,8 +77,8 @@ class Way:
 
 
 @once
-def _repeated(inquiry: Inquiry) -> set[tuple[Past | None, float]]:
-    """The ways' gradients, by what they pass and where they are averaged, along which the plan climbed once more."""
+def _repeated(inquiry: Inquiry) -> set[Past]:
+    """What the gradients pass along which the plan climbed once more."""
     return set()
 
 
@@ -155,7 +153,7 @@ _FEW_ENTRIES = (
     ),
 )
 _SQUARE, _SPARSE = (
-    Way(attack=attack, effort="queries", said="queries alone", advice=BLIND, parameters={"queries": 1000}, least=2)
+    Way(attack=attack, effort="queries", said="queries alone", advice=BLIND, parameters={"queries": 2000})
     for attack in ("square", "sparse-rs")
 )
 # Past a step gradients are those of a near relation, whose examples are often next to those of the model.
@@ -164,8 +162,7 @@ _FROM_THERE = Way(
     effort="queries",
     said="queries from where gradients led",
     advice=BLIND,
-    parameters={"queries": 1000, "start": "closest", "p_init": 0.1, "p_final": 0.01},
-    least=2,
+    parameters={"queries": 2000, "start": "closest", "p_init": 0.1, "p_final": 0.01},
 )
 _LABELS = {Norm.LINF: "rays", Norm.L2: "hopskipjump", Norm.L0: "pointwise"}
 
@@ -188,19 +185,33 @@ def asking_labels(norm: Norm) -> Way | None:
 
 
 def reaching(inquiry: Inquiry, missed: np.ndarray, threat: Threat | None = None) -> tuple[list[Way], np.ndarray]:
-    """Try one way after the other on samples that an attack should have broken and missed, until at most one is left.
+    """Try one way after the other on samples that an attack should have broken and missed, until at most one is left;
+    queries only on what no gradients broke.
 
-    Returns the ways that broke some, and the samples that none of them broke.
+    Returns as few ways as break what all of them broke, the one that broke most first; and the samples left.
     """
-    ways: list[Way] = []
-    for way in (*following_gradients(inquiry.threat.norm), asking_scores(inquiry.threat.norm)):
-        if len(missed) < 2:
+    left, fell = np.ones(len(missed), bool), list[tuple[Way, np.ndarray]]()
+    scores = asking_scores(inquiry.threat.norm)
+    for way in (*following_gradients(inquiry.threat.norm), scores):
+        if left.sum() < 2:
             break
-        trial = way.tried(inquiry, missed, threat)
-        if trial.fell.any():
-            ways.append(way)
-            missed = missed[~trial.fell]
-    return ways, missed
+        on = np.flatnonzero(left) if way is scores else np.arange(len(missed))
+        broke = np.zeros(len(missed), bool)
+        broke[on] = way.tried(inquiry, missed[on], threat).fell
+        fell.append((way, broke))
+        left &= ~broke
+    return _fewest(fell), missed[left]
+
+
+def _fewest(fell: Sequence[tuple[Way, np.ndarray]]) -> list[Way]:
+    """Of ways and what each broke, as few as leave at most one sample out that any of them broke."""
+    ways: list[Way] = []
+    left = np.logical_or.reduce([broke for _, broke in fell]) if fell else np.zeros(0, bool)
+    while left.sum() > (1 if ways else 0):
+        way, broke = max(fell, key=lambda each: int((each[1] & left).sum()))
+        ways.append(way)
+        left &= ~broke
+    return ways
 
 
 def gone_on(inquiry: Inquiry, way: Way) -> bool:
@@ -212,14 +223,14 @@ def gone_on(inquiry: Inquiry, way: Way) -> bool:
     if any(done.covers(way) for done in _ended(inquiry)):
         return True
     _climb_again(inquiry, way)
-    for number in range(1, _ROUNDS + 1):
+    for _ in range(_ROUNDS):
         stood = len(inquiry.standing)
         if not stood:
             return True
         run = way.run(inquiry)
         if run.status != "ran" or run.attacked < stood:
             return not len(inquiry.standing)
-        if number >= way.least and not more_than_few(run.broken, inquiry.total, FEW):
+        if not more_than_few(run.broken, inquiry.total, FEW):
             _ended(inquiry).append(way)
             return True
         way = way.harder()
@@ -227,27 +238,36 @@ def gone_on(inquiry: Inquiry, way: Way) -> bool:
 
 
 def _climb_again(inquiry: Inquiry, way: Way) -> None:
-    """Once: what the plan climbed, along the gradients of this way where they are other ones."""
-    seen = way.through, way.spread
-    if seen == (None, 0.0) or seen in _repeated(inquiry):
+    """Once: what the plan climbed, along the gradients of this way where they pass something. Averaged ones cost as
+    many passes as there are points, too many for all of that."""
+    if not way.through or way.spread or way.through in _repeated(inquiry):
         return
-    _repeated(inquiry).add(seen)
+    _repeated(inquiry).add(way.through)
     for run in climbs(inquiry):
         inquiry.attack(run.attack, **way.conditions(inquiry), **run.parameters)
-    if inquiry.threat.norm is not Norm.L0:
-        gone_on(inquiry, _FROM_THERE)
+
+
+def from_there(inquiry: Inquiry, ways: Sequence[Way]) -> bool:
+    """Go on by queries from where these ways led, if their gradients are other ones than the plan's; whether that came
+    to its end."""
+    if inquiry.threat.norm is Norm.L0 or not any(way.through or way.spread for way in ways):
+        return True
+    return gone_on(inquiry, _FROM_THERE)
 
 
 def all_gone_on(inquiry: Inquiry, ways: Sequence[Way]) -> bool:
-    """Go on with each of these ways, whatever came of the others; whether all came to their end."""
+    """Go on with each of these ways, whatever came of the others, then from where they led; whether all came to their
+    end."""
     ended = [gone_on(inquiry, way) for way in ways]
-    return all(ended)
+    return from_there(inquiry, ways) and all(ended)
 
 
-def then_by_queries(inquiry: Inquiry, ways: Sequence[Way]) -> list[Way]:
-    """These ways, and queries at the end: gradients that misled once are not trusted to have found all there is."""
+def and_queries(inquiry: Inquiry, ways: Sequence[Way]) -> bool:
+    """Go on with these ways, and with queries from scratch at the end: gradients that misled once are not trusted to
+    have found all there is."""
     scores = asking_scores(inquiry.threat.norm)
-    return [*(way for way in ways if way != scores), scores]
+    ended = all_gone_on(inquiry, [way for way in ways if way != scores])
+    return gone_on(inquiry, scores) and ended
 
 
 def leading(inquiry: Inquiry) -> AttackRun | None:

@@ -15,7 +15,7 @@ from auditor_checks._answers import once
 from auditor_checks._base import percent, share
 from auditor_checks._inquiry import InquiryCheck, strongest
 from auditor_checks._outdone import counted, heard
-from auditor_checks._ways import all_gone_on, leading, reaching, then_by_queries
+from auditor_checks._ways import and_queries, leading, reaching
 
 if TYPE_CHECKING:
     from auditor.engine.inquiry import Inquiry
@@ -140,7 +140,7 @@ class UnboundedAttack(InquiryCheck):
         )
         whole = replace(inquiry.threat, eps=whole_range(inquiry.threat, inquiry.batches.samples.shape))
         ways, left = reaching(inquiry, survivors, whole)
-        settled = bool(ways) and all_gone_on(inquiry, then_by_queries(inquiry, ways))
+        settled = bool(ways) and and_queries(inquiry, ways)
         series.survivors, series.surviving[-1] = left, len(left)
         told = f"{inquiry.doubts[0]} {heard(ways, len(survivors) - len(left), len(survivors))}"
         inquiry.show(**series.evidence(inquiry))

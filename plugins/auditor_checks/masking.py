@@ -10,7 +10,7 @@ from auditor.types import Access
 from auditor_checks._base import share
 from auditor_checks._inquiry import InquiryCheck
 from auditor_checks._outdone import counted, heard
-from auditor_checks._ways import BLIND, all_gone_on, reaching, then_by_queries
+from auditor_checks._ways import BLIND, and_queries, reaching
 from auditor_checks.rough import RoughLoss, looked
 from auditor_checks.useless import slope
 
@@ -37,8 +37,8 @@ class BlackBoxBeatsWhiteBox(InquiryCheck):
         attacks with gradients, or are at most 5 % of all, and are less than a fifth of what withstood these, the
         gradients there are looked at first, as AUD211 and AUD221 do: where they lead uphill and keep what they promise,
         nothing is doubted. Else up to 32 are tried with other losses, gradients past rounding, and more starts. What
-        breaks them, and queries from scratch, are run on all that stand, with twice the effort each time until that
-        breaks no more; what falls is counted.
+        breaks them, in as few ways as break them all, and queries, from where other gradients led and from scratch,
+        are run on all that stand, with twice the effort each time until that breaks no more; what falls is counted.
     Threshold: more than 1 % of all samples (AutoAttack calls 0.2 % suspicious), and more than one, raise the doubt; so
         do more than 5 % that fell between two white-box attacks. It stays where the search does not come to an end,
         as a warning, and makes the audit inconclusive where more than 5 % fell without gradients (proposed).
@@ -76,7 +76,7 @@ class BlackBoxBeatsWhiteBox(InquiryCheck):
             return
         inquiry.doubt(seen)
         ways, left = reaching(inquiry, fallen[:: max(1, len(fallen) // _TRIED)][:_TRIED])
-        settled = all_gone_on(inquiry, then_by_queries(inquiry, ways))
+        settled = and_queries(inquiry, ways)
         tried = min(_TRIED, len(fallen))
         told = f"{inquiry.doubts[0]} {heard(ways, tried - len(left), tried)} {counted(inquiry)}"
         if settled:

@@ -17,7 +17,7 @@ from auditor.types import Norm
 from auditor_checks._base import percent
 from auditor_checks._inquiry import InquiryCheck, more_than_few
 from auditor_checks._outdone import counted
-from auditor_checks._ways import Way, following_gradients, gone_on
+from auditor_checks._ways import Way, all_gone_on, following_gradients
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,7 +80,7 @@ class RoughLoss(InquiryCheck):
         remedy = "Read AUD108, AUD112 and AUD113 for what makes the loss rough; run --suite thorough."
         found = list(self.escalate(inquiry, _by_scores(inquiry, told), lambda run: told, remedy))
         if seen.misleading and len(inquiry.standing):
-            if (way := self._led_by(inquiry, on)) is not None and gone_on(inquiry, way):
+            if (way := self._led_by(inquiry, on)) is not None and all_gone_on(inquiry, [way]):
                 yield self.mended(
                     f"{told} It was gone on with {way.said}, which keep their promise. {counted(inquiry)}"
                 )

@@ -18,7 +18,7 @@ from auditor.types import Norm
 from auditor_checks._base import share
 from auditor_checks._inquiry import InquiryCheck, climbs, more_than_few
 from auditor_checks._outdone import counted
-from auditor_checks._ways import FEW, Way, asking_labels, asking_scores, following_gradients, gone_on
+from auditor_checks._ways import FEW, Way, asking_labels, asking_scores, following_gradients, from_there, gone_on
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -118,6 +118,7 @@ class UselessGradients(InquiryCheck):
             if _led_by(inquiry, some, way):
                 promising.append(way)
                 settled &= gone_on(inquiry, way)
+        settled &= from_there(inquiry, promising)
         # Gradients that lead uphill are no proof that they lead to examples.
         for blind in (asking_scores(norm), asking_labels(norm)):
             if blind is None:
