@@ -44,8 +44,15 @@ class Rng:
     """One independent stream of random numbers per sample; every draw has the shape `(N, *shape)`."""
 
     def __init__(self, keys: Tensor, drawn: list[int] | None = None) -> None:
-        self._keys = keys
+        self._held: Tensor = keys
+        self._label: str | None = None
         self._drawn = [0] if drawn is None else drawn
+
+    @property
+    def _keys(self) -> Tensor:
+        if self._label is not None:
+            self._held, self._label = _mix(self._held ^ _word(self._label)), None
+        return self._held
 
     @classmethod
     def keyed(cls, seed: int, name: str, indices: Tensor) -> Rng:
@@ -53,7 +60,7 @@ class Rng:
         return cls(_mix(_mix(indices * _GOLDEN + _word(f"{seed}/{name}")) + _GOLDEN))
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._held)
 
     @property
     def state(self) -> tuple[Tensor, list[int]]:
@@ -62,7 +69,10 @@ class Rng:
 
     def fork(self, label: str) -> Rng:
         """Streams independent of these, for a part of an attack that is named `label`."""
-        return Rng(_mix(self._keys ^ _word(label)))
+        made = Rng(self._keys)
+        # Hashed when the first number is drawn: many a part draws none.
+        made._label = label
+        return made
 
     def select(self, rows: Tensor) -> Rng:
         """The streams of some rows only; draws made through either advance both."""
@@ -77,7 +87,7 @@ class Rng:
 
     def overwrite(self, rows: Tensor, other: Rng) -> None:
         """Put the streams of other samples into these rows."""
-        self._keys.index_copy_(0, rows, other._keys)
+        self._held = self._keys.index_copy(0, rows, other._keys)
 
     def _bits(self, shape: tuple[int, ...]) -> Tensor:
         count, first = math.prod(shape), self._drawn[0] + 1

@@ -45,6 +45,12 @@ class Ball:
             return candidate.clamp_(self.low, self.high)
         return project(candidate, self.x, self.norm, self._each)
 
+    def climb(self, point: Tensor, gradient: Tensor, length: float) -> Tensor:
+        """`point` moved by a step of steepest ascent, projected. Overwrites `gradient`; `length` is below 4 in linf."""
+        if self.norm is Norm.LINF:
+            return self.project(along_signs(point, gradient, length))
+        return self.project(ascent(gradient, self.norm, length).add_(point))
+
     def uniform(self, rng: Rng) -> Tensor:
         """A point drawn uniformly from the norm ball, then clipped to the box."""
         shape = self.x.shape[1:]

@@ -48,7 +48,7 @@ def harden(
         list[str] | None, typer.Option(metavar="PATTERN", help="Weights that stay as they are; repeatable.")
     ] = None,
     augment: Annotated[
-        str | None, typer.Option(help="auto, none, or of crop,flip. [default: auto, none for digits]")
+        str | None, typer.Option(help="auto, none, or of affine,crop,flip. [default: auto, none for digits]")
     ] = None,
     suite: Annotated[str | None, typer.Option(help="Of the report: as of `scan`. [default: standard]")] = None,
     samples: Annotated[str | None, typer.Option(metavar="N", help="Samples in the report. [default: 500]")] = None,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from auditor.harden.augmentation import augmented
 from auditor.harden.crew import Crew
 from auditor.rng import Rng
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 IN_MEMORY = 2**30
 """Bytes of samples up to which they are read once."""
-
-_PADDING = 8  # a crop moves by at most an eighth of the image's side
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def seed_of(*parts: object) -> int:
 
 
 class Batches:
-    """The training samples `rows` of `samples`, and how they are augmented: any of `crop` and `flip`."""
+    """The training samples `rows` of `samples`, and how they are augmented."""
 
     def __init__(self, samples: Samples, rows: Tensor, seed: int, augment: frozenset[str] = frozenset()) -> None:
         self._samples, self._rows, self._seed, self._augment = samples, rows, seed, augment
@@ -82,25 +80,3 @@ def _shared(rows: Tensor, crew: Crew) -> tuple[Tensor, int]:
     if len(rows) < crew.world:
         return rows, len(rows) * crew.world
     return rows[crew.rank :: crew.world], len(rows)
-
-
-def usual(shape: tuple[int, ...]) -> frozenset[str]:
-    """What is done to images where the user says nothing: colour photographs are cropped and mirrored; digits, letters
-    and whatever is small or grey might become another class."""
-    return frozenset({"crop", "flip"}) if len(shape) == 3 and shape[0] == 3 and min(shape[1:]) >= 32 else frozenset()
-
-
-def augmented(x: Images, kinds: frozenset[str], rng: Rng) -> Images:
-    """Images `(N, C, H, W)`, each moved by up to an eighth of its side and mirrored at random."""
-    if "crop" in kinds:
-        height, width = x.shape[2:]
-        pad = max(1, min(height, width) // _PADDING)
-        shift = rng.integers(2 * pad + 1, 2)
-        down = shift[:, :1] + torch.arange(height)
-        right = shift[:, 1:] + torch.arange(width)
-        padded = functional.pad(x, (pad, pad, pad, pad))
-        x = padded[torch.arange(len(x))[:, None, None], :, down[:, :, None], right[:, None, :]].permute(0, 3, 1, 2)
-    if "flip" in kinds:
-        mirrored = rng.integers(2).bool()
-        x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
-    return x.contiguous()

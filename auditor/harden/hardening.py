@@ -15,9 +15,10 @@ from auditor.engine.environment import choose_device, environment
 from auditor.engine.options import model_options
 from auditor.engine.reading import read_samples
 from auditor.engine.store import MANIFEST
-from auditor.errors import RunError
+from auditor.errors import RunError, UsageError
 from auditor.harden import checkpoint, writing
-from auditor.harden.batches import Batches, usual
+from auditor.harden.augmentation import usual
+from auditor.harden.batches import Batches
 from auditor.harden.crew import Crew, joined, own_device
 from auditor.harden.held_out import write_held_out
 from auditor.harden.outcome import SCHEMA, outcome, sentence
@@ -141,6 +142,8 @@ class Hardening:
     def _trained(self, trainee: Trainee, target: Target, samples: Samples, parts: Split) -> Progress:
         s, seed = self.settings, self.settings.audit.seed
         augment = usual(samples.shape) if s.augment is None else s.augment
+        if augment and len(samples.shape) != 3:
+            raise UsageError(f"--augment is for images; samples of the shape {samples.shape} are none. Leave it out.")
         chosen = Validation(samples.fetch(parts.validation.tolist()), samples.labels[parts.validation], s.threat, seed)
         described = {**_described(s), "seed": seed, "freeze": s.freeze, "keep_clean": s.keep_clean}
         told = [described, samples.sha256, target.sha256, sorted(augment), target.preprocessing.describe()]

@@ -20,7 +20,7 @@ from auditor.values import Amount, parse_duration
 if TYPE_CHECKING:
     from auditor.settings import Settings
 
-AUGMENTATIONS = frozenset({"crop", "flip"})
+AUGMENTATIONS = frozenset({"affine", "crop", "flip"})
 NORMS = frozenset({Norm.LINF, Norm.L2, Norm.L1})
 _KEEP = Amount("a share of clean accuracy from 0 to 1, such as 0.02 or 2%", 0.0, 1.0, share=True)
 _EPOCHS = Amount("a whole number, at least 1, such as 30", 1, whole=True)
@@ -35,7 +35,7 @@ class HardenSettings:
         recipe, additions, training: what is trained, and how.  text: as the user wrote it.
         validation: data of its own for the report; empty holds some of the training data out.
         freeze: patterns of names of weights that stay as they are.
-        augment: any of `crop` and `flip`; None decides by the data.
+        augment: any of `affine`, `crop` and `flip`; None decides by the data.
         keep_clean: how much clean accuracy may be lost.  time_limit: seconds of training.
     """
 

@@ -62,7 +62,7 @@ def trainee_of(target: Target, freeze: Sequence[str] = (), *, label_smoothing: f
         network = replace(batched, network=network)
     weights = _weights(module, freeze, target.name)
     # What maps or repeats a graph that was made for one batch size would learn the statistics of every part of it.
-    learns = isinstance(module, Twin) and not isinstance(batched, Loop | Mapped)
+    learns = isinstance(module, Twin) and module.normalises and not isinstance(batched, Loop | Mapped)
     forward = partial(_forward, target, network, module if learns else None)
     half = target.device.type == "cuda" and torch.cuda.is_bf16_supported() and target.input_dtype is torch.float32
     trainee = Trainee(

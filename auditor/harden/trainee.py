@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from auditor.harden.common_statistics import CommonStatistics
 from auditor.harden.crew import Crew
-from auditor.steps import Ball, ascent
+from auditor.steps import Ball
 
 if TYPE_CHECKING:
     from auditor.rng import Rng
@@ -64,6 +64,7 @@ class Trainee:
         self.module = module
         self._forward = forward
         self._parts = list(module.modules())
+        self._ball: Ball | None = None
         self._label_smoothing, self._autocast = label_smoothing, autocast
 
     def __call__(self, x: Images) -> Logits:
@@ -100,13 +101,19 @@ class Trainee:
             step_size: in units of eps.
             start: where it starts; a point drawn uniformly from the ball unless given.
         """
-        ball = Ball(x, threat.norm, threat.eps)
+        ball = self.ball(x, threat)
         point = ball.uniform(rng) if start is None else ball.project(start.clone())
         with self._frozen():
             for _ in range(steps):
-                step = ascent(self.gradient(point, objective), threat.norm, step_size * threat.eps)
-                point = ball.project(step.add_(point))
+                point = ball.climb(point, self.gradient(point, objective), step_size * threat.eps)
         return point
+
+    def ball(self, x: Images, threat: Threat) -> Ball:
+        """What the threat allows around `x`; for the same samples made once, however many updates learn from them."""
+        known = self._ball
+        if known is None or known.x is not x or (known.norm, known.eps) != (threat.norm, threat.eps):
+            self._ball = known = Ball(x, threat.norm, threat.eps)
+        return known
 
     def cross_entropy(self, logits: Logits, y: Labels) -> Tensor:
         """Cross-entropy of each sample, `(N,)`, with the label smoothing that was asked for: a loss to descend."""

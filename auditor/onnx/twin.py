@@ -60,7 +60,8 @@ class Twin(nn.Module):
 
     `requires_grad_(True)` makes it trainable: the parameters are the file's own float tensors, each once.
     Moving averages, scales, masks that the graph computes and all integers are buffers.
-    `head` is what the graph ends with, and `stripped` says whether the answer is the tensor before it.
+    `head` is what the graph ends with, and `stripped` says whether the answer is the tensor before it;
+    `normalises`, whether the graph has batch normalisation.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Twin(nn.Module):
         self.output_name = output
         self.head: Head = ending.head
         self.stripped = stripped
+        self.normalises = any(node.op_type == "BatchNormalization" for node in graph.walk())
         self._program = Program(graph)
         self._others = tuple(name for name in graph.inputs if name != main.name)
         self._order = graph.inputs

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.grad import conv2d_weight
 from torch.overrides import TorchFunctionMode
 
 Pair: TypeAlias = tuple[int, int]
@@ -48,7 +49,7 @@ def _stem(
     groups: int = 1,
 ) -> Tensor | None:
     """What a convolution answers, if it is such a stem."""
-    if not input.requires_grad or input.device.type != "cpu" or input.dim() != 4 or weight.requires_grad:
+    if not input.requires_grad or input.device.type != "cpu" or input.dim() != 4:
         return None
     few = groups == 1 and weight.shape[1] <= _CHANNELS and _pair(dilation) == (1, 1)
     if not few or isinstance(padding, str) or min(_pair(stride)) == 1:
@@ -72,14 +73,27 @@ class _Stem(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         x, weight, _, ctx.stride, ctx.padding = inputs
         ctx.size = (x.shape[2], x.shape[3])
-        ctx.save_for_backward(weight)
+        # Who attacks asks for the samples' gradient alone, who trains may ask for that of the weights too.
+        ctx.save_for_backward(weight, x if weight.requires_grad else None)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        (weight,) = ctx.saved_tensors
-        # Autocast has the two differ.
-        weight = weight.to(gradient.dtype)
-        return input_gradient(gradient, weight, ctx.size, ctx.stride, ctx.padding), None, None, None, None
+        weight, x = ctx.saved_tensors
+        of_x, of_weight, of_bias = ctx.needs_input_grad[:3]
+        # Autocast has the dtypes differ.
+        kind = gradient.dtype
+        return (
+            input_gradient(gradient, weight.to(kind), ctx.size, ctx.stride, ctx.padding) if of_x else None,
+            _of_weight(x.to(kind), weight, gradient, ctx) if of_weight else None,
+            gradient.sum((0, 2, 3)) if of_bias else None,
+            None,
+            None,
+        )
+
+
+def _of_weight(x: Tensor, weight: Tensor, gradient: Tensor, ctx: Any) -> Tensor:
+    made: Tensor = conv2d_weight(x, weight.shape, gradient, ctx.stride, ctx.padding)  # type: ignore[no-untyped-call]
+    return made
 
 
 def input_gradient(gradient: Tensor, weight: Tensor, size: Pair, stride: Pair, padding: Pair) -> Tensor:

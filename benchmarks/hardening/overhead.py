@@ -50,7 +50,7 @@ class Pass:
 
 def batch_of(network: str) -> Batch:
     x, y = training_samples(NETWORKS[network].data, torch.Generator().manual_seed(0))
-    return Batch(torch.arange(BATCH), x[:BATCH], y[:BATCH])
+    return Batch(torch.arange(BATCH), x[:BATCH], y[:BATCH], whole=BATCH)
 
 
 def updater_of(network: str, recipe: str, batch: Batch) -> Updater:

@@ -10,7 +10,7 @@ import torch
 from auditor.attack import Passes
 from auditor.lanes import LaneAttack, Lanes
 from auditor.parameters import parameter
-from auditor.steps import Ball, along_signs, ascent, unit_mean
+from auditor.steps import Ball, unit_mean
 from auditor.types import Access, Norm
 from auditor_attacks import _losses
 
@@ -77,7 +77,4 @@ class PGD(LaneAttack):
         if self.momentum:
             gradient = lanes.velocity.mul_(self.momentum).add_(unit_mean(gradient)).clone()
         length = threat.eps * (self.step_size or 2.5 / self.steps)
-        if ball.norm is Norm.LINF:
-            lanes.point = ball.project(along_signs(lanes.point, gradient, length))
-        else:
-            lanes.point = ball.project(ascent(gradient, ball.norm, length).add_(lanes.point))
+        lanes.point = ball.climb(lanes.point, gradient, length)

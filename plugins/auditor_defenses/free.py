@@ -9,7 +9,6 @@ import torch
 
 from auditor.defense import Recipe, Training
 from auditor.parameters import parameter
-from auditor.steps import Ball, ascent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +47,8 @@ class Free(Recipe):
         delta = trainee.memory.get("delta")
         if delta is not None:
             point[: len(delta)] += delta[: len(x)]
-        return Ball(x, threat.norm, threat.eps).project(point).requires_grad_()
+        # It was held to the budget when it was made, and the box takes nothing but length from it.
+        return point.clamp_(0.0, 1.0).requires_grad_()
 
     def loss(self, trainee: Trainee, x: Images, adversarial: Images, y: Labels, threat: Threat, rng: Rng) -> Tensor:
         return trainee.cross_entropy(trainee(adversarial), y)
@@ -57,6 +57,5 @@ class Free(Recipe):
         self, trainee: Trainee, x: Images, adversarial: Images, y: Labels, threat: Threat, rng: Rng
     ) -> None:
         slope = torch.zeros_like(x) if adversarial.grad is None else adversarial.grad
-        step = ascent(slope, threat.norm, self.step_size * threat.eps)
-        point = Ball(x, threat.norm, threat.eps).project(step.add_(adversarial.detach()))
-        trainee.memory["delta"] = point - x
+        point = trainee.ball(x, threat).climb(adversarial.detach(), slope, self.step_size * threat.eps)
+        trainee.memory["delta"] = point.sub_(x)

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from auditor.errors import DataError
+from auditor.harden.augmentation import augmented, usual
 from auditor.harden.average import Average
-from auditor.harden.batches import Batches, augmented, usual
+from auditor.harden.batches import Batches
 from auditor.harden.crew import Crew
 from auditor.harden.schedules import budget, rate
 from auditor.harden.split import split
@@ -72,6 +73,29 @@ def test_a_crop_moves_an_image_and_a_flip_mirrors_it() -> None:
     assert torch.equal(moved.flatten(1).sum(1), torch.full((64,), 3.0))
     mirrored = augmented(x, frozenset({"flip"}), streams(64))[:, 0].flatten(1).argmax(1) % 32
     assert set(mirrored.tolist()) == {10, 21}
+
+
+@pytest.mark.parametrize("size", [(32, 32), (32, 64)])
+def test_an_affine_change_turns_stretches_and_shears_about_the_middle(size: tuple[int, int]) -> None:
+    height, width = size
+    x = torch.zeros(256, 1, height, width)
+    across = torch.arange(width // 2 - 14, width // 2 + 14)
+    x[:, :, height // 2 - 1 : height // 2 + 1, across] = 1.0
+    changed = augmented(x, frozenset({"affine"}), streams(256))[:, 0]
+    assert float(changed.min()) >= 0.0
+    assert float(changed.max()) <= 1.0
+    rows, columns = (torch.arange(float(n)) + 0.5 - n / 2 for n in size)
+    weight = changed.sum((1, 2))
+    for middle in ((changed.sum(2) @ rows) / weight, (changed.sum(1) @ columns) / weight):
+        assert float(middle.abs().max()) < 0.1
+    # The line lies at the angle of its second moments: turned by 12 degrees, and by what stretching makes of them.
+    moments = [(changed * a * b).sum((1, 2)) for a, b in ((columns, columns), (columns, rows[:, None]))]
+    degrees = torch.rad2deg(torch.atan2(moments[1], moments[0]))
+    assert 11.0 < float(degrees.max()) < 15.5
+    assert -15.5 < float(degrees.min()) < -11.0
+    lengths = changed.sum((1, 2)) / x[:, 0].sum((1, 2))
+    assert 1.1 < float(lengths.max()) < 1.4
+    assert 0.7 < float(lengths.min()) < 0.9
 
 
 @pytest.mark.parametrize(("shape", "kinds"), [((3, 32, 32), {"crop", "flip"}), ((1, 28, 28), set()), ((8,), set())])

@@ -78,3 +78,15 @@ def test_it_goes_with_autocast() -> None:
         _, found = _asked(module, x)
     assert found.dtype is torch.float32
     assert float(functional.cosine_similarity(found.flatten(1), expected.flatten(1)).min()) > 0.99
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_weights_that_are_trained_have_gradients_as_ever(mapped: bool) -> None:
+    module, x = _stem().requires_grad_(True), torch.rand(4, 3, 17, 20, requires_grad=True)
+    leaves = [x, *module.parameters()]
+    expected = torch.autograd.grad(module(x).square().mean(), leaves)
+    with Stems():
+        answer = torch.vmap(lambda row: module(row[None])[0])(x) if mapped else module(x)  # type: ignore[arg-type]
+        found = torch.autograd.grad(answer.square().mean(), leaves)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
