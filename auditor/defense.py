@@ -78,6 +78,8 @@ class Recipe(Defense):
     training: ClassVar[Training] = Training()
     single_step: ClassVar[bool] = False
     """True where examples come from one step, so that training may collapse: robust to one step and to no more."""
+    within: ClassVar[bool] = True
+    """False where examples leave the budget around their samples on purpose: larger noise, or samples of others."""
 
     @property
     def label(self) -> str:

@@ -98,7 +98,7 @@ def sample_size(
     errors = Console(stderr=True)
     with Progress(console=errors, transient=True, disable=quiet or not errors.is_terminal) as bar:
         task = bar.add_task("updates", total=updates * len(running.asked.sizes))
-        running.on_step = lambda: bar.advance(task)
+        running.on_step = lambda more: bar.advance(task, more)
         study = running.execute(where, resume=resume)
     _show_sizes(study, where, quiet=quiet)
 

@@ -78,8 +78,10 @@ def facts(record: dict[str, Any]) -> list[str]:
     if training["best"] == 0:
         said.append("No epoch was better than the model as it was, so the file holds the model as it was.")
     if files["deployed"]:
+        written = dict.fromkeys(file for file in (files["deployed"], files.get("program")) if file)
+        answer = "answers" if len(written) == 1 else "answer"
         said.append(
-            f"{files['deployed']} answers as the trained network does: probabilities differ by at most "
+            f"{' and '.join(written)} {answer} as the trained network does: probabilities differ by at most "
             f"{files['difference']:.1g}."
         )
     return [*said, *record["remarks"]]

@@ -104,12 +104,22 @@ class Crew:
 
 
 def rank_here() -> int:
-    """Which of the processes that were started together this one is."""
-    return int(os.environ["RANK"]) if _world() > 1 else 0
+    """Which of the processes that were started together this one is. Raises UsageError."""
+    return _number("RANK") if _world() > 1 else 0
 
 
 def _world() -> int:
-    return int(os.environ["WORLD_SIZE"]) if all(name in os.environ for name in _STARTED) else 1
+    return _number("WORLD_SIZE") if all(name in os.environ for name in _STARTED) else 1
+
+
+def _number(name: str) -> int:
+    try:
+        return int(os.environ.get(name, "0"))
+    except ValueError:
+        raise UsageError(
+            f"The environment says {name}={os.environ[name]!r}, which is no whole number: start processes with "
+            "torchrun, or unset it to train in one."
+        ) from None
 
 
 def own_device(device: torch.device) -> torch.device:
@@ -118,7 +128,7 @@ def own_device(device: torch.device) -> torch.device:
 
     if _world() == 1 or device.type != "cuda":
         return device
-    local, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    local, there = _number("LOCAL_RANK"), torch.cuda.device_count()
     if device.index is not None or local >= there:
         raise UsageError(
             f"Each process takes a CUDA device of its own, and here are {there}: start as many processes at most, and "
@@ -133,6 +143,7 @@ def joined() -> Iterator[Crew]:
 
     Raises:
         RunError: others cannot be reached, or end while they are waited for.
+        UsageError: the environment does not say which process of how many this is.
     """
     if _world() == 1:
         yield Crew()
@@ -141,8 +152,9 @@ def joined() -> Iterator[Crew]:
     from torch import distributed
 
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    rank, world = rank_here(), _world()
     with _talking():
-        distributed.init_process_group(backend, timeout=PATIENCE)
+        distributed.init_process_group(backend, timeout=PATIENCE, rank=rank, world_size=world)
     yield Crew(distributed.get_rank(), distributed.get_world_size())
     distributed.destroy_process_group()  # After a failure it would wait for those that are no more.
 

@@ -122,6 +122,7 @@ class Hardening:
             "files": {
                 "deployed": str(written.deployed) if written.deployed else None,
                 "weights": str(written.weights),
+                "program": str(written.program) if written.program else None,
                 "difference": self._difference(written, trainee, x),
             },
             "recipe": _described(s),
@@ -163,14 +164,16 @@ class Hardening:
         return trainer.run(resume=self.resume and (folder / checkpoint.LAST).is_file())
 
     def _difference(self, written: writing.Written, trainee: Trainee, x: Any) -> float | None:
-        """How far the written file is from the network that was trained."""
-        if written.deployed is None:
-            return None
+        """How far the written files are from the network that was trained."""
+        files = {str(path) for path in (written.deployed, written.program) if path}
+        trained, differences = answers(trainee, x), []
         audit = self.settings.audit
         options = model_options(audit.model_copy(update={"weights": None}), trust=False)
-        target = self.plugins.load_model(str(written.deployed), options, choose_device(audit.device))
-        bind_to(target, x)
-        return writing.check(target, answers(trainee, x), x)
+        for file in sorted(files):
+            target = self.plugins.load_model(file, options, choose_device(audit.device))
+            bind_to(target, x)
+            differences.append(writing.check(target, trained, x))
+        return max(differences, default=None)
 
     def _before(self, trained: Mapping[str, Any]) -> Settings:
         s = self.settings.audit

@@ -14,6 +14,7 @@ from auditor.errors import PluginError
 from auditor.harden.at_work import at_work
 from auditor.harden.batches import seed_of
 from auditor.harden.schedules import budget, rate
+from auditor.norms import distance
 from auditor.rng import Rng
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from auditor.harden.batches import Batch
     from auditor.harden.trainee import Trainee
     from auditor.types import Threat
+
+_LOOK = 50  # updates between two looks at how far examples are
 
 
 def optimiser_of(training: Training, weights: Iterable[Tensor]) -> torch.optim.Optimizer:
@@ -73,9 +76,7 @@ class Updater:
         trainee.generator.manual_seed(seed_of(self.seed, "update", trainee.step))
         rng = Rng.keyed(self.seed, f"training {trainee.step}", trainee.indices)
         adversarial = recipe.perturb(trainee, x, y, threat, rng.fork("perturb"))
-        if not isinstance(adversarial, Tensor) or adversarial.shape != x.shape:
-            got = f"shape {tuple(adversarial.shape)}" if isinstance(adversarial, Tensor) else type(adversarial).__name__
-            raise PluginError(f"perturb returned {got} for samples of shape {tuple(x.shape)}")
+        self._examine(adversarial, x, threat)
 
         def loss() -> Tensor:
             mean = recipe.loss(trainee, x, adversarial, y, threat, rng.fork("loss")).mean()
@@ -98,6 +99,24 @@ class Updater:
         recipe.after_backward(trainee, x, adversarial, y, threat, rng.fork("after"))
         self._apply()
         return value.detach()
+
+    def _examine(self, adversarial: object, x: Tensor, threat: Threat) -> None:
+        """Whether these are examples at all; raises PluginError. Now and then, since that waits for the device, whether
+        they keep to the budget, where they are meant to."""
+        if not isinstance(adversarial, Tensor) or adversarial.shape != x.shape:
+            got = f"shape {tuple(adversarial.shape)}" if isinstance(adversarial, Tensor) else type(adversarial).__name__
+            raise PluginError(f"perturb returned {got} for samples of shape {tuple(x.shape)}")
+        if adversarial.dtype != x.dtype:
+            raise PluginError(f"perturb returned {adversarial.dtype} for samples of {x.dtype}")
+        if not self.recipe.within or self.trainee.step % _LOOK:
+            return
+        far = float(distance(adversarial.detach(), x, threat.norm).max())
+        if not far <= 1.0001 * threat.eps + 1e-5:  # what rounding may carry it past
+            raise PluginError(
+                f"perturb returned an example at a distance of {far:.4g} where the budget, which rises while training "
+                f"warms up, is {threat.norm.value} {threat.eps:.4g} by now (a recipe that goes beyond it on purpose "
+                "says `within = False`)"
+            )
 
     def _apply(self) -> None:
         weights = list(self.trainee.weights.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,15 +23,17 @@ if TYPE_CHECKING:
     from auditor.target.base import Target
     from auditor.types import Images
 
-ONNX, WEIGHTS = "model.onnx", "model.safetensors"
+ONNX, PROGRAM, WEIGHTS = "model.onnx", "model.pt2", "model.safetensors"
 
 
 @dataclass(frozen=True)
 class Written:
-    """What was written: the file to deploy, that with the weights, and remarks in sentences."""
+    """What was written: the file to deploy, that with the weights, the exported program where the model came as one,
+    and remarks in sentences."""
 
     deployed: Path | None
     weights: Path
+    program: Path | None = None
     remarks: tuple[str, ...] = ()
 
 
@@ -46,17 +48,21 @@ def write(target: Target, trainee: Trainee, folder: Path, x: Images, provenance:
         ModelError: a weight cannot be written.
         UsageError: the folder cannot be written to.
     """
-    module, weights = trainee.module.eval(), folder / WEIGHTS
+    module, weights = _at_rest(trainee.module), folder / WEIGHTS
     try:
         if isinstance(module, Twin):
             path, notes = _graph(module, trainee.members, folder)
             parts = trainee.members or [module.state_dict()]
             save_file(dict(_named(module, parts)), weights, dict(provenance))
-            return Written(path, weights, notes)
-        module = Ensemble(module, trainee.members) if trainee.members else module
+            return Written(path, weights, remarks=notes)
+        module = _at_rest(Ensemble(module, trainee.members)) if trainee.members else module
         save_model(module, str(weights), dict(provenance))
         inputs = target.preprocessing(x[:2].to(trainee.device)).to(target.input_dtype)
-        return Written(*_exported(module.eval(), inputs, folder / ONNX, weights))
+        programs = [_exported(_program, module, inputs, folder / PROGRAM)] if target.format == "pt2" else []
+        graph = _exported(_onnx, module, inputs, folder / ONNX)
+        program = next((path for path, _ in programs), None)
+        remarks = tuple(said for _, said in (*programs, graph) if said)
+        return Written(graph[0] or program, weights, program, remarks)
     except OSError as error:
         raise UsageError(f"The hardened model cannot be written to {folder}: {error.strerror}.") from error
 
@@ -85,28 +91,46 @@ def _named(twin: Twin, parts: Sequence[Mapping[str, Tensor]]) -> Iterator[tuple[
             yield prefix + shown(twin, key), value.contiguous()
 
 
+def _at_rest(module: nn.Module) -> nn.Module:
+    """In eval mode, which exported programs refuse to be told."""
+    for part in module.modules():
+        part.training = False
+    return module
+
+
 def _exported(
-    module: nn.Module, inputs: torch.Tensor, path: Path, weights: Path
-) -> tuple[Path | None, Path, tuple[str, ...]]:
-    """The module as ONNX where PyTorch's exporter can; it needs the package onnxscript."""
+    how: Callable[[nn.Module, Tensor, Path], None], module: nn.Module, inputs: Tensor, path: Path
+) -> tuple[Path | None, str]:
+    """The file, or None and why there is none; exporting to ONNX needs the package onnxscript."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            torch.onnx.export(
-                module,
-                (inputs,),
-                str(path),
-                input_names=["input"],
-                output_names=["output"],
-                dynamic_shapes=({0: torch.export.Dim.AUTO},),
-                external_data=False,
-                verbose=False,
-            )
+            how(module, inputs, path)
     except Exception as error:  # a border: exporters fail in as many ways as there are modules
         path.unlink(missing_ok=True)
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return None, weights, (f"The model could not be exported to ONNX ({first}); its weights are in {weights}.",)
-    return path, weights, ()
+        return None, f"{path.name} could not be exported ({first}); the weights are in {path.with_name(WEIGHTS)}."
+    return path, ""
+
+
+_DYNAMIC = ({0: torch.export.Dim.AUTO},)
+
+
+def _program(module: nn.Module, inputs: Tensor, path: Path) -> None:
+    torch.export.save(torch.export.export(module, (inputs,), dynamic_shapes=_DYNAMIC), path)
+
+
+def _onnx(module: nn.Module, inputs: Tensor, path: Path) -> None:
+    torch.onnx.export(
+        module,
+        (inputs,),
+        str(path),
+        input_names=["input"],
+        output_names=["output"],
+        dynamic_shapes=_DYNAMIC,
+        external_data=False,
+        verbose=False,
+    )
 
 
 def check(written: Target, trained: torch.Tensor, x: Images) -> float:

@@ -20,14 +20,9 @@ from benchmarks.networks import load
 from benchmarks.networks.data import test_samples
 
 EPOCHS = "epochs=12"
-RECIPES = ("free", "pgd:steps=7,step_size=0.36")
-CROP = ",crop"
-CHOICES = (
-    "lr=0.002,average=0",
-    "lr=0.002,average=0.98",
-    "lr=0.002,average=0.98" + CROP,
-    "lr=0.005,average=0.98",
-)
+STEPS = "steps=7,step_size=0.36"
+RECIPES = ("free", f"pgd:{STEPS}", f"trades:{STEPS}", f"mart:{STEPS}")
+CHOICES = ("lr=0.002,average=0", "lr=0.002,average=0.98", "lr=0.005,average=0.98")
 
 
 def main(recipes: list[str], choices: Sequence[str] = CHOICES) -> None:
@@ -37,8 +32,7 @@ def main(recipes: list[str], choices: Sequence[str] = CHOICES) -> None:
     for recipe in recipes or RECIPES:
         for choice in choices:
             module = load("mnist-plain").requires_grad_(True)
-            augment = frozenset({"crop"} if choice.endswith(CROP) else ())
-            done = trained(module, recipe, f"{EPOCHS},{choice.removesuffix(CROP)}", augment=augment)
+            done = trained(module, recipe, f"{EPOCHS},{choice}")
             judge = Trainee(done.module, done.module, dict(done.module.named_parameters()))
             score = Validation(x, y, THREAT, 0).score(judge)
             row = f"{score.clean:.1%} | {score.robust:.1%} | {done.seconds:.0f}"

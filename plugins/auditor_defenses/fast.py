@@ -36,6 +36,7 @@ class Fast(Recipe):
     paper: ClassVar[str] = "arXiv:2202.01181"
     norms: ClassVar[frozenset[Norm]] = frozenset({Norm.LINF, Norm.L2})
     single_step: ClassVar[bool] = True
+    within: ClassVar[bool] = False
 
     noise: float = parameter(1.0, help="radius of the noise in units of eps", low=0.0, high=10.0)
     step_size: float = parameter(1.0, help="length of the step in units of eps", low=0.0, high=4.0)

@@ -34,6 +34,7 @@ class Gaussian(Recipe):
     name: ClassVar[str] = "gaussian"
     paper: ClassVar[str] = "arXiv:1902.02918"
     norms: ClassVar[frozenset[Norm]] = frozenset({Norm.L2, Norm.LINF, Norm.L1})
+    within: ClassVar[bool] = False
 
     sigma: float = parameter(0.25, help="standard deviation of the noise, in [0, 1] pixels", low=0.0, high=10.0)
 

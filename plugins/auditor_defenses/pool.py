@@ -35,6 +35,7 @@ class Pool(Recipe):
 
     name: ClassVar[str] = "pool"
     paper: ClassVar[str] = "arXiv:1312.6199"
+    within: ClassVar[bool] = False
 
     size: int = parameter(1000, help="examples in the pool once it is full", low=1, high=10_000_000)
     share: float = parameter(0.25, help="share of each batch that is attacked anew", low=0.0, high=1.0)

@@ -91,6 +91,9 @@ def test_alone_unless_started_with_others(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("MASTER_PORT", "1")
     assert rank_here() == 1
+    monkeypatch.setenv("RANK", "first")
+    with pytest.raises(UsageError, match="RANK='first', which is no whole number: start processes with torchrun"):
+        rank_here()
 
 
 def test_each_process_of_a_host_takes_its_own_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,17 @@ from torch import Tensor, nn
 
 from auditor.errors import ModelError, UsageError
 from auditor.harden import writing
+from auditor.harden.batches import Batches
+from auditor.harden.scores import Validation
+from auditor.harden.split import split
 from auditor.harden.subject import answers, trainee_of
 from auditor.harden.trainee import Trainee
+from auditor.harden.trainer import Plan, Trainer
 from auditor.plugins import load_plugins
 from auditor.target.base import ModelOptions, Target
 from auditor.target.binding import bind_to
-from tests.harden.small import THREAT
+from auditor_defenses.bayesian import Bayesian
+from tests.harden.small import THREAT, pixels
 from tests.harden.trainees import streams
 
 X = torch.rand(16, 1, 4, 4, generator=torch.Generator().manual_seed(1))
@@ -164,6 +170,40 @@ def test_a_pytorch_network_is_written_as_weights_with_their_provenance_and_as_on
         assert file.metadata()["recipe"] == "pgd"
         assert torch.equal(file.get_tensor("layers.1.weight"), trainee.module.layers[1].weight)
     assert writing.check(loaded(Path(str(written.deployed))), answers(trainee, X), X) < 1e-5
+
+
+def test_an_exported_program_is_written_as_one_again_and_as_onnx(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    batch = {0: torch.export.Dim("batch")}
+    torch.export.save(torch.export.export(Tiny().eval(), (X[:2],), dynamic_shapes=(batch,)), tmp_path / "m.pt2")
+    target = loaded(tmp_path / "m.pt2")
+    trainee = trainee_of(target)
+    for _ in range(2):
+        assert learn(trainee) < 0.8
+        trainee.keep()
+    written = writing.write(target, trainee, tmp_path / "out", X, {})
+    assert (written.program, written.remarks) == (tmp_path / "out" / writing.PROGRAM, ())
+    for file in (written.program, written.deployed):
+        assert writing.check(loaded(Path(str(file))), answers(trainee, X), X) < 1e-5
+
+
+def test_weights_that_bayesian_training_samples_come_out_as_one_graph_that_withstands_more(tmp_path: Path) -> None:
+    target, data = loaded(graph(tmp_path / "m.onnx")), pixels()
+    trainee, parts = trainee_of(target), split(data.labels, 0, hold_out=False)
+    chosen = Validation(data.fetch(parts.validation.tolist()), data.labels[parts.validation], THREAT, 0)
+    recipe = Bayesian(steps=3, step_size=0.5, members=3)
+    training = dataclasses.replace(recipe.training, epochs=30, batch_size=32)
+    plan = Plan(recipe=recipe, additions=(), training=training, threat=THREAT, seed=0)
+    progress = Trainer(trainee, plan, Batches(data, parts.training, 0), chosen, tmp_path / "checkpoints").run()
+    assert progress.kept.score.robust > progress.history[0].score.robust + 0.2
+    assert len(trainee.members) == 3
+    (tmp_path / "out").mkdir()
+    written = writing.write(target, trainee, tmp_path / "out", X, {})
+    assert writing.check(loaded(Path(str(written.deployed))), answers(trainee, X), X) < 1e-5
+    # One member alone is another network than all of them.
+    trainee.members = trainee.members[:1]
+    with pytest.raises(ModelError, match="must not be deployed"):
+        writing.check(loaded(Path(str(written.deployed))), answers(trainee, X), X)
 
 
 def test_a_file_that_answers_otherwise_is_refused(tmp_path: Path) -> None:

@@ -145,7 +145,13 @@ class Breaks(Clean):
             raise KeyError("not there")
         if self.how == "leaves":
             sys.exit(0)
-        answers: dict[str, Any] = {"one row": x[:1], "nothing": None}
+        answers: dict[str, Any] = {
+            "one row": x[:1],
+            "nothing": None,
+            "whole numbers": x.long(),
+            "too far": x + 0.5,
+            "no numbers": x * torch.nan,
+        }
         return answers.get(self.how, x)  # type: ignore[no-any-return]
 
     def loss(self, trainee: Trainee, x: Tensor, adversarial: Tensor, y: Tensor, *others: object) -> Tensor:
@@ -164,6 +170,9 @@ class Breaks(Clean):
         ("leaves", "SystemExit: 0"),
         ("one row", r"perturb returned shape \(1, 1, 4, 4\) for samples of shape"),
         ("nothing", "perturb returned NoneType for samples"),
+        ("whole numbers", r"perturb returned torch.int64 for samples of torch.float32"),
+        ("too far", r"perturb returned an example at a distance of 0\.5 where the budget, .* is linf"),
+        ("no numbers", r"perturb returned an example at a distance of nan"),
         ("no graph", "does not require grad"),
         ("afterwards", "too late"),
     ],

@@ -35,7 +35,8 @@ _TRAINING = Training(batch_size=_BATCH, lr=2e-3, warmup=0.25)
 
 @dataclass
 class SizeRunning:
-    """The study on some data; `recipe` trains for `threat`, with `updates` updates whatever the number of samples."""
+    """The study on some data; `recipe` trains for `threat`, with `updates` updates whatever the number of samples.
+    `on_step` is told of how many updates more are done."""
 
     data: Data
     recipe: Recipe
@@ -43,7 +44,7 @@ class SizeRunning:
     updates: int
     seed: int = 0
     confidence: float = 0.95
-    on_step: Callable[[], None] = lambda: None
+    on_step: Callable[[int], None] = lambda updates: None
 
     @property
     def asked(self) -> SizeStudy:
@@ -69,6 +70,7 @@ class SizeRunning:
             RunError: the folder answers another question, or cannot be read or written.
         """
         study = self._begun(folder / FILE) if resume else self.asked
+        self.on_step(self.updates * len(study.points))
         for size in study.sizes[len(study.points) :]:
             study = study.model_copy(update={"points": (*study.points, self._point(size))})
             try:
@@ -135,7 +137,7 @@ class SizeRunning:
             loss = updater.update(Batch(rows, x[rows], y[rows], len(rows)), done / self.updates)
             if not torch.isfinite(loss):
                 raise UsageError("Training gave a loss that is not finite; choose a smaller --eps.")
-            self.on_step()
+            self.on_step(1)
         return trainee
 
 
