@@ -27,7 +27,7 @@ from auditor_attacks.transfer import Transfer
 from benchmarks.transfer.effects import target_of
 from benchmarks.transfer.strangers import ARCHITECTURES, HELD_OUT, Round, trained
 
-EPS, STEPS, SEEDS = 0.2, 10, (1, 2, 3, 4)
+EPS, STEPS, SEEDS = 0.1, 10, (1, 2, 3, 4)
 PLAIN: dict[str, Any] = {"step_size": 1.0 / STEPS, "momentum": 0.0, "diversity": 0.0, "radius": 0}
 ATTACKS: dict[str, dict[str, Any]] = {
     "plain": {},
