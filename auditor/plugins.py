@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
@@ -112,6 +113,10 @@ class Plugins:
             for plugin in self.loaded
             if "auditor_load_model" in plugin.hooks and plugin.answers_to(name)
         ]
+
+    def asked(self, hook: str, **arguments: Any) -> Iterator[Any]:
+        """What plugins answer to a hook, one after the other."""
+        return (answer for _, answer in self._ask(hook, object, **arguments))
 
     def templates(self) -> tuple[str, ...]:
         """Import names of the packages whose templates override ours."""
@@ -283,7 +288,7 @@ def _isolated(plugin: Plugin, isolation: Isolation) -> tuple[object, list[tuple[
     from auditor.isolation.process import Process
     from auditor.isolation.stand_in import stand_in
 
-    return stand_in(Process(plugin.key, isolation))
+    return stand_in(partial(Process, plugin.key, isolation))
 
 
 def _clash(name: str, first: Plugin, second: Plugin) -> str:

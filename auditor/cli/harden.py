@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
     from auditor.harden.hardening import Hardening
 
 _OWN = ("recipe", "epochs", "training", "time_limit", "keep_clean", "validation", "freeze", "augment")
-_OUTSIDE = (*_OWN, "model", "out", "config", "resume", "quiet")
+_OUTSIDE = (*_OWN, "model", "out", "config", "resume", "quiet", "isolate")
+_LIMITS = ("isolate_time", "isolate_memory")
 
 
 def harden(
@@ -72,6 +75,16 @@ def harden(
     config: options.Config = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue what was interrupted in --out.")] = False,
     without: options.Without = None,
+    isolate: Annotated[
+        bool,
+        typer.Option("--isolate", help="Do it all in a process of its own, which no recipe can take down with it."),
+    ] = False,
+    isolate_time: Annotated[
+        str | None, typer.Option(help="Stop it where it writes nothing for so long: no epoch ends. [default: never]")
+    ] = None,
+    isolate_memory: Annotated[
+        str | None, typer.Option(metavar="GIB", help="Memory that its process may take, on Linux. [default: any]")
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Train a model until it is harder to fool, and audit what came of it with attacks that it never saw.
@@ -79,8 +92,9 @@ def harden(
     Exit code: 0 it helped, 1 it did not or a gate failed, 2 usage, 3 inconclusive, 4 it could not be done.
     """
     from auditor.configuration import build_settings
-    from auditor.harden.hardening import Hardening
+    from auditor.harden.hardening import RECORD, Hardening
     from auditor.harden.settings import understood
+    from auditor.isolation.whole import inside, run_apart
     from auditor.plugins import load_plugins
     from auditor.sources import OUTPUTS, ConfigFile
 
@@ -89,6 +103,17 @@ def harden(
     told.pop("time_limit", None)
     flags = {name: value for name, value in ctx.params.items() if name not in _OUTSIDE}
     audit = build_settings({**flags, "models": [model]}, told)
+    if (isolate or audit.isolate) and not inside():
+        said = {name: getattr(audit, name) for name in _LIMITS if ctx.params[name] is not None or name in told}
+        raise typer.Exit(
+            run_apart(
+                sys.argv[1:],
+                out,
+                out / RECORD,
+                said.get("isolate_time", math.inf),
+                said.get("isolate_memory", math.inf) * 2**30,
+            )
+        )
     plugins = load_plugins(audit.without)
     settings = understood(audit, {name: ctx.params[name] for name in _OWN}, plugins.defenses())
     record = run(Hardening(settings, plugins, out, resume=resume), quiet=quiet)

@@ -96,10 +96,9 @@ class IsolatedUniversal(UniversalAttack, Isolated):
         return self._done("perturb", target, x, y, threat, rng, self.pattern)
 
 
-def attack_class(process: Process, said: dict[str, Any]) -> type[Attack]:
-    """The class that stands in for what was described."""
-    base = IsolatedLanes if said["lanes"] else IsolatedUniversal if said["universal"] else Isolated
-    told = [
+def declared(parameters: list[dict[str, Any]]) -> list[tuple[str, type, Any]]:
+    """Hyper-parameters as fields of a dataclass."""
+    return [
         (
             item["name"],
             _TYPES[item["type"]],
@@ -111,8 +110,13 @@ def attack_class(process: Process, said: dict[str, Any]) -> type[Attack]:
                 choices=tuple(item["choices"]),
             ),
         )
-        for item in said["parameters"]
+        for item in parameters
     ]
+
+
+def attack_class(process: Process, said: dict[str, Any]) -> type[Attack]:
+    """The class that stands in for what was described."""
+    base = IsolatedLanes if said["lanes"] else IsolatedUniversal if said["universal"] else Isolated
     words = {key: said[key] for key in ("name", "paper", "stage", "minimal", "images_only")}
     body = {
         **words,
@@ -124,6 +128,6 @@ def attack_class(process: Process, said: dict[str, Any]) -> type[Attack]:
     }
     name = re.sub(r"\W", "_", said["name"])
     made: type[Attack] = dataclasses.make_dataclass(
-        f"Isolated_{name}", told, bases=(base,), namespace=body, frozen=True, kw_only=True
+        f"Isolated_{name}", declared(said["parameters"]), bases=(base,), namespace=body, frozen=True, kw_only=True
     )
     return made

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from auditor.border import foreign, said
 from auditor.errors import PluginError, UsageError
 from auditor.isolation.channel import Channel
+from auditor.isolation.housed import Housed
 from auditor.isolation.remote import Line, RemoteView, Stop
 
 if TYPE_CHECKING:
@@ -57,11 +58,12 @@ def main(key: str, without: tuple[str, ...]) -> None:
             channel.send("broke", {"said": said(error)})
 
 
-class _Work:
+class _Work(Housed):
     """What can be asked of a plugin."""
 
     def __init__(self, channel: Channel, key: str, without: tuple[str, ...]) -> None:
-        self._line, self._key, self._without = Line(channel), key, without
+        super().__init__(Line(channel))
+        self._key, self._without = key, without
         self._asked: tuple[Question, ...] | None = None
 
     @cached_property

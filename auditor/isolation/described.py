@@ -7,6 +7,7 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any
 
+from auditor.defense import Wrapper
 from auditor.parameters import Parameter, parameters_of
 from auditor.types import Goal, Norm, Threat
 
@@ -16,9 +17,22 @@ if TYPE_CHECKING:
     from auditor.plugins import Plugins
 
 
+WORDS = ("name", "paper", "random", "differentiable", "images_only", "draws", "certifies")
+"""What a wrapper's class says of itself."""
+LOADS = ("auditor_load_model", "auditor_load_samples")
+
+
 def described(plugins: Plugins) -> dict[str, Any]:
-    """Attacks, checks and formats of these plugins, the hooks that are not among them, and what broke."""
-    carried = {"auditor_attacks", "auditor_find_attack", "auditor_checks", "auditor_formats"}
+    """What these plugins offer that can be isolated, what else there is, and what broke."""
+    carried = {
+        "auditor_attacks",
+        "auditor_find_attack",
+        "auditor_checks",
+        "auditor_formats",
+        "auditor_defenses",
+        *LOADS,
+    }
+    defenses = plugins.defenses().values()
     hooks = {hook for plugin in plugins.loaded for hook in plugin.hooks}
     return {
         "attacks": [describe_attack(kind) for kind in plugins.attacks().values()],
@@ -27,6 +41,9 @@ def described(plugins: Plugins) -> dict[str, Any]:
             {"name": form.name, "filename": form.filename, "help": form.help, "doc": type(form).__doc__}
             for form in plugins.formats().values()
         ],
+        "wrappers": [_wrapper(kind) for kind in defenses if issubclass(kind, Wrapper)],
+        "recipes": sorted(kind.name for kind in defenses if not issubclass(kind, Wrapper)),
+        "loads": sorted(hooks.intersection(LOADS)),
         "finds": "auditor_find_attack" in hooks,
         "left": sorted(hooks - carried),
         "failures": [(failure.stage, failure.error) for failure in plugins.failures],
@@ -65,6 +82,12 @@ def _check(kind: type[Check]) -> dict[str, Any]:
         "doc": kind.__doc__,
         "module": kind.__module__,
     }
+
+
+def _wrapper(kind: type[Wrapper]) -> dict[str, Any]:
+    words = {name: getattr(kind, name) for name in WORDS}
+    parameters = [_parameter(item) for item in parameters_of(kind)]
+    return {**words, "doc": kind.__doc__, "module": kind.__module__, "parameters": parameters}
 
 
 def _parameter(item: Parameter) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import select
-import signal
 import subprocess
 import sys
 import threading
@@ -16,12 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from auditor.entry_points import Isolation
 from auditor.errors import PluginError
 from auditor.isolation.channel import Channel, Nonsense
+from auditor.isolation.ending import MARK, kill, new_mark, resident, signal_name
 
 Fields: TypeAlias = dict[str, Any]
 
@@ -105,6 +104,7 @@ class Process:
 
     def _started(self) -> _Life:
         arguments = [json.dumps(sys.path), self.key, json.dumps(self._without)]
+        mark = new_mark()
         try:
             popen = subprocess.Popen(
                 [sys.executable, "-c", _BOOT, *arguments],
@@ -113,11 +113,11 @@ class Process:
                 bufsize=0,
                 # Ctrl-C is for us to hear; and whatever it starts is ended with it.
                 start_new_session=True,
-                env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+                env={**os.environ, "CUDA_VISIBLE_DEVICES": "", MARK: mark},
             )
         except OSError as error:
             raise Lost(f"no process can be started for it: {error.strerror}") from error
-        life = _Life(popen, self.limits)
+        life = _Life(popen, self.limits, mark)
         life.begin(math.inf, _START)
         life.receive()  # It is there; what it loaded so far was ours.
         return life
@@ -134,7 +134,7 @@ _PIPES_TELL = os.name == "posix"
 class _Life:
     """One process, from start to end, with a thread that watches over it."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], limits: Isolation) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], limits: Isolation, mark: str) -> None:
         self._popen, self._limits = popen, limits
         assert popen.stdin is not None
         assert popen.stdout is not None
@@ -143,8 +143,8 @@ class _Life:
         self._channel = Channel(popen.stdout, popen.stdin, partial(_wait, popen))  # type: ignore[arg-type]
         self.begin(math.inf, limits.seconds)
         self._watched = _Watched()
-        self.end = weakref.finalize(self, _end, popen)
-        threading.Thread(target=_watch, args=(popen, self._watched, limits.memory), daemon=True).start()
+        self.end = weakref.finalize(self, _end, popen, mark)
+        threading.Thread(target=_watch, args=(popen, self._watched, limits.memory, mark), daemon=True).start()
 
     @property
     def alive(self) -> bool:
@@ -210,7 +210,7 @@ class _Life:
         elif watched.why == "time":
             why = f"worked for more than {self._seconds:g} s and was stopped"
         elif not why and code is not None:
-            why = f"was killed by {_name(-code)}" if code < 0 else f"ended by itself, with exit status {code}"
+            why = f"was killed by {signal_name(-code)}" if code < 0 else f"ended by itself, with exit status {code}"
         error = Lost(f"its process {why or 'fell silent and was stopped'}")
         error.late = late
         return error
@@ -232,49 +232,24 @@ class _Watched:
     why: str = ""
 
 
-def _watch(popen: subprocess.Popen[bytes], watched: _Watched, memory: float) -> None:
+def _watch(popen: subprocess.Popen[bytes], watched: _Watched, memory: float, mark: str) -> None:
     while popen.poll() is None:
         if time.monotonic() > watched.until:
             watched.why = "time"
-        elif _resident(popen.pid) > memory:
+        elif resident(popen.pid) > memory:
             watched.why = "memory"
         if watched.why:
-            _kill(popen)
+            kill(popen, mark)
             return
         time.sleep(_LOOK_EVERY)
-    _kill(popen)  # What it started outlives it otherwise.
+    kill(popen, mark)  # What it started outlives it otherwise.
 
 
-def _resident(pid: int) -> float:
-    """Bytes of memory that a process holds; 0 where the system does not say."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0.0
-    return float(pages * os.sysconf("SC_PAGE_SIZE"))
-
-
-def _kill(popen: subprocess.Popen[bytes]) -> None:
-    """The process and all that it started."""
-    if hasattr(os, "killpg"):
-        with suppress(OSError):
-            os.killpg(popen.pid, signal.SIGKILL)
-    with suppress(OSError):
-        popen.kill()
-
-
-def _end(popen: subprocess.Popen[bytes]) -> None:
-    _kill(popen)
+def _end(popen: subprocess.Popen[bytes], mark: str) -> None:
+    kill(popen, mark)
     for stream in (popen.stdin, popen.stdout):
         if stream is not None:
             with suppress(OSError):
                 stream.close()
     with suppress(subprocess.TimeoutExpired):
         popen.wait(5.0)
-
-
-def _name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -101,10 +101,16 @@ def _indices(rows: Tensor) -> Tensor:
     return rows.nonzero().squeeze(1) if rows.dtype is torch.bool else rows
 
 
-def followed(line: Line, x: Tensor, ask: Callable[..., dict[str, Any]]) -> Tensor:
-    """What the engine answers to `x`, as part of the graph of `x`, if it has one."""
+class Asks(Protocol):
+    """Another process that can be asked."""
+
+    def ask(self, kind: str, **fields: Any) -> dict[str, Any]: ...
+
+
+def followed(line: Asks, x: Tensor, ask: Callable[..., dict[str, Any]]) -> Tensor:
+    """What is answered elsewhere to `x`, as part of the graph of `x`, if it has one."""
     if not (x.requires_grad and torch.is_grad_enabled()):
-        plain: Tensor = ask(x, graph=False)["value"]
+        plain: Tensor = ask(x, graph=False)["value"].to(x.device)
         return plain
     made: Tensor = _Followed.apply(x, line, ask)
     return made
@@ -112,15 +118,15 @@ def followed(line: Line, x: Tensor, ask: Callable[..., dict[str, Any]]) -> Tenso
 
 class _Followed(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, line: Line, ask: Callable[..., dict[str, Any]]) -> Tensor:
+    def forward(ctx: Any, x: Tensor, line: Asks, ask: Callable[..., dict[str, Any]]) -> Tensor:
         got = ask(x, graph=True)
         ctx.line, ctx.number = line, got["number"]
-        answer: Tensor = got["value"]
+        answer: Tensor = got["value"].to(x.device)
         return answer
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> Any:
         got = ctx.line.ask("backward", number=ctx.number, slopes=slopes[0])
         if "value" not in got:
-            raise PluginError("The attack follows an answer that lies too many answers back.")
-        return got["value"], None, None
+            raise PluginError("a gradient is asked of an answer that lies too many answers back")
+        return got["value"].to(slopes[0].device), None, None

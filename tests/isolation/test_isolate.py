@@ -8,13 +8,17 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import torch
 
 from auditor.configuration import build_settings
 from auditor.engine.audit import Audit
-from auditor.errors import UsageError
-from auditor.plugins import plugins_for
+from auditor.errors import DataError, ModelError, UsageError
+from auditor.plugins import Plugins, plugins_for
 from auditor.result.record import Result
 from auditor.result.run import Run
+from auditor.samples.base import SampleOptions
+from auditor.target.base import ModelOptions
+from auditor.target.wrapped import Wrapped
 from auditor.testing.asking import Exam
 from auditor.writing import write_report
 from tests.project.installed import SitePackages
@@ -24,7 +28,9 @@ PLUGIN = """
     import os
     import torch
     from torch.nn.functional import cross_entropy
-    from auditor import Access, Attack, Check, Finding, Format, Norm, Severity, Stage, hookimpl, parameter
+    from auditor import Access, Attack, Check, DataError, Finding, Format, ModelError, Norm, Samples, Severity, Stage
+    from auditor import Target, Wrapper, hookimpl, parameter
+    from auditor.samples.base import Skipped
     from auditor_attacks.pgd import PGD
     from dataclasses import dataclass
 
@@ -95,8 +101,59 @@ PLUGIN = """
     def auditor_formats():
         return [Text()]
 
+    class Noisy(Wrapper):
+        name, random = "noisy", True
+
+        def apply(self, x):
+            return (x + 0.02 * torch.randn_like(x)).clamp(0, 1)
+
+        def stand_in(self, x):
+            return 0.5 * x
+
+    class Halved(Samples):
+        shape, source, eight_bit = (3,), "halved", False
+        skipped = (Skipped("a", "b"),)
+        labels = torch.tensor([0, 1, 2])
+        sha256 = "5" * 64
+
+        def __len__(self):
+            return 3
+
+        def fetch(self, indices):
+            if 2 in indices:
+                raise DataError("The last one is gone.")
+            return torch.full((len(indices), 3), 0.5)
+
     @hookimpl
-    def auditor_load_samples(source):
+    def auditor_defenses():
+        return [Noisy]
+
+    @hookimpl
+    def auditor_load_samples(source, options):
+        return Halved() if source == f"halved:{options.size}" else None
+
+    @hookimpl
+    def auditor_load_model(path, options, device):
+        if path == "broken.acme":
+            raise ModelError("It is broken.")
+        if path != "net.acme":
+            return None
+        weight = torch.eye(3) * options.mean[0]
+
+        def network(x):
+            if x.max() > 8:
+                os._exit(7)
+            return x @ weight
+
+        return Target(
+            name="net", source=path, sha256="6" * 64, format="acme", deployed=network, twin=network, gradients="native",
+            input_shape=(None, 3), options=options, device=device, classes=("a", "b", "c"),
+            findings=[Finding(code="ACM003", severity=Severity.WARN, title="t", detail="d")],
+            details={"f": network, "n": 1},
+        )
+
+    @hookimpl
+    def auditor_event(event):
         raise SystemExit(8)
 """
 
@@ -171,7 +228,54 @@ def test_a_check_that_would_ask_for_attacks_says_that_it_was_not_asked(both: tup
 
 def test_hooks_that_cannot_be_isolated_are_not_asked_and_listed(both: tuple[Path, Result, Result]) -> None:
     (failure,) = both[2].plugin_failures
-    assert failure["stage"] == "auditor_load_samples"
+    assert failure["stage"] == "auditor_event"
+    assert "leave --isolate out for it" in failure["error"]
+
+
+@pytest.fixture(scope="module")
+def apart(site: Path) -> Plugins:
+    settings = build_settings({"models": ["x"], "data": "x", "isolate": ["all"], "isolate_time": "60s"}, {})
+    return plugins_for(settings)
+
+
+def test_models_answer_from_a_process_of_their_own_with_gradients(apart: Plugins) -> None:
+    options, cpu = ModelOptions(mean=(2.0,), input_size=(3, 4)), torch.device("cpu")
+    target = apart.load_model("net.acme", options, cpu)
+    x = torch.rand(5, 3, requires_grad=True)
+    assert target.twin is not None
+    assert torch.equal(target.deployed(x.detach()), 2.0 * x.detach())
+    target.twin(x)[:, 1].sum().backward()
+    assert torch.equal(x.grad, torch.tensor([[0.0, 2.0, 0.0]]).expand(5, 3))
+    told = (target.sha256, target.input_shape, target.classes, target.findings[0].code, dict(target.details))
+    assert told == ("6" * 64, (None, 3), ("a", "b", "c"), "ACM003", {"n": 1})
+    # One that dies of a question is the model's failure; the next question has a fresh process.
+    with pytest.raises(ModelError, match="exit status 7"):
+        target.deployed(torch.full((1, 3), 9.0))
+    assert torch.equal(target.deployed(torch.ones(1, 3)), torch.full((1, 3), 2.0))
+    with pytest.raises(ModelError, match=r"^It is broken\.$"):
+        apart.load_model("broken.acme", options, cpu)
+
+
+def test_samples_are_read_there(apart: Plugins) -> None:
+    samples = apart.load_samples("halved:(2, 2)", SampleOptions(size=(2, 2)))
+    assert (len(samples), samples.shape, samples.labels.tolist(), samples.sha256) == (3, (3,), [0, 1, 2], "5" * 64)
+    assert (samples.names([1]), samples.skipped[0].reason) == (["1"], "b")
+    assert torch.equal(samples.fetch([0, 1]), torch.full((2, 3), 0.5))
+    with pytest.raises(DataError, match=r"^The last one is gone\.$"):
+        samples.fetch([2])
+
+
+def test_wrappers_draw_there_as_often_and_as_repeatably_and_gradients_are_their_stand_ins(apart: Plugins) -> None:
+    wrapped = Wrapped((apart.defenses()["noisy"](),), seed=3)
+    x = torch.rand(2, 1, 4, 4, requires_grad=True)
+    first, again = wrapped(x), wrapped(x)
+    assert torch.equal(first, again)
+    assert 0.0 < float((first - x).detach().abs().max()) < 0.2
+    (slope,) = torch.autograd.grad(first.sum(), x)
+    assert torch.allclose(slope, torch.full_like(x, 0.5))
+    free = Wrapped(wrapped.wrappers)
+    assert not torch.equal(free(x), free(x))
+    assert "acme_worse" not in sys.modules
 
 
 def test_reports_are_the_same(both: tuple[Path, Result, Result]) -> None:

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,30 @@ def test_a_process_that_ends_or_takes_too_much_is_a_sentence(how: str, monkeypat
     with pytest.raises(Lost, match=ENDS[how][1]):
         asked.call("describe", {})
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_left_the_group_and_its_parents_is_ended_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    away = (
+        "import time\nif not os.fork():\n os.setsid()\n if os.fork(): os._exit(0)\n"
+        f" open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)\n"
+        f"while not os.path.exists({str(tmp_path / 'pid')!r}): time.sleep(0.01)\n"
+        "os._exit(4)"
+    )
+    monkeypatch.setattr(process, "_BOOT", _HELLO.rstrip("; ") + "\n" + away)
+    with pytest.raises(Lost, match="status 4"):
+        Process("acme", Isolation(seconds=30.0)).call("describe", {})
+    stray = Path(f"/proc/{(tmp_path / 'pid').read_text()}/environ")
+    until = time.monotonic() + 10
+
+    def alive() -> bool:  # One that nobody has buried yet has no environment.
+        with suppress(OSError):
+            return bool(stray.read_bytes())
+        return False
+
+    while alive() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not alive()
 
 
 def test_the_end_of_the_audits_own_time_is_told_from_a_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
