@@ -8,6 +8,7 @@ import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from auditor.errors import UsageError
@@ -47,8 +48,10 @@ def parameter(
     return dataclasses.field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices})
 
 
+@cache
 def parameters_of(cls: type) -> tuple[Parameter, ...]:
     """The hyper-parameters of a plugin class, in the order in which they are declared."""
+    # Kept: evaluating annotations takes longer than a step of an attack on a small network.
     hints = typing.get_type_hints(cls)
     return tuple(
         Parameter(name=field.name, type=hints[field.name], default=field.default, **field.metadata)
@@ -63,8 +66,9 @@ def check_parameters(plugin: Any) -> None:
     Raises:
         UsageError: names the plugin, the parameter, what was expected and what was given.
     """
-    name = getattr(type(plugin), "name", type(plugin).__name__)
-    for item in parameters_of(type(plugin)):
+    kind: type = type(plugin)
+    name = getattr(kind, "name", kind.__name__)
+    for item in parameters_of(kind):
         value: Any = getattr(plugin, item.name)
         if value is None and item.default is None:
             continue

@@ -13,7 +13,7 @@ from auditor.engine.threats import read_mask, threats_of
 from auditor.engine.transfer.craft import unfit
 from auditor.engine.transfer.noise import FLOORS
 from auditor.errors import UsageError
-from auditor.types import Goal
+from auditor.types import Goal, Norm
 
 if TYPE_CHECKING:
     from auditor.attack import Attack
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Plain descent is what others are held against; momentum, random sizes and smoothing carry further in as many steps.
 DEFAULT: tuple[tuple[str, dict[str, Any]], ...] = (("pgd", {"steps": 10}), ("transfer", {"steps": 10, "neighbours": 0}))
+# Gradients lead to all entries at once. This one asks, and its best point is what is tried on others.
+SPARSE: tuple[str, dict[str, Any]] = ("sparse-rs", {"queries": 1000})
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ def attacks_of(settings: Settings, make: Callable[[str, Mapping[str, Any]], Atta
         UsageError: one is not installed, does not take its parameters, or makes no examples for others.
     """
     named = [(each.name, each.parameters) for each in settings.transfer_attacks]
-    made = tuple(make(name, parameters) for name, parameters in named or DEFAULT)
+    sparse = any(threat.norm is Norm.L0 for threat in settings.threats)
+    usual = (*DEFAULT, SPARSE) if sparse else DEFAULT
+    made = tuple(make(name, parameters) for name, parameters in named or usual)
     for attack in made:
         if why := unfit(attack):
             raise UsageError(f"--transfer-attack {attack.name} {why}; name one that searches within a budget.")
@@ -85,6 +89,8 @@ def setups_of(
             counts[attack.label] = count = counts.get(attack.label, 0) + 1
             name = attack.label if count == 1 else f"{attack.label}#{count}"
             if attack not in fit:
+                if not settings.transfer_attacks and Norm.L0 in (threat.norm, *attack.norms):
+                    continue  # Of those that are usual, others are for these norms.
                 left_out.append(f"{threat}: {name} does not work there.")
             elif attack.images_only and len(shape) != 3:
                 left_out.append(f"{threat}: {name} works on images only.")

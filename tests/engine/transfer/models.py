@@ -25,7 +25,9 @@ from auditor.types import Norm
 from auditor_attacks.apgd import APGD
 from auditor_attacks.mifgsm import MIFGSM
 from auditor_attacks.pgd import PGD
+from auditor_attacks.sparse_rs import SparseRS
 from auditor_attacks.square import Square
+from auditor_attacks.transfer import Transfer
 
 EPS = 0.2
 VALUES = [0.10, 0.35, 0.44, 0.46, 0.54, 0.56, 0.65, 0.90]
@@ -103,7 +105,7 @@ class Shelf:
 
 def settings(*attacks: str, eps: float = EPS, norms: Sequence[Norm] = (Norm.LINF,), **more: Any) -> Settings:
     """Settings of a scan that is about transfer."""
-    parameters = {"square": {"queries": 40}, "mifgsm": {"steps": 5}, "pgd": {"steps": 5}}
+    parameters = {"square": {"queries": 40}, "sparse-rs": {"queries": 40}, "mifgsm": {"steps": 5}, "pgd": {"steps": 5}}
     named = tuple(AttackSetting(name=name, parameters=parameters[name]) for name in attacks)
     threats = tuple(ThreatSetting(norm=norm, eps=eps) for norm in norms)
     return Settings(models=("a", "b"), data="memory", threats=threats, transfer_attacks=named, **more)
@@ -111,7 +113,8 @@ def settings(*attacks: str, eps: float = EPS, norms: Sequence[Norm] = (Norm.LINF
 
 def make(name: str, parameters: Mapping[str, Any]) -> Attack:
     """An attack by name."""
-    return {"apgd": APGD, "mifgsm": MIFGSM, "pgd": PGD, "square": Square}[name](**parameters)
+    known = (APGD, MIFGSM, PGD, SparseRS, Square, Transfer)
+    return {attack.name: attack for attack in known}[name](**parameters)
 
 
 def measured(

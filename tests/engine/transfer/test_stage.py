@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from auditor import UsageError
+from auditor.engine.transfer.setups import attacks_of, setups_of
 from auditor.events import Event, Progress
 from auditor.types import Norm
 from tests.engine.conftest import Memory, gray
-from tests.engine.transfer.models import EPS, LABELS, VALUES, Pixels, Shelf, cell, measured, settings
+from tests.engine.transfer.models import EPS, LABELS, VALUES, Pixels, Shelf, cell, make, measured, settings
 
 
 @pytest.fixture
@@ -41,6 +42,27 @@ def test_models_that_look_elsewhere_share_nothing(samples: Memory, tmp_path: Pat
     # A quarter of the change of one pixel reaches who looks at all: enough for those within 0.05.
     assert cell(matrix, "left", "all").fooled == 2
     assert cell(matrix, "all", "left").fooled == 6
+
+
+def test_in_l0_examples_travel_that_change_few_entries(samples: Memory, tmp_path: Path) -> None:
+    shelf = Shelf({"left": Pixels([0]), "right": Pixels([3]), "all": Pixels(), "same": Pixels()})
+    (matrix,) = measured(shelf, samples, tmp_path, settings("sparse-rs", norms=[Norm.L0], eps=1.0)).matrices
+    # One of four pixels at the end of the box moves the mean far enough, but from 0.10 and 0.90.
+    same = cell(matrix, "all", "same")
+    assert (same.fooled, same.direct, same.agreed) == (6, 6, 6)
+    assert cell(matrix, "left", "left").fooled == 8
+    assert cell(matrix, "left", "right").fooled == 0
+    assert cell(matrix, "left", "all").fooled == 6
+    # One entry in four is the right one, and every other draw leads the right way.
+    assert cell(matrix, "left", "left").noise in range(4)
+
+
+def test_in_l0_the_usual_attack_is_one_of_few_entries(samples: Memory) -> None:
+    asked = settings(norms=[Norm.LINF, Norm.L0], eps=1.0)
+    setups, left_out = setups_of(asked, attacks_of(asked, make), Shelf({"a": Pixels()}).contenders(samples)[0], samples)
+    names = [(setup.threat.norm, setup.name) for setup in setups]
+    assert names == [(Norm.LINF, "pgd-ce"), (Norm.LINF, "transfer"), (Norm.L0, "sparse-rs")]
+    assert left_out == []
 
 
 def test_only_samples_that_both_have_right_count(samples: Memory, tmp_path: Path) -> None:
@@ -215,7 +237,7 @@ def test_a_file_that_changed_meanwhile_is_not_asked(samples: Memory, tmp_path: P
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (settings("mifgsm", norms=[Norm.LINF, Norm.SPATIAL]), "spatial 0.2: transfer is measured in linf, l2, l1."),
+        (settings("mifgsm", norms=[Norm.LINF, Norm.SPATIAL]), "spatial 0.2: transfer is measured in linf, l2, l1, l0."),
         (settings("mifgsm", norms=[Norm.LINF, Norm.L1]), "l1 0.2: none of the transfer attacks works there."),
         (settings("mifgsm", "pgd", norms=[Norm.LINF, Norm.L1]), "l1 0.2: mifgsm does not work there."),
         (settings("mifgsm", eps=math.inf), "linf auto: examples for other models need a budget."),
