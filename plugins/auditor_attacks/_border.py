@@ -37,7 +37,7 @@ _PLAIN = ("noise", "negative", "black", "white")
 STARTS = len(_PLAIN) + len(_SIDES)
 """Kinds of images that searches begin with."""
 
-_LOOKS, _NEARER = 3, 0.9
+_LOOKS, _NEARER, _BEYOND = 3, 0.9, 4.0
 # Of uniform numbers in 0, 1, …, 255.
 _MEAN, _DEVIATION = 127.5, math.sqrt((256.0**2 - 1.0) / 12.0)
 
@@ -189,7 +189,7 @@ class BorderAttack(Attack):
 
     def perturb(self, target: View, x: Images, y: Labels, threat: Threat, rng: Rng) -> Images:
         border = Border(x, threat.norm, self.corners)
-        search = self._searching(border, target.nearest if threat.minimal else None, rng)
+        search = self._searching(border, target, threat, rng)
         asked(search, target, y, self.queries)
         return threat.project(border.edge, x)
 
@@ -197,8 +197,8 @@ class BorderAttack(Attack):
     def along(self, border: Border, rng: Rng) -> Search:
         """Where to ask, without end; what comes of it is to be put into `border`."""
 
-    def _searching(self, border: Border, nearest: Images | None, rng: Rng) -> Search:
-        yield from _approach(border, nearest, rng.fork("starts"))
+    def _searching(self, border: Border, target: View, threat: Threat, rng: Rng) -> Search:
+        yield from _approach(border, target.nearest if threat.minimal else None, target.closest, rng.fork("starts"))
         yield from _seeking(self.along(border, rng.fork("steps")), border, rng.fork("further starts"))
 
 
@@ -209,14 +209,20 @@ def asked(search: Search, target: View, y: Labels, queries: int) -> None:
         point = search.send(target.labels(point) != y)
 
 
-def _approach(border: Border, nearest: Images | None, rng: Rng) -> Search:
+def _approach(border: Border, nearest: Images | None, closest: Images, rng: Rng) -> Search:
     """Find a point that the model gets wrong, and a near one rather than a far one.
+
+    Where earlier attacks came close within a budget, as those made on surrogates, the first way goes far beyond that.
 
     What earlier attacks found, noise, the negative of the sample, black, white, and tiles of noise take turns, each
     brought as near as the nearest point known so far; after each, a few questions narrow its way down.
     """
     for turn in range(0 if nearest is None else -1, STARTS):
-        far = border.end(candidate(border.x, rng, turn) if nearest is None or turn >= 0 else nearest)
+        image = candidate(border.x, rng, turn) if nearest is None or turn >= 0 else nearest
+        if nearest is None and turn == 0:
+            ahead = closest - border.x
+            put(image, ahead.flatten(1).any(1), (border.x + _BEYOND * ahead).clamp(0.0, 1.0))
+        far = border.end(image)
         reach = size(far - border.x, border.norm)
         # Nearer than what is known, or it is of no use.
         wanted = torch.where(border.found, _NEARER * border.high, reach)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -176,3 +177,23 @@ def test_tiles_are_black_and_white() -> None:
     drawn = tiles(x, Rng.keyed(0, "tiles", torch.arange(4)), 3)
     assert drawn.unique().tolist() == [0.0, 1.0]
     assert torch.equal(drawn[:, :, :3, :3], drawn[:, :, :1, :1].expand(4, 2, 3, 3))
+
+
+@pytest.mark.parametrize("attack", [case for case in CASES if isinstance(case[0], BorderAttack)], ids=str)
+def test_within_a_budget_the_search_begins_ahead_of_where_earlier_attacks_came_close(
+    attack: tuple[Attack, Norm],
+) -> None:
+    """As close to a far corner that no other start meets; only the first sample has been attacked before."""
+    made, norm = dataclasses.replace(attack[0], queries=60), attack[1]
+
+    def corner(x: Tensor) -> Tensor:
+        near = (x.flatten(1)[:, :8] > 0.75).all(1) & (x.flatten(1)[:, 8:] < 0.25).all(1)
+        return torch.stack([torch.full((len(x),), 0.5), near.float()], 1)
+
+    x, y = torch.full((2, 16), 0.5), torch.zeros(2, dtype=torch.int64)
+    threat = Threat(norm=norm, eps=0.3 if norm is Norm.LINF else 1.2)
+    ledger = Ledger.open(x, y, threat, 2, 0.0, math.inf)
+    ledger.closest[0] = torch.cat([torch.full((8,), 0.6), torch.full((8,), 0.4)])
+    view = View(target_of(corner, 2), ledger, made.access)
+    made.perturb(view, x, y, threat, Rng.keyed(0, made.label, torch.arange(2)))
+    assert ledger.found.tolist() == [True, False]
