@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 PRIOR = 0.5
 """Falls added to what was seen: none so far does not mean none to come."""
-DECAY = 0.8
+DECAY = 0.75
 """The hazard of a doubling over the hazard of the one before."""
-SPREAD = 0.2
+SPREAD = 0.25
 """Relative variance of that ratio from one search to the next."""
 
 

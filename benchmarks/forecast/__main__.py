@@ -10,7 +10,9 @@ from benchmarks.forecast.searches import make
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.forecast", description="How well falls are foretold.")
-    parser.add_argument("--search", nargs="*", metavar="NETWORK", help="make the fall times anew, all or of these")
+    parser.add_argument(
+        "--search", nargs="*", metavar="NAME", help="make the fall times anew; of these networks or searches"
+    )
     parser.add_argument("--fit", action="store_true", help="print the constants that fit best")
     arguments = parser.parse_args()
     if arguments.search is not None:

@@ -56,15 +56,18 @@ _STORED_ONLY: dict[str, tuple[Attack, ...]] = {"gradients": _GRADIENTS}
 
 
 def make(only: Sequence[str]) -> None:
-    """Search on every case (or those named) and store what fell when; what is stored of others stays."""
+    """Search on every case and store what fell when; of networks and searches, only those named, if any are. What is
+    stored of others stays."""
     torch.set_num_threads(1)
     for case in cases():
-        if only and case.name not in only:
+        searches = SEARCHES | (_STORED_ONLY if case.stored else {})
+        if case.name not in only and only:
+            searches = {name: attacks for name, attacks in searches.items() if name in only}
+        if not searches:
             continue
         model = case.model()
         x, y = (part[:SAMPLES] for part in test_samples("mnist"))
         right = model(x).argmax(1) == y
-        searches = SEARCHES | (_STORED_ONLY if case.stored else {})
         for (norm, eps), (name, attacks) in product(case.budgets, searches.items()):
             fell, phases = search(model, x[right], y[right], Threat(norm=norm, eps=eps), attacks, CAP)
             keep(Falls(case.name, case.fit, str(norm), eps, name, len(x), int(right.sum()), fell, phases))
