@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from auditor.engine.aims import Aims, towards
+from auditor.engine.columns import Columns
 from auditor.norms import per_sample
 from auditor.types import Goal, Norm
 
@@ -24,15 +25,11 @@ def _ignore() -> None:
     pass
 
 
-@dataclass
-class Ledger:
-    """What is known of each of the N samples of a batch, shared by all views onto it.
-
-    `logits` are the last answers, `last_margin` their margins; `asked` and `climbed` count passes.
-    """
+@dataclass(kw_only=True)
+class Ledger(Columns):
+    """What is known of each of the N samples of a batch, shared by all views onto it."""
 
     x: Images
-    y: Labels
     threat: Threat
     margin: float
     best: Images
@@ -40,19 +37,13 @@ class Ledger:
     best_distance: Tensor
     """Size of `best` where the smallest change is looked for: the smallest known, from earlier attacks too."""
     active: Tensor
-    logits: Logits
-    last_margin: Tensor
     wanted: Labels
     """The classes wanted; -1 without a targeted goal. With one, `y` is 0 and there are two classes: see `aims`."""
     unanswered: Tensor
     closest: Images
     closest_margin: Tensor
-    asked: Tensor
-    climbed: Tensor
-    led: Tensor
-    """Which rows were ever given a gradient of finite numbers, bool."""
     misled: Tensor
-    """Which rows were given one with an entry that is none, bool."""
+    """Which rows were given a gradient with an entry that is no finite number, bool."""
     astray: Tensor
     """By how much the margin in the form that is searched with was above the twin's when the twin was last asked, in
     rows near the border; minus infinity elsewhere."""
@@ -90,17 +81,17 @@ class Ledger:
             best_margin=torch.full((n,), -torch.inf, device=x.device),
             best_distance=torch.full((n,), torch.inf, dtype=torch.float64, device=x.device),
             active=torch.ones(n, dtype=torch.bool, device=x.device),
-            logits=torch.zeros(n, num_classes if wanted is None else 2, device=x.device),
-            last_margin=torch.zeros(n, device=x.device),
             wanted=torch.full_like(y, -1) if wanted is None else wanted,
             unanswered=torch.zeros(n, dtype=torch.bool, device=x.device),
             closest=origin.clone(),
             closest_margin=torch.full((n,), -torch.inf, device=x.device),
-            asked=torch.zeros(n, dtype=torch.int64, device=x.device),
-            climbed=torch.zeros(n, dtype=torch.int64, device=x.device),
-            led=torch.zeros(n, dtype=torch.bool, device=x.device),
             misled=torch.zeros(n, dtype=torch.bool, device=x.device),
             astray=torch.full((n,), -torch.inf, device=x.device),
+            _logits=torch.zeros(n, num_classes if wanted is None else 2, device=x.device),
+            _last_margin=torch.zeros(n, device=x.device),
+            _asked=torch.zeros(n, dtype=torch.int64, device=x.device),
+            _climbed=torch.zeros(n, dtype=torch.int64, device=x.device),
+            _led=torch.zeros(n, dtype=torch.bool, device=x.device),
             deadline=deadline,
         )
 
@@ -111,9 +102,11 @@ class Ledger:
 
     def take(self, rows: Tensor, other: Ledger, others: Tensor) -> None:
         """Put what another ledger knows of its rows `others` into these rows."""
+        mine, theirs = self.written(), other.written()
         for name in _ROWWISE:
-            getattr(self, name).index_copy_(0, rows, getattr(other, name).index_select(0, others))
+            getattr(mine, name).index_copy_(0, rows, getattr(theirs, name).index_select(0, others))
         self.changes += 1
+        self.turn = None
 
     @property
     def origin(self) -> Tensor:
@@ -168,6 +161,8 @@ class Ledger:
             self._keep_smallest(rows, candidates, margin)
             self.unanswered[rows] |= margin.isnan()
             return
+        if _below(margin, -self.margin):
+            return
         floor = self.best_margin.index_select(0, rows).clamp_min_(-self.margin)
         # Not at most, rather than above: NaN is looked at too.
         worth = (margin <= floor).logical_not_()
@@ -189,7 +184,7 @@ class Ledger:
         which something is lost are remembered."""
         # Most models never come further; on an accelerator, asking whether this one does would wait for it.
         if gradient.device.type == "cpu" and math.isfinite(float(gradient.sum())):
-            self.led.index_fill_(0, rows, True)
+            self.turn_of(rows).led = True
             return gradient
         whole = gradient.isfinite().flatten(1).all(1)
         self.led[rows] |= whole
@@ -198,23 +193,27 @@ class Ledger:
 
     def note(self, rows: Tensor, logits: Logits) -> Tensor:
         """Write down the last answers for some rows; their margins."""
-        margin = margins(logits, self.y.index_select(0, rows))
-        self.logits.index_copy_(0, rows, logits)
-        self.last_margin.index_copy_(0, rows, margin)
+        turn = self.turn_of(rows)
+        margin = margins(logits, turn.y)
+        turn.last = logits, margin
         return margin
 
-    def doubtful(self, rows: Tensor, margin: Tensor, stray: float) -> Tensor:
+    def doubtful(self, rows: Tensor, logits: Logits, margin: Tensor, stray: float) -> Tensor:
         """Positions of those rows that may have fallen, by margins of a form of the twin that strays up to `stray`.
 
         Where the twin was asked not far from there, the form is taken to stray about as much as it did: by a quarter
         of `stray` more or less. The corrected margins are then noted, since those of the form may look like a fall.
         """
+        turn = self.turn_of(rows)
+        if not turn.strayed and _below(margin, -self.margin - stray):
+            return rows[:0]
         near, astray = (margin < -self.margin - stray).logical_not_(), self.astray.index_select(0, rows)
+        turn.strayed = near.device.type != "cpu" or bool(near.any())
         corrected = margin - astray
         # Not below the line, rather than above it: NaN is asked about too.
         again = (corrected < -self.margin - 0.25 * stray).logical_not_().logical_and_(near)
         self.astray.index_copy_(0, rows, astray.where(near, -torch.inf))
-        self.last_margin.index_copy_(0, rows, torch.where(near & astray.isfinite(), corrected, margin))
+        turn.last = logits, torch.where(near & astray.isfinite(), corrected, margin)
         return again.nonzero().squeeze(1)
 
     def _keep_smallest(self, rows: Tensor, candidates: Images, margin: Tensor) -> None:
@@ -236,6 +235,12 @@ class Ledger:
 
 
 _ROWWISE = tuple(field.name for field in fields(Ledger) if field.type == "Tensor" or field.type in _TENSORS)
+
+
+def _below(margin: Tensor, line: float) -> bool:
+    """Whether all margins are known to be below the line, NaN being nowhere; on an accelerator, which would have to be
+    waited for, they are not."""
+    return margin.device.type == "cpu" and float(margin.amax()) < line
 
 
 def _marked(where: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
@@ -264,6 +269,6 @@ def _inside(candidates: Images, x: Images, threat: Threat) -> Tensor:
 
 def margins(logits: Logits, y: Labels) -> Tensor:
     """Largest wrong logit less the true one, `(N,)`; above 0 the answer is wrong."""
-    true = logits.gather(1, y[:, None]).squeeze(1)
-    wrong = logits.scatter(1, y[:, None], -torch.inf).amax(1)
-    return wrong - true
+    at = y[:, None]
+    wrong = logits.scatter(1, at, -torch.inf).amax(1)
+    return wrong - logits.gather(1, at).squeeze(1)

@@ -75,7 +75,7 @@ class View:
 
     @property
     def num_classes(self) -> int:
-        return self._ledger.logits.shape[1]
+        return self._ledger.num_classes
 
     @property
     def active(self) -> Tensor:
@@ -127,7 +127,7 @@ class View:
     @property
     def last_margin(self) -> Tensor:
         """The margins of their last answers, `(N,)`: the largest wrong logit less the true one."""
-        return self._ledger.last_margin.index_select(0, self._rows)
+        return self._ledger.last(self._rows)[1]
 
     @property
     def changes(self) -> int:
@@ -179,19 +179,18 @@ class View:
             raise PluginError(f"The attack declares access {str(self._access)!r} and asks for gradients.")
         at = self._standing()
         if not len(at):
-            full = self._ledger.logits.index_select(0, self._rows)
-            return Gradient(loss(full, y).detach(), torch.zeros_like(x), full, self.last_margin)
+            full, margin = self._ledger.last(self._rows)
+            return Gradient(loss(full, y).detach(), torch.zeros_like(x), full, margin)
         everyone = len(at) == len(x)
         with torch.enable_grad():
             leaf = (x.detach() if everyone else x.detach().index_select(0, at)).requires_grad_(True)
             answer = self._answered(self._target.searching, self._run, leaf)
-            full = answer if everyone else self._ledger.logits.index_select(0, self._rows).index_copy(0, at, answer)
+            full = answer if everyone else self._ledger.last(self._rows)[0].index_copy(0, at, answer)
             losses = loss(full, y)
-            (gradient,) = torch.autograd.grad((losses if everyone else losses[at]).sum(), leaf)
+            followed = losses if everyone else losses[at]
+            (gradient,) = torch.autograd.grad(followed, leaf, torch.ones_like(followed))
         # A form whose memory is laid out otherwise hands its layout back, and attacks would mix the two at a price.
         gradient = self._ledger.to_follow(self._run, gradient.contiguous())
-        each = 1 if self._target.search is None else self._target.search.each
-        self._count(self._ledger.climbed, self._run, each)
         self._note_searched(self._run, leaf.detach(), answer.detach())
         if not everyone:
             gradient = torch.zeros_like(x).index_copy(0, at, gradient)
@@ -215,7 +214,7 @@ class View:
             if answer.requires_grad:
 
                 def count(gradient: Tensor) -> None:
-                    self._count(ledger.climbed, asked)
+                    ledger.count(asked, 0, ledger.draws)
 
                 answer.register_hook(count)  # type: ignore[no-untyped-call]
             for distinct in _rounds(asked):
@@ -235,7 +234,8 @@ class View:
         if changed and (self._ledger.x.device.type == "cpu" or self._calls % LOOK_EVERY == 0):
             self._seen = self._ledger.changes
             self._standing_rows = self.active.nonzero().squeeze(1)
-            self._run = self._rows[self._standing_rows]
+            everyone = len(self._standing_rows) == len(self._rows)
+            self._run = self._rows if everyone else self._rows[self._standing_rows]
             if self._ends and not len(self._standing_rows) and not bool(self._ledger.active.any()):
                 raise Finished
         self._calls += 1
@@ -249,12 +249,13 @@ class View:
             with torch.no_grad():
                 answer = self._answered(source, self._run, candidates)
             self._note(self._run, candidates, answer)
-        return self._ledger.logits.index_select(0, self._rows)
+        return self._ledger.last(self._rows)[0]
 
-    def _note(self, rows: Tensor, candidates: Images, answer: Logits) -> None:
-        self._count(self._ledger.asked, rows)
-        self._ledger.on_call()
-        self._ledger.record(rows, candidates, answer)
+    def _note(self, rows: Tensor, candidates: Images, answer: Logits, climbed: int = 0) -> None:
+        ledger = self._ledger
+        ledger.count(rows, ledger.draws, climbed * ledger.draws)
+        ledger.on_call()
+        ledger.record(rows, candidates, answer)
 
     def _answered(self, source: Callable[[Images], Logits], rows: Tensor, points: Tensor) -> Logits:
         """What `source` says of the images that points make, as attacks see it; the mean over the draws of a model that
@@ -264,7 +265,7 @@ class View:
         for _ in range(ledger.draws - 1):
             answer = answer + source(images)
         mean = answer if ledger.draws == 1 else answer / ledger.draws
-        return ledger.seen(rows, mean.to(ledger.logits.dtype))
+        return ledger.seen(rows, mean.float())
 
     def _note_searched(self, rows: Tensor, candidates: Images, answer: Logits) -> None:
         """What a cheaper form of the twin takes for an example, or nearly one, the twin itself is asked about at once.
@@ -273,21 +274,18 @@ class View:
         """
         search, ledger = self._target.search, self._ledger
         if search is None:
-            self._note(rows, candidates, answer)
+            self._note(rows, candidates, answer, climbed=1)
             return
+        ledger.count(rows, search.each * ledger.draws, search.each * ledger.draws)
         margin = ledger.note(rows, answer)
-        again = ledger.doubtful(rows, margin, search.stray)
-        self._count(ledger.asked, rows, search.each)
+        again = ledger.doubtful(rows, answer, margin, search.stray)
         ledger.on_call()
         if len(again):
-            self._count(ledger.asked, asked := rows[again])
+            ledger.count(asked := rows[again], ledger.draws)
             with torch.no_grad():
                 exact = self._answered(self._target.differentiable, asked, candidates[again])
             ledger.record(asked, candidates[again], exact)
             ledger.astray[asked] = margin[again] - ledger.last_margin[asked]
-
-    def _count(self, column: Tensor, rows: Tensor, each: int = 1) -> None:
-        column.index_add_(0, rows, torch.full_like(rows, each * self._ledger.draws))
 
 
 def _rounds(rows: Tensor) -> list[Tensor]:

@@ -134,9 +134,10 @@ def halving(climb: Climb, gradient: Tensor, ball: Ball, rho: float, steps: int) 
     else:
         ahead = unit_l2(gradient).mul_(per_sample(climb.length, point)).add_(point)
     ahead = ball.project(ahead)
-    # point + share (ahead - point) + (1 - share) (point - before); there is no step before the first.
-    share = per_sample(torch.where(first, 1.0, 0.75), point)
-    climb.before, climb.point = point, ball.project(climb.before.lerp_(point, 2.0).lerp_(ahead, share))
+    # point + 0.75 (ahead - point) + 0.25 (point - before); there is no step before the first.
+    mixed = climb.before.lerp_(point, 2.0)
+    put(mixed, first, ahead)
+    climb.before, climb.point = point, ball.project(mixed.lerp_(ahead, 0.75))
 
 
 def _checked(climb: Climb, gradient: Tensor, due: Tensor, rho: float, steps: int) -> Tensor:

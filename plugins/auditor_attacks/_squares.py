@@ -3,56 +3,64 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
+from torch import Tensor
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from auditor.rng import Rng
     from auditor.types import Images
+
+Make: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 _DRAWN = 64
 
 
 class Dealer:
-    """Deals `width` uniform numbers in `[0, 1)` to every lane and step; its rows are those of the lanes.
+    """Deals `width` uniform numbers in `[0, 1)` to every lane and step, or what is made of them; its rows are those of
+    the lanes.
 
     They are drawn for many steps at a time: beside one of these small forward passes, a draw of its own would show.
     """
 
-    def __init__(self, rng: Rng, step: Tensor, width: int) -> None:
-        self._rng, self._width = rng, width
+    def __init__(self, rng: Rng, step: Tensor, width: int, make: Make | None = None) -> None:
+        """`make` takes numbers `(M, width)` and the steps that they are for, `(M,)`, to a row for each."""
+        self._rng, self._width, self._make = rng, width, make
         self._draw(step)
 
     def deal(self, step: Tensor) -> Tensor:
-        """The numbers of this step of every lane, `(N, width)`; lanes go on by one step from call to call."""
-        if not self._left:
+        """The row of this step of every lane, `(N, …)`; lanes go on by one step from call to call."""
+        if self._at == self._dealt.shape[1]:
             self._draw(step)
-        self._left -= 1
-        return self._dealt[torch.arange(len(step), device=step.device), step - self._first]
+        self._at += 1
+        return self._dealt[:, self._at - 1]
 
     def _draw(self, step: Tensor) -> None:
         ahead = torch.arange(max(1, _DRAWN // self._width), device=step.device)
         lanes = torch.arange(len(step), device=step.device).repeat_interleave(len(ahead))
-        dealt = self._rng.select(lanes).at((step[:, None] + ahead).flatten()).uniform(self._width)
-        self._dealt = dealt.view(len(step), len(ahead), self._width)
-        self._first, self._left = step.clone(), len(ahead)
+        steps = (step[:, None] + ahead).flatten()
+        dealt = self._rng.select(lanes).at(steps).uniform(self._width)
+        made = dealt if self._make is None else self._make(dealt, steps)
+        self._dealt, self._at = made.view(len(step), len(ahead), -1), 0
 
     def select(self, rows: Tensor) -> Dealer:
         """For some of the lanes."""
         some = copy.copy(self)
-        some._rng, some._dealt, some._first = self._rng.select(rows), self._dealt[rows], self._first[rows]
+        some._rng, some._dealt = self._rng.select(rows), self._dealt[rows]
         return some
 
     def overwrite(self, rows: Tensor, fresh: Dealer) -> None:
         """Put as many fresh lanes into these places."""
         self._rng.overwrite(rows, fresh._rng)
-        self._dealt.index_copy_(0, rows, fresh._dealt)
-        self._first.index_copy_(0, rows, fresh._first)
-        self._left = min(self._left, fresh._left)
+        # As many steps as both have left, side by side.
+        left = min(self._dealt.shape[1] - self._at, fresh._dealt.shape[1] - fresh._at)
+        self._dealt = self._dealt[:, self._at : self._at + left].index_copy(
+            0, rows, fresh._dealt[:, fresh._at : fresh._at + left]
+        )
+        self._at = 0
 
 
 def squares(canvas: Canvas, share: Tensor, dealt: Tensor) -> Tensor:
@@ -72,6 +80,15 @@ def placed(canvas: Canvas, size: Tensor, dealt: Tensor) -> Tensor:
     # A number may round up to 1 when it is multiplied, and there is no place beyond the last.
     corner = torch.minimum((dealt * (room + 1.0)).floor_(), room)
     return torch.cat([corner, size.to(corner)], 1).long()
+
+
+def edges(canvas: Canvas, square: Tensor) -> Tensor:
+    """Which rows and which columns lie inside, as 1 and 0: `(N, height + width)`."""
+    sides = []
+    for axis, length in enumerate((canvas.height, canvas.width)):
+        at, first = torch.arange(length, device=square.device), square[:, axis, None]
+        sides.append((at >= first) & (at < first + square[:, axis + 2, None]))
+    return torch.cat(sides, 1).float()
 
 
 def covered(canvas: Canvas, square: Tensor) -> Tensor:
@@ -109,6 +126,10 @@ class Canvas:
             case (channels, length):
                 return cls(x, channels, 1, length)
         return cls(x, 1, 1, x[0].numel())
+
+    def grid(self, image: Tensor) -> Tensor:
+        """A view as `(N, channels, height, width)`."""
+        return image.view(len(image), self.channels, self.height, self.width)
 
     def flat(self, image: Tensor) -> Tensor:
         """A view as `(N, channels, height * width)`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -12,13 +13,13 @@ from auditor.lanes import LaneAttack, Lanes, put
 from auditor.parameters import parameter
 from auditor.types import Access, Norm
 from auditor_attacks import _bumps
-from auditor_attacks._squares import Canvas, Dealer, covered, squares
+from auditor_attacks._squares import Canvas, Dealer, edges, squares
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from auditor.engine.view import Gradient, View
-    from auditor.types import Threat
+    from auditor.types import Images, Threat
 
 # Queries, of 10,000, after which the squares shrink to half their area.
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -26,15 +27,10 @@ _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 @dataclass(kw_only=True)
 class Painting(Lanes):
-    """The state of a search: the best image of this search and its margin, and numbers for the next squares; in linf
-    the bounds of the ball, and the square in which the point that is asked about differs from the best image, `(L, 4)`
-    as `squares` has it."""
+    """The state of a search: the best image of this search, its margin, and what the next squares are made of."""
 
-    low: Tensor
-    high: Tensor
     image: Tensor
     value: Tensor
-    square: Tensor
     dealer: Dealer
 
 
@@ -77,35 +73,36 @@ class Square(LaneAttack):
     def begin(self, target: View, begun: Lanes, threat: Threat, earlier: Painting | None) -> Painting:
         x, canvas = begun.x, Canvas.of(begun.x)
         flat = threat.norm is Norm.LINF
-        low = high = x.new_empty(len(x), 0)
-        if flat:
-            low, high = (x - threat.eps).clamp_(0.0, 1.0), (x + threat.eps).clamp_(0.0, 1.0)
         if self.start == "closest":
             begun.point = threat.project(begun.closest, x)
         elif flat:
             signs = begun.rng.fork("stripes").signs(canvas.channels, 1, canvas.width)
-            begun.point = torch.where((signs > 0).expand(-1, -1, canvas.height, -1).reshape(x.shape), high, low)
+            begun.point = (canvas.grid(x) + threat.eps * signs).clamp_(0.0, 1.0).view(x.shape)
         else:
             begun.point = _bumps.grid(x, threat, begun.rng.fork("grid"))
+        numbers = (2 if flat else _bumps.NUMBERS) + canvas.channels
+        strokes = partial(self._strokes, canvas, threat.eps) if flat else None
         return Painting.of(
             begun,
-            low=low,
-            high=high,
             image=begun.point.clone(),
             value=torch.full_like(begun.margin, -torch.inf),
-            square=begun.goal.new_tensor([0, 0, 1, 1]).repeat(len(x), 1),
-            dealer=Dealer(begun.rng, begun.step, (2 if flat else _bumps.NUMBERS) + canvas.channels),
+            dealer=Dealer(begun.rng, begun.step, numbers, strokes),
         )
 
     def advance(self, lanes: Painting, answer: Gradient, threat: Threat) -> None:
         better = answer.margin > lanes.value
         lanes.value = torch.where(better, answer.margin, lanes.value)
-        dealt, share = lanes.dealer.deal(lanes.step), self._shares(lanes.step + 1)
-        if threat.norm is Norm.LINF:
-            _repaint(lanes, better, share, dealt)
-            return
         put(lanes.image, better, lanes.point)
-        lanes.point = _bumps.moved(lanes.x, lanes.image, threat, share, dealt)
+        dealt = lanes.dealer.deal(lanes.step)
+        if threat.norm is Norm.LINF:
+            lanes.point = _painted(lanes.x, lanes.image, dealt)
+        else:
+            lanes.point = _bumps.moved(lanes.x, lanes.image, threat, self._shares(lanes.step + 1), dealt)
+
+    def _strokes(self, canvas: Canvas, eps: float, dealt: Tensor, step: Tensor) -> Tensor:
+        """The next squares, `(M, height + width + channels)`: their `edges`, and the change of each channel."""
+        square = squares(canvas, self._shares(step + 1), dealt[:, :2])
+        return torch.cat([edges(canvas, square), torch.where(dealt[:, 2:] < 0.5, eps, -eps)], 1)
 
     def _shares(self, query: Tensor) -> Tensor:
         """Share of the pixels to repaint at these queries; the schedule is stretched over the queries there are."""
@@ -115,15 +112,11 @@ class Square(LaneAttack):
         return self.p_init * 0.5 ** torch.bucketize(10_000 * query, at)
 
 
-def _repaint(lanes: Painting, better: Tensor, share: Tensor, dealt: Tensor) -> None:
-    """Image and point differ in one square: it is kept in both or undone in both, and the next one is painted."""
-    canvas = Canvas.of(lanes.image)
-    image, point, low, high = (canvas.flat(part) for part in (lanes.image, lanes.point, lanes.low, lanes.high))
-    pixels = covered(canvas, lanes.square)
-    kept = torch.where(better[:, None, None], point.gather(2, pixels), image.gather(2, pixels))
-    image.scatter_(2, pixels, kept)
-    point.scatter_(2, pixels, kept)
-    lanes.square = squares(canvas, share, dealt[:, :2])
-    pixels = covered(canvas, lanes.square)
-    up = dealt[:, 2:, None] < 0.5
-    point.scatter_(2, pixels, torch.where(up, high.gather(2, pixels), low.gather(2, pixels)))
+def _painted(x: Images, image: Images, strokes: Tensor) -> Images:
+    """The images with one square in each, as far from the samples as the ball allows."""
+    canvas = Canvas.of(x)
+    rows, columns, change = torch.split(strokes, [canvas.height, canvas.width, canvas.channels], 1)
+    inside = rows[:, None, :, None] * columns[:, None, None, :]
+    paint = (canvas.grid(x) + change[:, :, None, None]).clamp_(0.0, 1.0)
+    # Between 0 and 1 alone, which are exact; all pixels at once cost less than finding those of every square.
+    return torch.lerp(canvas.grid(image), paint, inside, out=paint).view(x.shape)
