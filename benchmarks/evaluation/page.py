@@ -50,21 +50,24 @@ preflight, the clean pass and writing evidence. Peers run in batches of 200, the
 AutoAttack leaves its gradient attacks at 10 steps, where AutoAttack's authors take 100: both are shown, and 100 steps
 are what we compare with. ART's AutoAttack is slow, and gets the first 100 samples (color: 40) only, so its costs are
 shown and not compared. A short audit comes before ours, so that imports are in nobody's time. Suites were chosen by
-what they found on the first networks; the ones *held out* had no part in it. Passes are those of
-checks too: on `mnist-residual` the suite alone spent 297 and broke 108 of 300, on `mnist-kwinners` 760 and 188 of 500;
-the rest is a doubt of AUD202, which searches on among all that stand where squares break what the climb missed."""
+what they found on the first networks; the ones *held out* had no part in it. Passes are those of checks too: where
+squares break what the climb missed, AUD202 doubts the gradients and searches on among all that stand."""
 _STEPS = """Equal steps, one restart, cross-entropy, linf, on the networks' own budgets. Early stopping is off on both
 sides by choice of samples: times and losses are of samples that none of the tools broke, so that nothing falls and
 nobody can stop early. All tools run in one process, in turn; CPU seconds are medians over the rounds. Loss is the
 highest cross-entropy at any point of the ball that a tool showed to the network, seen from outside by the same lines
 of code, mean over samples. Peers and *auditor, module* run the PyTorch module; *auditor, ONNX file* its twin from the
-file, where the exporter folded batch normalisation into the convolutions. auditor's time is of a whole audit's attack
-stage, with the referee and the evidence on disk."""
+file, where the exporter folded batch normalisation into the convolutions. auditor's time is of an audit's attack
+stage, with the referee and the evidence on disk, and with `--no-escalation`, since what checks search for afterwards
+is no step of the attack."""
 _OVERHEAD = """The passes that an audit's attacks made are recorded (rows, precision, layout, backward or not) and made
 again through the bare network, alternating with the audit; the attack stage includes the referee and the evidence on
-disk. The first two networks are the stored ones as ONNX files; ResNet-18 has random weights and 32 x 32 pixels, its
-last bias keeps every sample standing, since only cost is measured."""
-_QUERIES = """`square` through the engine, against an ONNX Runtime session that is asked batches of the same sizes."""
+disk, and of single attacks nothing that checks search for afterwards (`--no-escalation`). The first two networks are
+the stored ones as ONNX files; ResNet-18 has random weights and 32 x 32 pixels, its last bias keeps every sample
+standing, since only cost is measured."""
+_QUERIES = """`square` through the engine (`--no-escalation`), against an ONNX Runtime session that is asked batches of
+the same sizes, the same array each time. The engine's figure is of the whole attack stage, with the referee and the
+evidence on disk."""
 _GROWTH = f"""`{ATTACK}` on noise and random weights, since only cost is measured; a bias keeps every sample standing.
 Memory is what the audit adds at most to what its process held before. The networks of all but the last two rows are
 two convolutions, average pooling and a dense layer."""
