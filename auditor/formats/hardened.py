@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PAGE = "hardened.html"
+_POINTS = 25
 _HEADS = ("", "before", "after", "95%", "points", "of them", "wrong at")
 
 
 @dataclass(frozen=True)
 class Line:
     """A threat, or clean samples, in words: accuracies, the interval of the latter, how many points more, whether that
-    is more than chance, and how sure the hardened model is of its mistakes."""
+    is more than chance, which of the two is in doubt, and how sure the hardened model is of its mistakes."""
 
     what: str
     before: str
@@ -33,6 +34,7 @@ class Line:
     interval: str
     points: str
     word: str
+    doubt: str
     confidence: str
     seen: bool
 
@@ -48,6 +50,7 @@ def lines(record: dict[str, Any]) -> Iterator[Line]:
 def _line(what: str, entry: dict[str, Any], seen: bool) -> Line:
     change, after = entry["change"], entry["after"]
     sure = after.get("confidence")
+    doubts = [f"{side} {entry[side]['doubt']}" for side in ("before", "after") if entry[side].get("doubt")]
     return Line(
         what=what,
         before=_share(entry["before"]["accuracy"]),
@@ -55,6 +58,7 @@ def _line(what: str, entry: dict[str, Any], seen: bool) -> Line:
         interval=words.interval(after["interval"]),
         points=f"{100.0 * (change['after'] - change['before']):+.1f}",
         word=change["word"],
+        doubt="; ".join(doubts),
         confidence="" if sure is None else words.percent(sure, 0),
         seen=seen,
     )
@@ -84,7 +88,23 @@ def facts(record: dict[str, Any]) -> list[str]:
             f"{' and '.join(written)} {answer} as the trained network does: probabilities differ by at most "
             f"{files['difference']:.1g}."
         )
+    said += [
+        f"{line.what}: {line.doubt}. That is an upper bound which checks do not trust; the audit says why."
+        for line in lines(record)
+        if line.doubt
+    ]
     return [*said, *record["remarks"]]
+
+
+def _rise(history: list[dict[str, Any]]) -> dict[str, Any]:
+    """The epochs as a line, the last one included, thinned so that points stay apart."""
+    shown = history[:: -max(1, len(history) // _POINTS)][::-1]
+    return {
+        "x": [epoch["number"] for epoch in shown],
+        "y": [epoch["score"]["robust"] for epoch in shown],
+        "x_title": "epoch",
+        "y_title": "robust accuracy of the samples that chose the epoch, after 20 gradient steps",
+    }
 
 
 def render_hardened(record: dict[str, Any], folder: Path, console: Console) -> None:
@@ -104,6 +124,7 @@ def render_hardened(record: dict[str, Any], folder: Path, console: Console) -> N
 
 def write_hardened(record: dict[str, Any], folder: Path, templates: tuple[str, ...] = ()) -> Path:
     """Write `hardened.html`. Raises RunError where it cannot be written."""
+    from auditor.formats.html.charts.line import line_chart
     from auditor.formats.html.environment import render
 
     # The sentence begins with the verdict, which stands above it already.
@@ -115,8 +136,10 @@ def write_hardened(record: dict[str, Any], folder: Path, templates: tuple[str, .
         "result": why[:1].upper() + why[1:],
         "lines": tuple(lines(record)),
         "facts": facts(record),
+        "samples": record["clean"]["change"]["n"],
         "history": record["training"]["history"],
         "best": record["training"]["best"],
+        "chart": line_chart("Robust accuracy along the epochs", _rise(record["training"]["history"])),
         "recipe": record["recipe"],
     }
     try:

@@ -125,7 +125,7 @@ class Hardening:
                 "program": str(written.program) if written.program else None,
                 "difference": self._difference(written, trainee, x),
             },
-            "recipe": _described(s),
+            "recipe": {**_described(s), "augment": sorted(self._augment(samples))},
             "data": {
                 "source": audit.data,
                 "held_out": held_out,
@@ -142,9 +142,7 @@ class Hardening:
 
     def _trained(self, trainee: Trainee, target: Target, samples: Samples, parts: Split) -> Progress:
         s, seed = self.settings, self.settings.audit.seed
-        augment = usual(samples.shape) if s.augment is None else s.augment
-        if augment and len(samples.shape) != 3:
-            raise UsageError(f"--augment is for images; samples of the shape {samples.shape} are none. Leave it out.")
+        augment = self._augment(samples)
         chosen = Validation(samples.fetch(parts.validation.tolist()), samples.labels[parts.validation], s.threat, seed)
         described = {**_described(s), "seed": seed, "freeze": s.freeze, "keep_clean": s.keep_clean}
         told = [described, samples.sha256, target.sha256, sorted(augment), target.preprocessing.describe()]
@@ -162,6 +160,12 @@ class Hardening:
         folder = self.folder / CHECKPOINTS
         trainer = Trainer(trainee, plan, batches, chosen, folder, self.step if trainee.crew.rank == 0 else _unheard)
         return trainer.run(resume=self.resume and (folder / checkpoint.LAST).is_file())
+
+    def _augment(self, samples: Samples) -> frozenset[str]:
+        augment = usual(samples.shape) if self.settings.augment is None else self.settings.augment
+        if augment and len(samples.shape) != 3:
+            raise UsageError(f"--augment is for images; samples of the shape {samples.shape} are none. Leave it out.")
+        return augment
 
     def _difference(self, written: writing.Written, trainee: Trainee, x: Any) -> float | None:
         """How far the written files are from the network that was trained."""

@@ -6,6 +6,7 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from auditor.errors import ModelError
+from auditor.formats.views.trust import in_doubt
 from auditor.result.comparison import drop_of
 from auditor.result.shared import shared_rows
 
@@ -31,7 +32,9 @@ def outcome(before: Run, after: Run, trained: Threat, confidence: float) -> dict
     threats = []
     for was, now in zip(old.threats, new.threats, strict=True):
         rows = shared.of(old.name, new.name, now.norm, now.eps)
-        threats.append(_threat(was, now, rows, confidence, seen=now.norm is trained.norm and now.eps == trained.eps))
+        told = _threat(was, now, rows, confidence, seen=now.norm is trained.norm and now.eps == trained.eps)
+        told["before"]["doubt"], told["after"]["doubt"] = in_doubt(old, was), in_doubt(new, now)
+        threats.append(told)
     clean = shared.of(old.name, new.name, first.norm, first.eps)
     helped = next((t["change"]["word"] == "better" for t in threats if t["seen"]), False)
     return {"clean": _clean(old, new, clean, confidence), "threats": threats, "helped": helped}

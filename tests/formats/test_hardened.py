@@ -1,0 +1,68 @@
+"""What `auditor harden` prints and writes: the table, what is in doubt, how training went, how it was done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from auditor.formats.hardened import facts, lines, write_hardened
+
+
+def entry(before: float, after: float, **named: Any) -> dict[str, Any]:
+    change = {"n": 50, "before": before, "after": after, "word": "better"}
+    sides = {
+        name: {"accuracy": value, "interval": [value, value], "confidence": None, "doubt": ""}
+        for name, value in (("before", before), ("after", after))
+    }
+    return {**sides, "change": change, **named}
+
+
+def record(epochs: int) -> dict[str, Any]:
+    doubted = entry(0.1, 0.6, norm="l2", eps=1.0, seen=False)
+    doubted["after"]["doubt"] = "in doubt: AUD207"
+    score = {"clean": 0.9, "single": 0.8}
+    history = [
+        {"number": n, "loss": 1.0, "score": {**score, "robust": n / 100}, "seconds": 1.0} for n in range(epochs + 1)
+    ]
+    return {
+        "result": "It helped: so it is.",
+        "helped": True,
+        "clean": entry(0.9, 0.9),
+        "threats": [doubted, entry(0.0, 0.5, norm="linf", eps=0.1, seen=True)],
+        "recipe": {
+            "text": "pgd+awp",
+            "name": "pgd",
+            "paper": "arXiv:1",
+            "parameters": {"steps": 7},
+            "norm": "linf",
+            "additions": [{"name": "awp", "parameters": {"gamma": 0.01}}],
+            "training": {"lr": 0.004},
+            "eps": 0.1,
+            "augment": ["affine", "crop"],
+        },
+        "training": {"history": history, "best": epochs, "epoch": epochs, "seconds": 3.0, "processes": 1},
+        "data": {"training": 30, "validation": 10},
+        "files": {"deployed": "m.onnx", "program": "m.pt2", "difference": 1e-7},
+        "remarks": [],
+    }
+
+
+def test_an_accuracy_that_checks_do_not_trust_is_said_to_be_in_doubt(tmp_path: Path) -> None:
+    told = record(3)
+    assert [line.doubt for line in lines(told)] == ["", "", "after in doubt: AUD207"]
+    said = " ".join(facts(told))
+    assert "l2 1, never seen: after in doubt: AUD207. That is an upper bound" in said
+    assert "m.onnx and m.pt2 answer as the trained network does" in said
+    assert "; after in doubt: AUD207</td>" in write_hardened(told, tmp_path).read_text()
+
+
+def test_the_page_draws_many_epochs_and_tells_how_they_were_trained(tmp_path: Path) -> None:
+    page = write_hardened(record(100), tmp_path).read_text()
+    chart = page[page.index("<figure") : page.index("</figure>")]
+    assert 20 < chart.count("<circle") < 40
+    assert "100 100.0%." in chart
+    assert "<details>\n<summary>Every epoch" in page
+    assert page.count(", kept</th>") == 1
+    for name, value in (("pgd: steps", "7"), ("awp: gamma", "0.01"), ("lr", "0.004"), ("augment", "affine, crop")):
+        assert f'<th scope="row">{name}</th><td class="n">{value}</td>' in page
+    assert "<details open>\n<summary>Every epoch" in write_hardened(record(3), tmp_path).read_text()
