@@ -130,6 +130,8 @@ OWN: dict[Norm, dict[str, Recipe]] = {
 # In l1 the best step differs from network to network by more than a factor of two.
 _STEEP = {"step_size": 0.2, "damping": 0.1}
 _HOME = {"start": "nearest", "classes": 1}
+# Which entries are given up first decides where sigma-zero ends: two short searches find more than a long one.
+_FINE, _COARSE = {"threshold": 0.1}, {"threshold": 0.6}
 
 # Where the smallest change is looked for, by suite and norm.
 SMALLEST: dict[str, dict[Norm, Recipe]] = {
@@ -153,15 +155,19 @@ SMALLEST: dict[str, dict[Norm, Recipe]] = {
             ("fab", {"steps": 40, "aim": "targets", "classes": 4}, ALL),
             ("fab", {"steps": 50, **_HOME}, ALL),
         ),
-        Norm.LINF: (("pdpgd", {"steps": 300}, ALL), ("fab", {"steps": 50}, ALL)),
-        Norm.L1: (
-            ("pdpgd", {"steps": 800}, ALL),
-            ("pdpgd", {"steps": 600, **_STEEP}, ALL),
-            ("alma", {"steps": 400}, ALL),
+        Norm.LINF: (
+            ("pdpgd", {"steps": 400}, ALL),
             ("fab", {"steps": 40, "aim": "targets", "classes": 4}, ALL),
             ("fab", {"steps": 50, **_HOME}, ALL),
         ),
-        Norm.L0: (("sigma-zero", {"steps": 1000}, ALL),),
+        Norm.L1: (
+            ("pdpgd", {"steps": 600, **_STEEP}, ALL),
+            ("alma", {"steps": 400}, ALL),
+            ("fmn", {"steps": 300}, ALL),
+            ("fab", {"steps": 40, "aim": "targets", "classes": 4}, ALL),
+            ("fab", {"steps": 50, **_HOME}, ALL),
+        ),
+        Norm.L0: (("sigma-zero", {"steps": 400, **_FINE}, ALL), ("sigma-zero", {"steps": 400, **_COARSE}, ALL)),
     },
     "thorough": {
         Norm.CORRUPTION: OWN[Norm.CORRUPTION]["thorough"],
@@ -180,13 +186,17 @@ SMALLEST: dict[str, dict[Norm, Recipe]] = {
             ("fab", {"steps": 100, **_HOME}, ALL),
         ),
         Norm.L1: (
-            ("pdpgd", {"steps": 1000}, ALL),
             ("pdpgd", {"steps": 1000, **_STEEP}, ALL),
             ("alma", {"steps": 1000}, ALL),
+            ("fmn", {"steps": 1000}, ALL),
             ("fab", {"steps": 100, "aim": "targets", "classes": 9}, ALL),
             ("fab", {"steps": 100, **_HOME}, ALL),
         ),
-        Norm.L0: (("sigma-zero", {"steps": 3000}, ALL), ("fmn", {"steps": 1000}, ALL)),
+        Norm.L0: (
+            ("sigma-zero", {"steps": 1500, **_FINE}, ALL),
+            ("sigma-zero", {"steps": 1500, **_COARSE}, ALL),
+            ("fmn", {"steps": 1000}, ALL),
+        ),
     },
 }
 

@@ -20,6 +20,7 @@ from auditor.target.base import Target
 from auditor.testing.kit import Question, demand, demand_documented, demand_untouched, global_state
 from auditor.testing.oracles import Linear, Outcome, run, target_of
 from auditor.types import Access, Norm, Threat
+from auditor.universal import UniversalAttack
 
 EPS = {Norm.LINF: 0.1, Norm.L2: 0.6, Norm.L1: 2.0, Norm.L0: 4.0}
 """Budgets within which the little networks below are fooled; other threats are not norm balls, and not asked about."""
@@ -37,7 +38,8 @@ def attack_questions(attack: Attack) -> Iterator[Question]:
     for norm in (norm for norm in EPS if norm in attack.norms):
         for sentence, behaviour in _BEHAVIOURS.items():
             yield ask(f"{norm}: {sentence}", partial(behaviour, attack, norm))
-        if not attack.minimal and attack.access in _REACH:
+        # What serves samples of all classes at once does not exist on a linear model.
+        if not attack.minimal and attack.access in _REACH and not isinstance(attack, UniversalAttack):
             yield ask(f"{norm}: it fools a linear model not far beyond its border", partial(_linear, attack, norm))
         if torch.accelerator.is_available():
             yield ask(
@@ -97,12 +99,22 @@ def _alone_as_in_company(attack: Attack, norm: Norm) -> None:
     target = target_of(lambda x: exact(x.double()), 5)
     x, y = samples(model, (1, 6, 6), 9)
     threat = Threat(norm=norm, eps=EPS[norm] / 2)
+    attack = _taught(attack, target, x, y, threat)
     whole = run(attack, target, x, y, threat)
     for rows in (torch.arange(9).flip(0), torch.tensor([4]), torch.tensor([7, 0, 3])):
         part = run(attack, target, x[rows], y[rows], threat, indices=rows)
         demand(torch.equal(part.found, whole.found[rows]), f"among samples {rows.tolist()} others fall than among all")
         kept = part.found
         demand(torch.allclose(part.best[kept], whole.best[rows][kept], atol=1e-6), "examples depend on the company")
+
+
+def _taught(attack: Attack, target: Target, x: Tensor, y: Tensor, threat: Threat) -> Attack:
+    """With the pattern that it learns from these samples, as the engine sets it, where it is one that learns."""
+    if not isinstance(attack, UniversalAttack):
+        return attack
+    ledger = Ledger.open(x, y, threat, target.num_classes, margin=0.0, deadline=math.inf)
+    view, rng = View(target, ledger, attack.access).unending(), Rng.keyed(0, attack.label, torch.arange(len(x)))
+    return dataclasses.replace(attack, pattern=attack.learn(view, x, y, threat, rng))
 
 
 def _same_again(attack: Attack, norm: Norm) -> None:
@@ -168,7 +180,8 @@ def _truthful_cost(attack: Attack, norm: Norm) -> None:
         return  # An attack need not know.
     model = network((1, 6, 6), 5)
     x, y = samples(model, (1, 6, 6), 4)
-    spent = run(attack, target_of(model, 5), x, y, Threat(norm=norm, eps=1e-6))
+    target, threat = target_of(model, 5), Threat(norm=norm, eps=1e-6)
+    spent = run(_taught(attack, target, x, y, threat), target, x, y, threat)
     for name, used, said in (
         ("forward", spent.forwards, forecast.forwards),
         ("backward", spent.backwards, forecast.backwards),

@@ -71,8 +71,9 @@ def demand_documented(plugin: Any, *headings: str) -> None:
     doc = type(plugin).__doc__ or ""
     for heading in headings:
         demand(heading in doc, f"the docstring has no {heading!r}")
+    # What is not compared is no hyper-parameter: patterns that were learned, say.
     declared = fields(plugin) if is_dataclass(plugin) else ()
-    unhelped = [field.name for field in declared if field.init and "help" not in field.metadata]
+    unhelped = [field.name for field in declared if field.init and field.compare and "help" not in field.metadata]
     demand(not unhelped, f"no help for {', '.join(unhelped)}: declare them with auditor.parameter")
 
 

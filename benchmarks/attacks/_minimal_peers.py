@@ -91,7 +91,7 @@ PEERS: dict[Norm, tuple[Peer, ...]] = {
         *_common(Norm.LINF),
         *_fab(Norm.LINF),
         _lib("deepfool", "deepfool", "df", {"norm": torch.inf}),
-        _lib("cw", "carlini_wagner.linf", "carlini_wagner_linf", max_iterations=100),
+        _lib("cw-linf", "carlini_wagner.linf", "carlini_wagner_linf", max_iterations=100),
         _box("deepfool", "LinfDeepFoolAttack"),
     ),
     Norm.L1: (
@@ -106,5 +106,6 @@ PEERS: dict[Norm, tuple[Peer, ...]] = {
         _lib("sigma-zero", "sigma_zero", "sigma_zero", num_steps=1000),
         _lib("vfga", "stochastic_sparse_attacks", "vfga", {"targeted": False}),
         _torch("sparsefool", "SparseFool"),
+        _torch("jsma", "JSMA"),
     ),
 }

@@ -13,6 +13,8 @@ from statistics import median
 from typing import Any, TypeAlias
 
 from auditor_attacks import auditor_attacks
+from benchmarks.attacks._labels_table import faster
+from benchmarks.attacks._minimal_ratios import ratios
 from benchmarks.attacks._published_table import published
 from benchmarks.onnx_matrix.tables import table
 
@@ -26,6 +28,7 @@ _PEERS = ("torchattacks", "foolbox", "adversarial-robustness-toolbox", "adv-lib"
 
 _TITLES = {
     "published": "Figures that others published",
+    "climbs": "Within a budget, along gradients",
     "minimal": "The smallest change, with gradients",
     "scores": "From scores alone",
     "labels": "From labels alone",
@@ -179,7 +182,22 @@ def _corruptions(records: list[Record]) -> Iterator[str]:
         )
 
 
-_OWN: dict[str, Callable[[list[Record]], Iterator[str]]] = {"corruptions": _corruptions, "published": published}
+def _labels(records: list[Record]) -> Iterator[str]:
+    yield from faster(records)
+    yield from _family(records)
+
+
+def _minimal(records: list[Record]) -> Iterator[str]:
+    yield from ratios(records)
+    yield from _family(records)
+
+
+_OWN: dict[str, Callable[[list[Record]], Iterator[str]]] = {
+    "corruptions": _corruptions,
+    "labels": _labels,
+    "minimal": _minimal,
+    "published": published,
+}
 
 
 def _summaries(records: list[Record]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -205,6 +223,9 @@ def _summaries(records: list[Record]) -> Iterator[tuple[str, dict[str, Any]]]:
             sizes[attack] += [min(medians[0]) / min(medians[1])] if all(medians) else []
         else:
             shares[attack].append(max(r["success"] for r in mine) - max(r["success"] for r in theirs))
+    if timed := [record for record in records if "peer_seconds" in record]:
+        package = {"cells": len(timed), "peers": ["imagecorruptions"], "size": None, "success": None}
+        yield "corruptions", package | {"time": round(1.0 / _faster(timed), 3)}
     for attack in sorted(tools):
         yield (
             attack,

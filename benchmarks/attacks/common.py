@@ -87,7 +87,7 @@ class Store:
     def add(self, record: dict[str, Any]) -> None:
         with self._path.open("a") as file:
             file.write(json.dumps(record) + "\n")
-        shown = {key: value for key, value in record.items() if key not in ("family", "distances", "found")}
+        shown = {key: value for key, value in record.items() if key not in ("family", "distances", "found", "steps")}
         print(" ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in shown.values()))
         sys.stdout.flush()
 
@@ -134,8 +134,8 @@ def measured(family: str, cell: Cell) -> dict[str, Any]:
         "backwards": model.log.backwards,
         "seconds": round(clock.cpu, 3),
         "success": sum(map(math.isfinite, sizes)) / len(sizes),
-        "median": _finite(float(np.median(sizes))),
-        "distances": [_finite(size) for size in sizes],
+        "median": finite(float(np.median(sizes))),
+        "distances": [finite(size) for size in sizes],
         **cell.further(task, candidates.detach()),
     }
 
@@ -153,12 +153,16 @@ def judged(task: Problem, candidates: Tensor) -> list[float]:
     return sizes.where(boxed & wrong & (sizes <= task.eps + slack), torch.inf).tolist()
 
 
-def _finite(size: float) -> float | None:
+def finite(size: float) -> float | None:
+    """None, which JSON has, for infinity, which it has not."""
     return size if math.isfinite(size) else None
 
 
-def ours(*attacks: Attack, seed: int = 0) -> Search:
-    """Attacks one after the other, each of which knows what those before it found, as the engine runs them."""
+def ours(*attacks: Attack, seed: int = 0, after: Callable[[Attack, Tensor], None] | None = None) -> Search:
+    """Attacks one after the other, each of which knows what those before it found, as the engine runs them.
+
+    `after` is told each attack that ran and the best examples so far, `(N, …)`.
+    """
 
     def search(model: nn.Module, task: Problem) -> Tensor:
         target, rows = target_of(model, CLASSES), torch.arange(len(task.x))
@@ -170,6 +174,8 @@ def ours(*attacks: Attack, seed: int = 0) -> Search:
                 view.labels(last.clamp(0.0, 1.0) if task.threat.minimal else task.threat.project(last, task.x))
             except Finished:
                 break
+            if after:
+                after(attack, ledger.best.clone())
         return ledger.best
 
     return search

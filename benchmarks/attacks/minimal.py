@@ -1,13 +1,14 @@
 """Attacks that look for the smallest change, in four norms: each of ours and of the peers', and our suites.
 
-The samples are those after the first hundred: constants and suites were chosen by looking at those.
-
-`python -m benchmarks.attacks._minimal_ratios DIR` prints what the suites reach of what the peers reach together.
+The samples are those after the first 150: constants and suites were chosen by looking at earlier ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor
 
 from auditor.attack import Attack
 from auditor.engine.suites import SMALLEST
@@ -28,10 +29,10 @@ from auditor_attacks.pdpgd import PDPGD
 from auditor_attacks.sigma_zero import SigmaZero
 from auditor_attacks.superdeepfool import SuperDeepFool
 from benchmarks.attacks._minimal_peers import PEERS
-from benchmarks.attacks.common import Cell, ours, problem
+from benchmarks.attacks.common import Cell, Problem, finite, judged, ours, problem
 
 NETWORKS = ("mnist-plain", "mnist-pgd", "mnist-trades", "color-plain", "color-pgd")
-SEEN = 100
+SEEN = 150
 NORMS = (Norm.L2, Norm.LINF, Norm.L1, Norm.L0)
 # With the steps that the peers get.
 OURS: tuple[Attack, ...] = (
@@ -60,9 +61,20 @@ def cells(network: tuple[str, ...] = NETWORKS, samples: int = 50) -> Iterator[Ce
             task = problem(name, norm, samples, skip=SEEN)
             for suite, recipes in SMALLEST.items():
                 attacks = [_BY_NAME[attack](**options) for attack, options, _ in recipes[norm]]
-                yield Cell(task, "auditor", f"suite-{suite}", ours(*attacks))
+                yield _suite(task, suite, attacks)
             for attack in OURS:
                 if norm in attack.norms:
                     yield Cell(task, "auditor", attack.label, ours(attack))
             for peer in PEERS[norm]:
                 yield Cell(task, peer.tool, peer.attack, peer.search, peer.parameters)
+
+
+def _suite(task: Problem, name: str, attacks: list[Attack]) -> Cell:
+    """Its record says under `steps` how far it was after each attack."""
+    seen: list[tuple[Attack, Tensor]] = []
+
+    def further(task: Problem, candidates: Tensor) -> dict[str, Any]:
+        return {"steps": [[attack.label, [finite(size) for size in judged(task, best)]] for attack, best in seen]}
+
+    search = ours(*attacks, after=lambda attack, best: seen.append((attack, best)))
+    return Cell(task, "auditor", f"suite-{name}", search, further=further)

@@ -115,13 +115,14 @@ def _l0(task: Problem, queries: int) -> Iterator[Peer]:
 def _pixels(task: Problem, queries: int) -> Iterator[Peer]:
     pixels = int(task.eps) // task.x.shape[1]
     yield _own(SparseRS(queries=queries, unit="pixel"), name="sparse-rs, pixels")
-    yield _own(OnePixel(queries=queries, pixels=pixels))
+    made = OnePixel(queries=queries, pixels=pixels)
+    yield _own(made)
     genes = pixels * (2 + task.x.shape[1])
     generations = max(queries // max(100, genes) - 1, 1)
-    yield _torchattacks("one-pixel", "OnePixel", pixels=pixels, steps=generations, popsize=100)
+    yield _torchattacks(made.label, "OnePixel", pixels=pixels, steps=generations, popsize=100)
     # Its populations have 400 members.
     options = {"th": pixels, "es": 1, "max_iter": max(queries // 400 - 1, 1)}
-    yield "ART", "pixel", _art_on_probabilities(partial(_art, "PixelAttack", **options)), options
+    yield "ART", made.label, _art_on_probabilities(partial(_art, "PixelAttack", **options)), options
 
 
 def _art(name: str, evasion: Any, classifier: Any, **options: Any) -> Any:

@@ -42,10 +42,10 @@ class EAD(Attack):
     access: ClassVar[Access] = Access.GRADIENTS
     minimal: ClassVar[bool] = True
 
-    steps: int = parameter(200, help="steps for each value of c", low=1, high=100_000)
-    searches: int = parameter(9, help="values of c tried, by bisection", low=1, high=100)
+    steps: int = parameter(130, help="steps for each value of c", low=1, high=100_000)
+    searches: int = parameter(6, help="values of c tried, by bisection", low=1, high=100)
     step_size: float = parameter(0.01, help="length of the first step; it falls to 0 as a root", low=1e-6, high=10.0)
-    c: float = parameter(1.0, help="the first value of c", low=1e-12, high=1e10)
+    c: float = parameter(3.0, help="the first value of c", low=1e-12, high=1e10)
     beta: float = parameter(2.0, help="weight of l1 beside squared l2", low=0.0, high=1000.0)
 
     def passes(self, num_classes: int) -> Passes:

@@ -69,7 +69,7 @@ KIT = [
     for attack in ATTACKS
     for question in questions(attack)
     if not any(part in question.sentence for part in _BELOW) and not isinstance(attack, Noise)
-]
+] + [question for attack in TOGETHER for question in questions(attack)]
 
 
 @pytest.mark.parametrize("question", KIT, ids=str)

@@ -67,24 +67,27 @@ def test_the_distance_to_a_linear_border_is_found_within_one_percent_and_never_u
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("shape", SHAPES[:2], ids=str)
+@pytest.mark.parametrize(
+    ("shape", "num_classes", "n"), [((1, 8, 8), 2, 1), ((3, 5, 7), 10, 64), ((60,), 10, 8)], ids=str
+)
 def test_pdpgd_finds_the_distance_to_a_linear_border_where_it_is_of_the_size_of_its_steps(
-    shape: tuple[int, ...], norm: Norm
+    shape: tuple[int, ...], num_classes: int, n: int, norm: Norm
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     entries = math.prod(shape)
-    layer = nn.Linear(entries, 2).requires_grad_(False)
-    layer.weight.copy_(torch.randn(2, entries, generator=generator))
-    layer.bias.zero_()
+    layer = nn.Linear(entries, num_classes).requires_grad_(False)
+    layer.weight.copy_(torch.randn(num_classes, entries, generator=generator))
+    # Two of the classes are ever in question.
+    layer.bias.zero_()[2:] = -2.0 * entries
     slope = layer.weight[1] - layer.weight[0]
     # The margin of class 1 at gray is minus a tenth of what pixels can move it; samples lie on one level of it.
     rise = 0.1 * slope.abs().sum()
     layer.bias[0] = 0.5 * slope.sum() + rise
-    noise = 0.2 * (torch.rand(8, entries, generator=generator) - 0.5)
+    noise = 0.2 * (torch.rand(n, entries, generator=generator) - 0.5)
     x = 0.5 + noise - (noise @ slope)[:, None] * slope / slope.square().sum()
-    exact = distance(onto_plane(x, slope.expand_as(x), rise.expand(8), norm), x, norm)
+    exact = distance(onto_plane(x, slope.expand_as(x), rise.expand(n), norm), x, norm)
     model = nn.Sequential(nn.Flatten(), layer)
-    found = smallest(PDPGD(), model, x.view(8, *shape), torch.zeros(8, dtype=torch.int64), norm).best_distance
+    found = smallest(PDPGD(), model, x.view(n, *shape), torch.zeros(n, dtype=torch.int64), norm).best_distance
     assert (found >= exact * (1.0 - 1e-4)).all()
     assert (found <= exact * 1.01).all()
 

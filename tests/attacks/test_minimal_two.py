@@ -97,7 +97,7 @@ def test_the_smallest_change_is_found_within_one_percent_and_by_ead_within_two(
         (ALMA(), Norm.L2, 1.01),
         (ALMA(), Norm.L1, 1.01),
         (EAD(), Norm.L1, 1.03),
-        (EAD(steps=60), Norm.L1, 1.03),
+        (EAD(steps=60, searches=9, c=1.0), Norm.L1, 1.03),
     ],
     ids=lambda value: f"{value.label}-{value.steps}" if isinstance(value, CW | ALMA | EAD) else str(value),
 )

@@ -37,7 +37,6 @@ DENSE = (
     (SimBA(queries=1500, basis="pixel"), Norm.L2),
     (GenAttack(queries=2500), Norm.LINF),
 )
-every_shape = pytest.mark.parametrize("shape", [shape for shape, _, _ in SIZES], ids=str)
 every_size = pytest.mark.parametrize(("shape", "num_classes", "n"), SIZES, ids=str)
 
 
@@ -55,7 +54,9 @@ def test_what_lies_five_percent_within_reach_is_found_and_nothing_out_of_it(
 
 @dataclass(frozen=True)
 class Sparse:
-    """A linear model of two classes without its bias, samples, and how far each entry can move their margins."""
+    """A linear model without its bias, two classes of which are ever in question; samples, and how far each entry can
+    move their margins.
+    """
 
     slope: Tensor
     x: Tensor
@@ -68,13 +69,18 @@ class Sparse:
         x = 0.2 + 0.6 * torch.rand(n, *shape, generator=generator)
         return cls(slope, x, torch.maximum(slope * (1.0 - x.flatten(1)), -slope * x.flatten(1)))
 
-    def check(self, attack: Attack, eps: int, most: Tensor) -> None:
+    def check(self, attack: Attack, eps: int, most: Tensor, num_classes: int) -> None:
         """Samples fall whose margin is five percent less than `most`, `(N,)`, moves it, and none with a larger one."""
         sums = self.x.flatten(1) @ self.slope
         bias = (sums + most).median() + 1e-3
         margin = bias - sums
         right = margin > 0.0
-        target = target_of(lambda x: torch.stack([bias.expand(len(x)), x.flatten(1) @ self.slope], 1), 2)
+        rest = torch.full((num_classes - 2,), -100.0)
+
+        def logits(x: Tensor) -> Tensor:
+            return torch.stack([bias.expand(len(x)), x.flatten(1) @ self.slope, *rest[:, None].expand(-1, len(x))], 1)
+
+        target = target_of(logits, num_classes)
         y = torch.zeros(int(right.sum()), dtype=torch.int64)
         found = run(attack, target, self.x[right], y, Threat(norm=Norm.L0, eps=eps)).found
         within, beyond = (1.05 * margin < most)[right], (margin > most)[right]
@@ -84,19 +90,25 @@ class Sparse:
         assert not found[beyond].any()
 
 
-@every_shape
-@pytest.mark.parametrize(("eps", "queries"), [(1, 400), (4, 600)])
-def test_sparse_rs_finds_the_best_entries_to_change(shape: tuple[int, ...], eps: int, queries: int) -> None:
-    model = Sparse.draw(shape, 24)
-    model.check(SparseRS(queries=queries), eps, model.gain.topk(eps, 1).values.sum(1))
+SPARSE = (((1, 6, 6), 2, 24), ((3, 3, 5), 10, 64), ((20,), 2, 24))
+every_sparse = pytest.mark.parametrize(("shape", "num_classes", "n"), SPARSE, ids=str)
 
 
-@pytest.mark.parametrize("attack", [SparseRS(queries=800, unit="pixel"), OnePixel(queries=800)], ids=str)
-@pytest.mark.parametrize("shape", [(3, 3, 5), (20,)], ids=str)
-def test_the_best_pixel_is_found(attack: Attack, shape: tuple[int, ...]) -> None:
+@every_sparse
+@pytest.mark.parametrize(("eps", "queries"), [(1, 400), (4, 700)])
+def test_sparse_rs_finds_the_best_entries_to_change(
+    shape: tuple[int, ...], num_classes: int, n: int, eps: int, queries: int
+) -> None:
+    model = Sparse.draw(shape, n)
+    model.check(SparseRS(queries=queries), eps, model.gain.topk(eps, 1).values.sum(1), num_classes)
+
+
+@pytest.mark.parametrize("attack", [SparseRS(queries=800, unit="pixel"), OnePixel(queries=1500)], ids=str)
+@every_sparse
+def test_the_best_pixel_is_found(attack: Attack, shape: tuple[int, ...], num_classes: int, n: int) -> None:
     channels = shape[0] if len(shape) == 3 else 1
-    model = Sparse.draw(shape, 24)
-    model.check(attack, channels, model.gain.view(24, channels, -1).sum(1).amax(1))
+    model = Sparse.draw(shape, n)
+    model.check(attack, channels, model.gain.view(n, channels, -1).sum(1).amax(1), num_classes)
 
 
 def begun(x: Tensor, seed: int = 0) -> Lanes:
