@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from auditor.result.transfer import TransferCell, TransferMatrix, TransferResult
 
 Closeness = Mapping[frozenset[str], float]
-"""Of two models: the share of examples that travel between them, 0 to 1, less what noise of the same size fools."""
+"""Of two models: how far examples travel between them, from 0."""
 
 
 def above_noise(cell: TransferCell) -> float | None:
@@ -18,12 +18,30 @@ def above_noise(cell: TransferCell) -> float | None:
 
 
 def closeness(cells: Iterable[TransferCell]) -> Closeness:
-    """The mean over both directions and all matrices that the cells come from; without pairs that were not measured."""
+    """The share of examples that travel, less what noise of the same size fools: the mean over both directions and all
+    matrices that the cells come from; without pairs that were not measured."""
     known: dict[frozenset[str], list[float]] = {}
     for cell in cells:
         if cell.source != cell.target and (rate := above_noise(cell)) is not None:
             known.setdefault(frozenset((cell.source, cell.target)), []).append(rate)
     return {pair: sum(rates) / len(rates) for pair, rates in known.items()}
+
+
+def kinship(cells: Iterable[TransferCell]) -> Closeness:
+    """Of what falls to attacks made on the very targets, the part that falls to the pair's examples; above noise, both
+    directions and all matrices together.
+
+    A model that is easily fooled falls to examples of anybody, and would seem close to all by rates alone.
+    """
+    counts: dict[frozenset[str], tuple[int, int]] = {}
+    for cell in cells:
+        if cell.source == cell.target or cell.rate is None or not cell.among:
+            continue
+        pair, noise = frozenset((cell.source, cell.target)), cell.noise or 0
+        most = cell.among if cell.direct is None else cell.direct
+        fell, could = counts.get(pair, (0, 0))
+        counts[pair] = fell + max(0, cell.fooled - noise), could + max(0, most - noise)
+    return {pair: fell / could for pair, (fell, could) in counts.items() if could}
 
 
 def clustered(models: Sequence[str], close: Closeness) -> tuple[str, ...]:
@@ -44,7 +62,7 @@ def clustered(models: Sequence[str], close: Closeness) -> tuple[str, ...]:
 def ordered(result: TransferResult) -> tuple[str, ...]:
     """One order for all matrices of a run, so that they can be laid side by side."""
     cells = [cell for matrix in result.matrices for cell in matrix.cells]
-    return clustered(result.models, closeness(cells))
+    return clustered(result.models, kinship(cells))
 
 
 def rows(matrix: TransferMatrix, order: Sequence[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import pytest
 from scipy.cluster.hierarchy import linkage, to_tree
 from scipy.spatial.distance import squareform
 
-from auditor.formats.views.transfer.order import above_noise, closeness, clustered, ordered, rows
+from auditor.formats.views.transfer.order import above_noise, closeness, clustered, kinship, ordered, rows
 from tests.formats.transferred import FAMILIES, cell, families, matrix, result
 
 
@@ -32,6 +32,23 @@ def test_both_directions_and_all_matrices_make_one_closeness() -> None:
     tried = (("a", "b", 0.5), ("b", "a", 0.1), ("a", "a", 0.9), ("b", "a", 0.3))
     known = closeness(cell(*one, noise=0.0) for one in tried)
     assert known == {frozenset("ab"): pytest.approx(0.3)}
+
+
+def test_a_model_that_falls_to_everybody_does_not_come_between_two_of_a_kind() -> None:
+    rates = {("a", "b"): 0.08, ("b", "a"): 0.07, ("a", "weak"): 0.6, ("b", "weak"): 0.64}
+    rates |= {("weak", "a"): 0.02, ("weak", "b"): 0.03}
+    direct = {"a": 16, "b": 16, "weak": 196}
+    cells = [cell(*pair, rate, noise=0.01, direct=direct[pair[1]]) for pair, rate in rates.items()]
+    kin = kinship(cells)
+    assert kin[frozenset("ab")] == pytest.approx((14 + 12) / (14 + 14))
+    assert max(kin, key=kin.__getitem__) == frozenset("ab")
+    assert clustered(("a", "weak", "b"), kin)[1] != "weak"
+
+
+def test_where_no_attack_reaches_anything_nothing_is_known() -> None:
+    assert (
+        kinship([cell("a", "b", 0.0, noise=0.0, direct=0), cell("a", "c", 0.5).model_copy(update={"rate": None})]) == {}
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
