@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from auditor.engine.batches import Batches
     from auditor.engine.plan import Step
     from auditor.engine.standing import Standing
+    from auditor.engine.surrogates.attack import FromSurrogates
     from auditor.result.record import AttackRun
     from auditor.target.base import Target
     from auditor.target.nearby import Nearby
@@ -57,6 +58,7 @@ class Inquiry:
         escalation: whether doubts may be settled by further attacks.
         limit: passes that one check may spend on settling a doubt.
         least: passes that all checks together may spend in any case, however few the attacks spent.
+        surrogates: attacks by way of the models that stand in for this one.
     """
 
     batches: Batches
@@ -67,6 +69,7 @@ class Inquiry:
     escalation: bool = True
     limit: float = math.inf
     least: float = FLOOR
+    surrogates: tuple[FromSurrogates, ...] = ()
     code: str = ""
     doubts: list[str] = field(default_factory=list)
     tried: list[AttackRun] = field(default_factory=list)

@@ -248,6 +248,7 @@ class ModelAudit:
             plan, stops = self._plan(threat), settings.sequential and not threat.minimal and self.target.draws == 1
             done.runs += in_blocks(cascade, plan, settings) if stops else cascade.run(plan)
             inquiry = Inquiry(batches, done.runs, self.make, self.listen, budget, settings.escalation)
+            inquiry.surrogates = self.party.attacks(threat, len(self.samples.shape))
             bound(inquiry, "" if settings.attacks else settings.suite)
             done.findings, done.facts["checks"] = examine(self.checks, scene, inquiry, largest=largest)
         if self._fooled is not None and not threat.minimal:

@@ -5,24 +5,37 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from torch import Tensor
 
-from auditor import Severity
+from auditor import Norm, Severity, Threat
 from auditor.engine.inquiry import Inquiry
+from auditor.engine.surrogates.attack import FromSurrogates
+from auditor_checks import _ways
 from auditor_checks.transfer import TransferBeatsWhiteBox
 from tests.checks.conftest import Trained
-from tests.checks.inquiries import asked, inquiry_into
+from tests.checks.inquiries import asked, inquiry_into, make
 from tests.checks.scenes import target_of
 
+FEW = 32
+WIDE = Threat(norm=Norm.LINF, eps=0.14)
 LONG = ("apgd", {"loss": "margin", "steps": 30})
+
+
+@pytest.fixture(autouse=True)
+def few_queries(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_SQUARE", "_FROM_THERE"):
+        way = getattr(_ways, name)
+        monkeypatch.setattr(_ways, name, replace(way, parameters={**way.parameters, "queries": 100}))
 
 
 def second(gray: Trained, run: Path, network: object, *attacks: tuple[str, dict[str, object]]) -> Inquiry:
     """Into attacks on a network, after examples of a model named `first` were found in the same run."""
-    earlier = inquiry_into(gray.network, gray.x, gray.y, run, LONG, target=target_of(gray.network, name="first"))
+    x, y = gray.x[:FEW], gray.y[:FEW]
+    earlier = inquiry_into(gray.network, x, y, run, LONG, threat=WIDE, target=target_of(gray.network, name="first"))
     earlier.batches.store.close()
     target = target_of(network, name="second")  # type: ignore[arg-type]
-    return inquiry_into(gray.network, gray.x, gray.y, run, *attacks, target=target)
+    return inquiry_into(gray.network, x, y, run, *attacks, threat=WIDE, target=target)
 
 
 def test_what_transfers_counts_and_where_gradients_hid_it_the_doubt_is_told(gray: Trained, tmp_path: Path) -> None:
@@ -33,12 +46,43 @@ def test_what_transfers_counts_and_where_gradients_hid_it_the_doubt_is_told(gray
     before = len(inquiry.standing)
     (finding,), run = asked(TransferBeatsWhiteBox, inquiry)
     assert run.tried[0] == "transfer"
-    assert run.broken > 0.1 * len(gray.x)
+    assert run.broken > 0.1 * FEW
     assert len(inquiry.standing) == before - run.broken
     first = next(run for run in inquiry.runs if run.name == "transfer")
     assert (first.access, first.parameters) == ("transfer", {"source": "first"})
-    # From the closest points nothing moves either, so no more falls and the doubt is settled by what transferred.
-    assert finding.severity in (Severity.INFO, Severity.INCONCLUSIVE)
+    honest = inquiry_into(gray.network, gray.x[:FEW], gray.y[:FEW], tmp_path / "honest", LONG, threat=WIDE)
+    assert len(inquiry.standing) <= len(honest.standing) + 1
+    assert (finding.severity, run.outcome) == (Severity.INFO, "mended")
+
+
+def test_what_surrogates_break_after_gradients_is_doubted_and_they_make_examples_again(
+    gray: Trained, tmp_path: Path
+) -> None:
+    def blind(x: Tensor) -> Tensor:
+        return gray.network(x.detach() + 0.0 * x)
+
+    def through(steps: int) -> FromSurrogates:
+        other = target_of(gray.network, name="other")
+        made = make("mifgsm", {"loss": "margin", "steps": steps})
+        return FromSurrogates(surrogate="other", attack="mifgsm", made_with=made, members=(other,))
+
+    x, y = gray.x[:24], gray.y[:24]
+    climb = make("apgd", {"loss": "margin", "steps": 5})
+    sound = inquiry_into(gray.network, x, y, tmp_path / "a", climb, through(1), threat=WIDE)
+    first = inquiry_into(blind, x, y, tmp_path / "b", through(1), climb, threat=WIDE)
+    masked = inquiry_into(blind, x, y, tmp_path / "c", climb, through(1), threat=WIDE)
+    for inquiry in (sound, first, masked):
+        inquiry.surrogates = (through(1),)
+    # Sound gradients leave them nothing, and what was broken before gradients were followed, these did not miss.
+    assert asked(TransferBeatsWhiteBox, sound)[1].outcome == "clear"
+    assert asked(TransferBeatsWhiteBox, first)[1].outcome == "clear"
+    honest = inquiry_into(gray.network, x, y, tmp_path / "d", LONG, threat=WIDE)
+    (finding,), run = asked(TransferBeatsWhiteBox, masked)
+    again = next(made for made in masked.runs if made.because and made.attack == "surrogate")
+    assert (again.parameters["attack"], again.name) == ("mifgsm:steps=2,loss=margin", "surrogate:other#2")
+    assert again.surrogate_backwards > 0
+    assert run.outcome == "mended", finding.detail
+    assert len(masked.standing) <= len(honest.standing) + 1
 
 
 def test_who_was_attacked_well_has_nothing_to_fear_from_others(gray: Trained, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -16,7 +16,7 @@ from auditor.engine.transfer.ensemble import together
 from auditor.engine.view import OutOfTime
 from auditor.errors import PluginError
 from auditor.norms import per_sample
-from auditor.parameters import parameter
+from auditor.parameters import parameter, parameters_of
 from auditor.target.base import Target
 from auditor.types import Access, Norm
 
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from auditor.engine.view import View
     from auditor.rng import Rng
     from auditor.types import Images, Labels, Threat
+
+
+def called(attack: Attack) -> str:
+    """An attack with the parameters in which it is not as by default, as a flag names it."""
+    own = {each.name: getattr(attack, each.name) for each in parameters_of(type(attack))}
+    usual = {each.name: each.default for each in parameters_of(type(attack))}
+    return f"{attack.name}:{','.join(f'{name}={value}' for name, value in own.items() if value != usual[name])}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +56,20 @@ class FromSurrogates(Attack):
     @property
     def label(self) -> str:
         return f"surrogate:{self.surrogate}"
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is something to make examples on, and with."""
+        return self.made_with is not None and not self.left_out and not self.broken
+
+    def longer(self) -> FromSurrogates:
+        """The same with twice the steps or queries on the surrogates, where it is usable."""
+        made = self.made_with
+        if made is None:
+            return self
+        effort = next(name for name in ("steps", "queries") if hasattr(made, name))
+        made = replace(made, **{effort: 2 * getattr(made, effort)})
+        return replace(self, made_with=made, attack=called(made))
 
     def passes(self, num_classes: int) -> Passes | None:
         each = self.made_with.passes(num_classes) if self.made_with else None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from auditor.check import Finding
     from auditor.engine.plan import Part
     from auditor.engine.store import Store
+    from auditor.engine.surrogates.attack import FromSurrogates
     from auditor.events import Event
     from auditor.extraction import Extraction
     from auditor.result.surrogates import SurrogateResult
@@ -93,8 +94,11 @@ class Party:
 
     def join(self, parts: Sequence[Part], threat: Threat, rank: int, *, gradients: bool) -> tuple[Part, ...]:
         """The plan `parts` against samples of `rank` dimensions, with what is made on surrogates."""
-        more = tuple(attacks_from(self.members, threat, rank, self.make))
-        return with_surrogates(parts, more, gradients=gradients)
+        return with_surrogates(parts, self.attacks(threat, rank), gradients=gradients)
+
+    def attacks(self, threat: Threat, rank: int) -> tuple[FromSurrogates, ...]:
+        """What makes examples on surrogates under this threat."""
+        return tuple(attacks_from(self.members, threat, rank, self.make))
 
     @property
     def records(self) -> tuple[SurrogateResult, ...]:
