@@ -13,15 +13,15 @@ import torch
 
 from auditor.engine.store import batch_key
 from auditor.events import Event, Progress, StageStarted
+from auditor.result.anytime import anytime
 from auditor.result.measures import CorruptionResult
 from auditor.result.statistics import wilson
 from auditor.rng import Rng
 from auditor.types import Norm
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from auditor.engine.attempt import Ring
+    from auditor.engine.standing import Standing
     from auditor.engine.store import Store
     from auditor.samples.base import Samples
 
@@ -44,22 +44,24 @@ def corruption_facts(table: tuple[CorruptionResult, ...], clean_accuracy: float)
 def corruption_table(
     ring: Ring,
     samples: Samples,
-    audited: np.ndarray,
+    standing: Standing,
     store: Store,
     batch_size: int,
     identity: tuple[Any, ...],
     confidence: float,
     listen: Callable[[Event], None],
 ) -> tuple[CorruptionResult, ...]:
-    """Accuracy per corruption and severity up to the threat's, over the samples at `audited`; nothing under other
-    threats, for samples that are no images, and where the time is up before all is seen."""
+    """Accuracy per corruption and severity up to the threat's, over the samples that were audited; nothing under other
+    threats, for samples that are no images, and where the time is up before all is seen. Where looking decided how
+    many samples were audited, intervals hold however often one looks."""
     if ring.threat.norm is not Norm.CORRUPTION or len(samples.shape) != 3:
         return ()
     from auditor.corruptions import SEVERITIES
 
     cells = [(name, severity) for name in ring.threat.corruptions for severity in SEVERITIES]
     cells = [cell for cell in cells if cell[1] <= ring.threat.eps]
-    n, model = len(audited), ring.target.name
+    audited, model, bounds = standing.audited, ring.target.name, wilson if standing.among is None else anytime
+    n = len(audited)
     listen(StageStarted(model=model, title="accuracy under each corruption", total=n))
     right = torch.zeros(len(cells), dtype=torch.int64)
     for start in range(0, n, batch_size):
@@ -75,7 +77,7 @@ def corruption_table(
         listen(Progress(model=model, done=start + len(indices), total=n, broken=0))
     store.flush()
     return tuple(
-        CorruptionResult(name=name, severity=severity, accuracy=k / n, interval=wilson(k, n, confidence))
+        CorruptionResult(name=name, severity=severity, accuracy=k / n, interval=bounds(k, n, confidence))
         for (name, severity), k in zip(cells, right.tolist(), strict=True)
     )
 

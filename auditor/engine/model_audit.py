@@ -200,11 +200,10 @@ class ModelAudit:
             done = Done(threat, standing, runs)
             largest = not any(later.norm is threat.norm for later in wanted[number + 1 :])
             self._follow(done, ring, batch_size, identity, scene, largest=largest)
-            audited, confidence = standing.audited, self.settings.confidence
             table = corruption_table(
-                ring, self.samples, audited, self.store, batch_size, identity, confidence, self.listen
+                ring, self.samples, standing, self.store, batch_size, identity, self.settings.confidence, self.listen
             )
-            done.facts |= corruption_facts(table, float(clean.correct[audited].mean()))
+            done.facts |= corruption_facts(table, float(clean.correct[standing.audited].mean()))
             done.facts |= self.certificate.facts(done, self.settings.confidence)
             self._done.append(done)
         for done in self._done:
