@@ -35,12 +35,13 @@ class Abstention(InquiryCheck):
     Means: the model has a reject option. A single number misleads: robust accuracy counts refusals as failures, and if
         they counted as right, attacks would have had to avoid them, which those of the plan did not (Tramer et al.,
         arXiv:2002.08347; Carlini et al., arXiv:1902.06705).
-    Measured: how many samples fell to a refusal. These, and what stands, are attacked again towards one real class
-        after the other, the likeliest first, so that an answer counts only if it is neither the label nor a refusal:
-        50 steps along gradients, or queries. What stood and falls is counted; which of the refused get a wrong class
-        after all is said. Then robust accuracy over what is answered where the least sure answers are refused too, at
-        every rate of refusal, refusals first: the worst answer known of each sample counts, with its confidence. `auc`
-        is the chance that a clean answer is surer than one to an example.
+    Measured: how many samples fell to a refusal. These, and what stands, are attacked again towards one real
+        class after the other, the likeliest first, so that an answer counts only if it is neither the label nor
+        a refusal: 50 steps along gradients, or queries. What stood and falls is counted; which of the refused
+        get a wrong class after all is said; what is refused as it is was not attacked, and is right at most.
+        Then robust accuracy over what is answered where the least sure answers are refused too, at every rate
+        of refusal, refusals first: the worst answer known of each sample counts, with its confidence. `auc` is
+        the chance that a clean answer is surer than one to an example.
     Threshold: without `--abstain`, a class is taken for a refusal if it is the only one that no sample has, a class as
         frequent as the others would be missing with a chance of less than 1 %, and a sample fell to it or a quarter of
         16 pictures of noise get it (proposed). Where anything is refused it is warned of.
@@ -67,11 +68,12 @@ class Abstention(InquiryCheck):
         fooled = self._avoiding(inquiry, refusal, refused, told) if len(refused) or noise else {}
         if inquiry.evidence.get("attacked towards real classes"):
             told = f"{told} Attacks that avoid it found a real class for {len(fooled)} of them."
-        stand, left = _shown(inquiry, refusal, fooled)
+        stand, left, silent = _shown(inquiry, refusal, fooled)
+        untried = f", of which {percent(silent)} are refused as they are, and were not attacked" if silent else ""
         yield self.finding(
             Severity.WARN if len(refused) or noise else Severity.INFO,
             f"{told} Robust accuracy is {percent(stand)} where refusals count as failures, and at most "
-            f"{percent(stand + left)} where they count as right.",
+            f"{percent(stand + left + silent)} where they count as right{untried}.",
             "Judge it by both numbers, and by the curve of accuracy over refusals.",
         )
 
@@ -176,14 +178,16 @@ def _sure(inquiry: Inquiry, images: Tensor) -> list[float]:
     return sure
 
 
-def _shown(inquiry: Inquiry, refusal: int, fooled: Mapping[int, float]) -> tuple[float, float]:
-    """Keep the curve and what it is made of; the share of samples that stand, and of those that are only refused."""
+def _shown(inquiry: Inquiry, refusal: int, fooled: Mapping[int, float]) -> tuple[float, float, float]:
+    """Keep the curve and what it is made of; the share of samples that stand, of those that attacks got refused and
+    no more, and of those that are refused as they are."""
     clean, audited = inquiry.found.clean, inquiry.found.audited
     fallen = {i: found for i, (_, found) in inquiry.found.broken_by.items()}
     sure, right = clean.confidence.copy(), clean.correct.copy()
     for i, found in fallen.items():
         sure[i], right[i] = found.confidence, False
     refused = _refused(inquiry, refusal)
+    unasked = (clean.prediction == refusal) & ~clean.correct
     silent = clean.prediction == refusal
     silent[refused] = True
     for i, confidence in fooled.items():
@@ -197,7 +201,7 @@ def _shown(inquiry: Inquiry, refusal: int, fooled: Mapping[int, float]) -> tuple
         ),
         **{"refused, and given a real class by attacks that avoid it": len(fooled)},
     )
-    return float(right[audited].mean()), (len(refused) - len(fooled)) / len(audited)
+    return float(right[audited].mean()), (len(refused) - len(fooled)) / len(audited), float(unasked[audited].mean())
 
 
 def _over_refusals(sure: np.ndarray, right: np.ndarray) -> list[float]:

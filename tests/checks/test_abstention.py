@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from auditor import Norm, Severity, Threat
 from auditor.engine.inquiry import Inquiry
+from auditor_checks._base import percent
 from auditor_checks.abstention import Abstention, _auc, _over_refusals
 from tests.checks.conftest import Trained
 from tests.checks.inquiries import asked, inquiry_into
@@ -44,6 +45,14 @@ def test_where_attacks_end_in_a_class_of_no_sample_both_ways_to_count_are_said(g
         assert finding.severity is Severity.WARN
     fell = [found.prediction for _, found in inquiry.found.broken_by.values()]
     assert run.evidence["refused"] == fell.count(10) > 25
+    n, silent = len(gray.x), run.evidence["refused_as_they_are"]
+    fooled = run.evidence["refused, and given a real class by attacks that avoid it"]
+    most = (len(inquiry.standing) + fell.count(10) - fooled + silent) / n
+    assert silent > 0
+    assert (
+        f"at most {percent(most)} where they count as right, of which {percent(silent / n)} are refused"
+        in finding.detail
+    )
     curve = run.evidence["plot"]["y"]
     assert curve[0] == pytest.approx(len(inquiry.standing) / len(gray.x))
     assert max(curve) > curve[0]
