@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from auditor.check import Finding, Severity
 from auditor.types import Access
 from auditor_checks._base import share
@@ -15,8 +17,6 @@ from auditor_checks.rough import RoughLoss, looked
 from auditor_checks.useless import slope
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from auditor.engine.inquiry import Inquiry
     from auditor.engine.scene import Scene
     from auditor.result.record import AttackRun
@@ -33,12 +33,13 @@ class BlackBoxBeatsWhiteBox(InquiryCheck):
     Means: who sees more should find more. Gradients are masked somewhere (Athalye et al., arXiv:1802.00420), or the
         white-box attacks were too weak, so that more samples than these are likely to fall to a better attack.
     Measured: samples broken by attacks without gradients after the last attack with gradients, per threat; queries
-        that start from the point where gradients got to (`square-refine`) are among them. Where they fell between two
-        attacks with gradients, or are at most 5 % of all, and are less than a fifth of what withstood these, the
-        gradients there are looked at first, as AUD211 and AUD221 do: where they lead uphill and keep what they promise,
-        nothing is doubted. Else up to 32 are tried with other losses, gradients past rounding, and more starts. What
-        breaks them, in as few ways as break them all, and queries, from where other gradients led and from scratch,
-        are run on all that stand, with twice the effort each time until that breaks no more; what falls is counted.
+        that start from the point where gradients got to (`square-refine`) are among them. Where they fell between
+        two attacks with gradients, or are at most 5 % of all, and are less than a fifth of what withstood these,
+        the gradients there, and on 32 samples that stand, are looked at first, as AUD211 and AUD221 do: where they
+        lead uphill, and all but one keep what they promise, nothing is doubted. Else up to 32 are tried with other
+        losses, gradients past rounding, and more starts. What breaks them, in as few ways as break them all, and
+        queries, from where other gradients led and from scratch, are run on all that stand, with twice the effort
+        each time until that breaks no more; what falls is counted.
     Threshold: more than 1 % of all samples (AutoAttack calls 0.2 % suspicious), and more than one, raise the doubt; so
         do more than 5 % that fell between two white-box attacks. It stays where the search does not come to an end,
         as a warning, and makes the audit inconclusive where more than 5 % fell without gradients (proposed).
@@ -90,18 +91,22 @@ class BlackBoxBeatsWhiteBox(InquiryCheck):
         )
 
     def _led(self, inquiry: Inquiry, fallen: np.ndarray) -> bool:
-        """Whether these are few of what withstood gradients, and gradients are of use there."""
-        some = inquiry.affordable(fallen, _EACH * inquiry.batches.ring.draws, _TRIED)
-        few = len(fallen) <= _FEW * (len(fallen) + len(inquiry.standing))
+        """Whether these are few of what withstood gradients, and gradients are of use there and on what stands."""
+        draws, standing = inquiry.batches.ring.draws, inquiry.standing
+        some = inquiry.affordable(fallen, _EACH * draws, _TRIED)
+        few = len(fallen) <= _FEW * (len(fallen) + len(standing))
         if not few or len(some) < 2 or inquiry.target.twin is None or inquiry.threat.norm not in RoughLoss.norms:
             return False
+        # More than there is room for: a doubt would cost a hundred times as much.
+        others = np.linspace(0, len(standing) - 1, min(len(standing), _TRIED // draws)).astype(np.int64)
+        some = np.union1d(some, standing[others])
         uphill = slope(inquiry, some, "margin")
         inquiry.show(**{"samples looked at": len(some), "gradients that lead uphill": int(uphill.led.sum())})
         if not uphill.useful:
             return False
         kept = looked(inquiry, some)
         inquiry.show(**{"gradients that mislead": kept.lies})
-        return len(kept.kept) > 1 and not kept.misleading
+        return len(kept.kept) > 1 and kept.lies < 2
 
 
 def suspicious(broken: int, n: int, share: float) -> bool:

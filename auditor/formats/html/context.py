@@ -156,6 +156,7 @@ class CheckLine:
     outcome: Annotated[str, "What came of it, in words."]
     mark: Annotated[str, "`info` where all is well or settled, else `inconclusive`; a class for the style."]
     story: Annotated[str, "What was doubted, tried and found; may be empty."]
+    chapters: Annotated[Pairs, "The same in order, each part under its name; empty where nothing was doubted."]
     numbers: Annotated[Pairs, "What it measured."]
     plot: Annotated[LineChart | None, "A line that says more."]
     passes: Annotated[str, "What it spent."]

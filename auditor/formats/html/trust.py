@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from auditor.formats import words
 from auditor.formats.html import context
 from auditor.formats.html.charts.line import line_chart
-from auditor.formats.views.trust import came_of_it, numbers, story, trust_text
+from auditor.formats.views.trust import came_of_it, chapters, numbers, story, trust_text
 
 if TYPE_CHECKING:
     from auditor.result.record import CheckRun, ThreatResult
@@ -36,6 +36,7 @@ def _line(check: CheckRun) -> context.CheckLine:
         outcome=came_of_it(check),
         mark="inconclusive" if check.outcome == "doubtful" else "info",
         story=story(check),
+        chapters=chapters(check),
         numbers=numbers(check.evidence),
         plot=line_chart(f"{check.code}: {check.title}", check.evidence.get("plot")),
         passes=words.count(check.forwards + check.backwards),

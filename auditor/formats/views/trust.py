@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,13 +68,26 @@ def came_of_it(check: CheckRun) -> str:
     return _CAME[check.outcome] + more
 
 
+def chapters(check: CheckRun) -> tuple[tuple[str, str], ...]:
+    """What was doubted, what was tried and what came of it, each under its name; none where nothing was doubted."""
+    if not check.doubt:
+        return ()
+    tried = ", ".join(_runs(check.tried)) or "nothing further"
+    came = check.detail.removeprefix(check.doubt).strip()
+    told = (("Doubted", check.doubt), ("Tried", f"{tried}."), ("Came of it", came))
+    return tuple((name, text) for name, text in told if text)
+
+
 def story(check: CheckRun) -> str:
     """Doubt, attempt and outcome, in sentences; for a check that doubted nothing, what it says."""
-    if not check.doubt:
-        return check.detail
-    tried = f" Tried: {', '.join(check.tried)}." if check.tried else ""
-    told = "" if check.detail.startswith(check.doubt) else f"{check.doubt} "
-    return f"{told}{check.detail}{tried}".strip()
+    told = {name: text for name, text in chapters(check) if name != "Tried" or check.tried}
+    return " ".join(f"Tried: {text}" if name == "Tried" else text for name, text in told.items()) or check.detail
+
+
+def _runs(names: Sequence[str]) -> list[str]:
+    """Attacks by name, and how often each ran."""
+    counts = Counter(name.partition("#")[0] for name in names)
+    return [name if count == 1 else f"{name} ({count} times)" for name, count in counts.items()]
 
 
 def numbers(evidence: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
