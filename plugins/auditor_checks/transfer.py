@@ -11,7 +11,6 @@ from torch import Tensor
 
 from auditor.attack import Attack, Passes
 from auditor.check import Finding, Severity
-from auditor.engine.surrogates.attack import FromSurrogates
 from auditor.parameters import parameter
 from auditor.result.evidence import models_with_evidence, read_evidence, slug
 from auditor.types import Access, Norm
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from auditor.rng import Rng
     from auditor.types import Images, Labels, Threat
 
-_SHARE = 0.01
+_SHARE, _SURROGATE = 0.01, "surrogate"
 _TRIED, _ROUNDS = 32, 3
 _FROM_EXAMPLES = Way(
     attack="apgd",
@@ -116,8 +115,8 @@ class TransferBeatsWhiteBox(InquiryCheck):
             yield from zip(shard.index.tolist(), torch.from_numpy(shard.judged), strict=True)
 
     def _mend(self, inquiry: Inquiry) -> Finding:
-        ended = [self._again(inquiry, attack) for attack in inquiry.surrogates if attack.usable]
-        fallen = inquiry.broken_by(Transfer.name, FromSurrogates.name)
+        ended = [self._again(inquiry, i) for i, attack in enumerate(inquiry.surrogates) if attack.usable]
+        fallen = inquiry.broken_by(Transfer.name, _SURROGATE)
         some = fallen[:: max(1, len(fallen) // _TRIED)][:_TRIED]
         ways, left = reaching(inquiry, some)
         ended.append(and_queries(inquiry, [_FROM_EXAMPLES, *ways]))
@@ -130,8 +129,9 @@ class TransferBeatsWhiteBox(InquiryCheck):
             "Read AUD112 and AUD113 for what hides the gradients; audit with --bpda, or --suite thorough.",
         )
 
-    def _again(self, inquiry: Inquiry, attack: FromSurrogates) -> bool:
+    def _again(self, inquiry: Inquiry, number: int) -> bool:
         """Make examples on surrogates with twice the steps while that pays; whether it came to that."""
+        attack = inquiry.surrogates[number]
         for _ in range(_ROUNDS):
             attack = attack.longer()
             run = inquiry.attack(attack)
@@ -144,4 +144,4 @@ def _by_surrogates(inquiry: Inquiry) -> int:
     """Samples that the plan's surrogates broke after an attack that followed the model's own gradients."""
     plan = [run for run in inquiry.runs if not run.because]
     white = next((i for i, run in enumerate(plan) if run.access == Access.GRADIENTS and run.attacked), len(plan))
-    return sum(run.broken for run in plan[white:] if run.attack == FromSurrogates.name)
+    return sum(run.broken for run in plan[white:] if run.attack == _SURROGATE)
