@@ -55,6 +55,24 @@ def test_what_transfers_counts_and_where_gradients_hid_it_the_doubt_is_told(gray
     assert (finding.severity, run.outcome) == (Severity.INFO, "mended")
 
 
+def test_without_further_attacks_the_doubt_stays_and_without_gradients_there_is_none(
+    gray: Trained, tmp_path: Path
+) -> None:
+    def masked(x: Tensor) -> Tensor:
+        return gray.network(x.detach() + 0.0 * x)
+
+    inquiry = second(gray, tmp_path / "a", masked, ("apgd", {"loss": "margin", "steps": 3, "start": "clean"}))
+    with pytest.MonkeyPatch.context() as patch:
+        # What other models broke counts; nothing else finds an example.
+        patch.setattr(_ways, "following_gradients", lambda norm: ())
+        patch.setattr(_ways.Way, "run", lambda way, inquiry: inquiry.runs[0].model_copy(update={"status": "skipped"}))
+        (finding,), run = asked(TransferBeatsWhiteBox, inquiry)
+    assert (finding.severity, run.outcome) == (Severity.INCONCLUSIVE, "doubtful")
+    inquiry = second(gray, tmp_path / "b", gray.network, ("noise", {"draws": 1}))
+    findings, run = asked(TransferBeatsWhiteBox, inquiry)
+    assert (findings, run.outcome, run.broken > 3) == ([], "clear", True)
+
+
 def test_what_surrogates_break_after_gradients_is_doubted_and_they_make_examples_again(
     gray: Trained, tmp_path: Path
 ) -> None:

@@ -152,6 +152,17 @@ def test_a_gain_of_more_than_a_few_points_is(gray: Trained) -> None:
     assert finding.severity is Severity.BLOCK
 
 
+def test_a_gain_that_chance_explains_is_not_told(gray: Trained) -> None:
+    network = _worse_in_unit_pixels(gray, 10)
+    hits = network(gray.x).argmax(1) == gray.y
+    wrong, right = (~hits).nonzero()[:, 0], hits.nonzero()[:, 0]
+    # Two or three of twenty better and none worse: one time in eight, at best, by chance alone.
+    few = torch.cat([wrong[:3], right[:17]])
+    x, y = gray.x[few], gray.y[few]
+    assert float((network(255.0 * x).argmax(1) == y).float().mean() - (network(x).argmax(1) == y).float().mean()) > 0.09
+    assert not found(ModelWiring, scene_of(network, x, y))
+
+
 def test_a_preprocessing_under_which_the_model_guesses_is_no_improvement(gray: Trained) -> None:
     # Worse than guessing as it is, since every answer is a wrong one; always the same class with any other scale.
     def network(z: Tensor) -> Tensor:
