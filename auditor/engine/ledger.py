@@ -238,9 +238,9 @@ _ROWWISE = tuple(field.name for field in fields(Ledger) if field.type == "Tensor
 
 
 def _below(margin: Tensor, line: float) -> bool:
-    """Whether all margins are known to be below the line, NaN being nowhere; on an accelerator, which would have to be
-    waited for, they are not."""
-    return margin.device.type == "cpu" and float(margin.amax()) < line
+    """Whether all margins, of which there may be none, are known to be below the line, NaN being nowhere; on an
+    accelerator, which would have to be waited for, they are not."""
+    return margin.device.type == "cpu" and (not len(margin) or float(margin.amax()) < line)
 
 
 def _marked(where: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
