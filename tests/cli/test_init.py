@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +118,11 @@ def test_answers_that_end_are_a_sentence_and_nothing_is_written(
 ) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "auditor", "init"]
-    with subprocess.Popen(command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+    # Whoever runs the tests in the background has Ctrl-C ignored, and so would what they start.
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=heeding
+    ) as process:
         os.close(theirs)
         os.write(ours, b"\n")
         seen = b""
