@@ -62,9 +62,9 @@ stage, with the referee and the evidence on disk, and with `--no-escalation`, si
 is no step of the attack."""
 _OVERHEAD = """The passes that an audit's attacks made are recorded (rows, precision, layout, backward or not) and made
 again through the bare network, alternating with the audit; the attack stage includes the referee and the evidence on
-disk, and of single attacks nothing that checks search for afterwards (`--no-escalation`). The first two networks are
-the stored ones as ONNX files; ResNet-18 has random weights and 32 x 32 pixels, its last bias keeps every sample
-standing, since only cost is measured."""
+disk. Rows of commits before c06f03c contain what checks search for after the attack; later ones do not
+(`--no-escalation`). The first two networks are the stored ones as ONNX files; ResNet-18 has random weights and 32 x 32
+pixels, its last bias keeps every sample standing, since only cost is measured."""
 _QUERIES = """`square` through the engine (`--no-escalation`), against an ONNX Runtime session that is asked batches of
 the same sizes, the same array each time. The engine's figure is of the whole attack stage, with the referee and the
 evidence on disk."""
