@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -27,7 +27,7 @@ from auditor.engine.standing import Clean, Standing
 from auditor.engine.store import Store
 from auditor.plugins import load_plugins
 from auditor.result.record import ModelResult
-from auditor.samples.base import Samples
+from auditor.samples.memory import InMemory
 from auditor.settings import AttackSetting, Settings, ThreatSetting
 from auditor.testing.attacks import EPS, network, samples
 from auditor.testing.oracles import target_of
@@ -39,27 +39,6 @@ _ATTACKS = (
     AttackSetting(name="apgd", parameters={"steps": 10}),
     AttackSetting(name="square", parameters={"queries": 30}),
 )
-
-
-class _Held(Samples):
-    """Samples that are two tensors."""
-
-    def __init__(self, x: Tensor, y: Tensor) -> None:
-        self.source, self.shape, self._x, self._y = "the kit's", tuple(x.shape[1:]), x, y
-
-    def __len__(self) -> int:
-        return len(self._x)
-
-    @property
-    def labels(self) -> Tensor:
-        return self._y
-
-    def fetch(self, indices: Sequence[int]) -> Tensor:
-        return self._x[list(indices)]
-
-    @property
-    def sha256(self) -> str:
-        return "0" * 64
 
 
 Make: TypeAlias = Callable[[Path], Scene]
@@ -104,7 +83,7 @@ def _before(
     target = replace(target_of(lambda x: answer(model(x)), _CLASSES), **said)
     threat = ThreatSetting(norm=Norm.LINF, eps=EPS[Norm.LINF])
     settings = Settings(models=("model",), data="samples", threats=(threat,), attacks=_ATTACKS)
-    return Scene(target=target, samples=_Held(x, y), x=x.clone(), y=y.clone(), settings=settings)
+    return Scene(target=target, samples=InMemory(x, y), x=x.clone(), y=y.clone(), settings=settings)
 
 
 def _audited(record: ModelResult, folder: Path) -> Scene:

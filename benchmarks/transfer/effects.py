@@ -17,13 +17,13 @@ from auditor.engine.transfer.contender import Contender
 from auditor.engine.transfer.stage import TransferStage
 from auditor.plugins import load_plugins
 from auditor.result.transfer import TransferCell, TransferMatrix, TransferResult
+from auditor.samples.memory import InMemory
 from auditor.settings import AttackSetting, Settings, ThreatSetting
 from auditor.target.base import Target
 from auditor.testing import oracles
 from auditor.types import Norm
 from benchmarks.networks import test_samples
 from benchmarks.transfer.families import HARDENED, family_of
-from benchmarks.transfer.samples import Held
 
 EPS = 0.1
 SAMPLES = 500
@@ -45,7 +45,7 @@ def target_of(network: nn.Module, name: str) -> Target:
 def measured(networks: dict[str, nn.Module], eps: float = EPS, *, ensemble: bool = False) -> TransferResult:
     """All matrices between these networks."""
     x, y = test_samples("mnist")
-    samples = Held(x[:SAMPLES], y[:SAMPLES])
+    samples = InMemory(x[:SAMPLES], y[:SAMPLES])
     settings = Settings(
         models=tuple(networks),
         data="mnist",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,35 +13,13 @@ from torch import Tensor, nn
 from auditor.check import Check, Finding
 from auditor.engine.scene import Scene
 from auditor.result.record import AttackRun, ModelResult, ThreatResult
-from auditor.samples.base import Samples
+from auditor.samples.memory import InMemory
 from auditor.settings import Settings, ThreatSetting
 from auditor.target.base import Target
 from auditor.testing import oracles
 from auditor.types import Norm
 
 EIGHT_LEVELS = ThreatSetting(norm=Norm.LINF, eps=8 / 255)
-
-
-class InMemory(Samples):
-    """Samples that are two tensors."""
-
-    def __init__(self, x: Tensor, y: Tensor, classes: tuple[str, ...] | None = None, eight_bit: bool = False) -> None:
-        self.source, self.shape, self.classes, self.eight_bit = "memory", tuple(x.shape[1:]), classes, eight_bit
-        self._x, self._y = x, y
-
-    def __len__(self) -> int:
-        return len(self._x)
-
-    @property
-    def labels(self) -> Tensor:
-        return self._y
-
-    def fetch(self, indices: Sequence[int]) -> Tensor:
-        return self._x[list(indices)]
-
-    @property
-    def sha256(self) -> str:
-        return "0" * 64
 
 
 def digits(n: int = 256) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -87,7 +65,7 @@ def scene_of(
     y: Tensor,
     *,
     target: Target | None = None,
-    samples: Samples | None = None,
+    samples: InMemory | None = None,
     result: ModelResult | None = None,
     **settings: Any,
 ) -> Scene:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from auditor.harden.progress import Progress
 from auditor.harden.scores import Validation
 from auditor.harden.split import split
 from auditor.harden.trainer import Plan, Trainer
-from auditor.samples.base import Samples
+from auditor.samples.memory import InMemory
 from auditor.types import Norm, Threat
 from auditor_defenses.pgd import PGDTraining
 from tests.harden.trainees import trainee_of
@@ -26,28 +25,7 @@ from tests.harden.trainees import trainee_of
 THREAT = Threat(norm=Norm.LINF, eps=0.1)
 
 
-class Pixels(Samples):
-    """Samples in memory."""
-
-    def __init__(self, x: Tensor, y: Tensor) -> None:
-        self.source, self.shape, self._x, self._y = "memory", tuple(x.shape[1:]), x, y
-
-    def __len__(self) -> int:
-        return len(self._x)
-
-    @property
-    def labels(self) -> Tensor:
-        return self._y
-
-    def fetch(self, indices: Sequence[int]) -> Tensor:
-        return self._x[torch.tensor(list(indices))]
-
-    @property
-    def sha256(self) -> str:
-        return "0" * 64
-
-
-def pixels(n: int = 200, weak: int = 15) -> Pixels:
+def pixels(n: int = 200, weak: int = 15) -> InMemory:
     """`(n, 1, 4, 4)`: the first pixel differs by 0.6 between the classes and is right nine times of ten, the others by
     0.04 and always: who looks at those is fooled by changes of 0.1, who looks at the first is not."""
     generator = torch.Generator().manual_seed(0)
@@ -55,7 +33,7 @@ def pixels(n: int = 200, weak: int = 15) -> Pixels:
     told = torch.where(torch.rand(n, generator=generator) < 0.9, y, 1 - y)
     strong = 0.2 + 0.6 * told[:, None] + 0.02 * torch.randn(n, 1, generator=generator)
     others = 0.48 + 0.04 * y[:, None] + 0.005 * torch.randn(n, weak, generator=generator)
-    return Pixels(torch.cat([strong, others], 1).clamp(0, 1).view(n, 1, 4, 4), y)
+    return InMemory(torch.cat([strong, others], 1).clamp(0, 1).view(n, 1, 4, 4), y)
 
 
 def network(seed: int = 0) -> nn.Module:
@@ -87,7 +65,7 @@ class Run:
     training: Training = field(default_factory=lambda: Training(epochs=4, batch_size=32, lr=0.02, average=0.9))
     module: nn.Module = field(default_factory=network)
     options: dict[str, Any] = field(default_factory=dict)
-    samples: Pixels = field(default_factory=pixels)
+    samples: InMemory = field(default_factory=pixels)
 
     def trainer(self, additions: tuple[Addition, ...] = (), crew: Crew | None = None) -> Trainer:
         data, seed = self.samples, 3

@@ -14,9 +14,10 @@ from auditor.harden.crew import Crew
 from auditor.harden.schedules import budget, rate
 from auditor.harden.split import split
 from auditor.harden.unseen import unseen
+from auditor.samples.memory import InMemory
 from auditor.settings import ThreatSetting
 from auditor.types import Norm
-from tests.harden.small import Pixels, pixels
+from tests.harden.small import pixels
 from tests.harden.trainees import streams
 
 
@@ -143,6 +144,6 @@ def test_unseen_threats_are_of_the_other_norms_and_as_large_as_usual() -> None:
 
 def test_samples_too_many_for_memory_are_read_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("auditor.harden.batches.IN_MEMORY", 0)
-    data: Pixels = pixels(40)
+    data: InMemory = pixels(40)
     for batch in Batches(data, torch.arange(40), 0).epoch(0, 16):
         assert torch.equal(batch.x, data.fetch(batch.indices.tolist()))
