@@ -38,20 +38,29 @@ _PART = ("name", "status", "reason", "attacked", "broken", "seconds", "refuted",
 
 @dataclass
 class Marks:
-    """Listens to a scan: when the attacks began and when the last of them ended, in CPU seconds; clears the log."""
+    """Listens to a scan: when the attacks began and when the last of them ended, in CPU seconds; clears the log.
+
+    `searches`: whether what checks search for is an attack's too. Else the attacks end where the first check begins.
+    """
 
     log: Log
+    searches: bool = True
     begin: float | None = None
     end: float = 0.0
     passes: int = 0
     forwards: int = 0
     backwards: int = 0
+    _over: bool = False
 
     def __call__(self, event: Event) -> None:
         match event:
+            case _ if self._over:
+                pass
             case StageStarted(title=title) if self.begin is None and title not in _BEFORE_ATTACKS:
                 self.begin = time.process_time()
                 self.log.clear()
+            case StageStarted() if self.begin is not None and not self.searches:
+                self._over = True
             case AttackFinished():
                 self.end = time.process_time()
                 self.passes, self.forwards, self.backwards = (
@@ -146,7 +155,7 @@ def audit(
         # What checks search for after an attack is none of its cost.
         said |= {"attack": list(attack), "escalation": False} if attack else {"suite": suite}
         settings, plugins = build_settings(said | flags, {}), load_plugins()
-        marks = Marks(log or Log())
+        marks = Marks(log or Log(), searches=not attack)
         with Memory() as memory, Clock() as whole:
             used: Any = _Wrapped(plugins, wrapper) if wrapper else plugins
             (record,) = Audit(settings, used, run, marks).execute().models

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from benchmarks.evaluation.overhead import random_problem
 from benchmarks.evaluation.page import render
 from benchmarks.evaluation.problems import Problem, judge
+from benchmarks.evaluation.replay import recorded
 
 EPS = 0.1
 
@@ -41,6 +43,12 @@ def test_an_example_outside_the_box_is_refused() -> None:
 
 def test_an_example_that_leaves_the_label_does_not_count() -> None:
     assert judge(_problem(0.4), torch.full((1, 1, 2, 2), 0.45)).fell.tolist() == [False]
+
+
+def test_what_checks_ask_after_an_attack_is_none_of_its_cost() -> None:
+    passes, audited = recorded(random_problem("random_convolutional_16_1_10", 28, 8), ["pgd:steps=3"])
+    (run,) = (run for run in audited.model.threats[0].attacks if run.status == "ran")
+    assert sum(one.rows for one in passes) == audited.marks.forwards == run.forwards > 0
 
 
 def _cell(fell: list[int], passes: int, cpu: float) -> dict[str, object]:
