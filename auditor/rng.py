@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,7 +24,7 @@ _MIX_B = -7723592293110705685  # 0x94D049BB133111EB
 
 
 def _shift(value: Tensor, bits: int) -> Tensor:
-    return (value >> bits) & ((1 << (64 - bits)) - 1)
+    return (value >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 
 
 def _mix(value: Tensor) -> Tensor:
@@ -40,27 +41,37 @@ def _word(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little", signed=True)
 
 
+class _Once:
+    """Keys that are hashed when the first number is drawn: many a stream is handed on, and none is drawn from it."""
+
+    def __init__(self, keys: Tensor | Callable[[], Tensor]) -> None:
+        self._keys = keys
+
+    @property
+    def keys(self) -> Tensor:
+        if not isinstance(self._keys, torch.Tensor):
+            self._keys = self._keys()
+        return self._keys
+
+
 class Rng:
     """One independent stream of random numbers per sample; every draw has the shape `(N, *shape)`."""
 
-    def __init__(self, keys: Tensor, drawn: list[int] | None = None) -> None:
-        self._held: Tensor = keys
-        self._label: str | None = None
+    def __init__(self, keys: Tensor | Callable[[], Tensor], drawn: list[int] | None = None) -> None:
+        self._held = _Once(keys)
         self._drawn = [0] if drawn is None else drawn
 
     @property
     def _keys(self) -> Tensor:
-        if self._label is not None:
-            self._held, self._label = _mix(self._held ^ _word(self._label)), None
-        return self._held
+        return self._held.keys
 
     @classmethod
     def keyed(cls, seed: int, name: str, indices: Tensor) -> Rng:
         """The streams of attack `name` for the samples with these `indices`, `(N,)` int64."""
-        return cls(_mix(_mix(indices * _GOLDEN + _word(f"{seed}/{name}")) + _GOLDEN))
+        return cls(lambda: _mix(_mix(indices * _GOLDEN + _word(f"{seed}/{name}")) + _GOLDEN))
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._keys)
 
     @property
     def state(self) -> tuple[Tensor, list[int]]:
@@ -69,10 +80,8 @@ class Rng:
 
     def fork(self, label: str) -> Rng:
         """Streams independent of these, for a part of an attack that is named `label`."""
-        made = Rng(self._keys)
-        # Hashed when the first number is drawn: many a part draws none.
-        made._label = label
-        return made
+        held = self._held
+        return Rng(lambda: _mix(held.keys ^ _word(label)))
 
     def select(self, rows: Tensor) -> Rng:
         """The streams of some rows only; draws made through either advance both."""
@@ -87,7 +96,7 @@ class Rng:
 
     def overwrite(self, rows: Tensor, other: Rng) -> None:
         """Put the streams of other samples into these rows."""
-        self._held = self._keys.index_copy(0, rows, other._keys)
+        self._held = _Once(self._keys.index_copy(0, rows, other._keys))
 
     def _bits(self, shape: tuple[int, ...]) -> Tensor:
         count, first = math.prod(shape), self._drawn[0] + 1
@@ -97,13 +106,13 @@ class Rng:
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Uniform float32 in `[low, high)`, `(N, *shape)`, on a grid of 2^-24; scaling may round up to `high`."""
-        unit = _shift(self._bits(shape), 40).to(torch.float32) * 2.0**-24
-        return unit * (high - low) + low
+        unit = _shift(self._bits(shape), 40).to(torch.float32).mul_(2.0**-24)
+        return unit if (low, high) == (0.0, 1.0) else unit.mul_(high - low).add_(low)
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal float32, `(N, *shape)` (Box and Muller 1958)."""
-        radius = torch.sqrt(-2.0 * torch.log(self.uniform(*shape) + 2.0**-25))
-        return radius * torch.cos(2.0 * math.pi * self.uniform(*shape))
+        radius = self.uniform(*shape).add_(2.0**-25).log_().mul_(-2.0).sqrt_()
+        return self.uniform(*shape).mul_(2.0 * math.pi).cos_().mul_(radius)
 
     def sixteen(self, *shape: int) -> Tensor:
         """Uniform int32 in `[0, 65536)`, `(N, *shape)`: four numbers to a hash, for those who need many cheaply."""

@@ -48,6 +48,14 @@ def test_what_a_sample_is_dealt_does_not_depend_on_the_batch(draw: str) -> None:
     assert torch.equal(getattr(streams().select(some), draw)(3, 4), whole[some])
 
 
+def test_a_part_keeps_its_streams_where_other_samples_take_the_place_of_these() -> None:
+    rng = streams()
+    part = rng.fork("part")
+    rng.overwrite(torch.arange(2), streams(indices=torch.tensor([40, 41])))
+    assert torch.equal(part.uniform(3), streams().fork("part").uniform(3))
+    assert not torch.equal(rng.fork("part").uniform(3), streams().fork("part").uniform(3))
+
+
 def test_draws_follow_each_other_and_repeat_from_the_start() -> None:
     rng, again = streams(), streams()
     first, second = rng.uniform(5), rng.uniform(5)

@@ -83,7 +83,7 @@ class Updater:
             if self.clean_weight:
                 mean = mean + self.clean_weight * trainee.cross_entropy(trainee(x), y).mean()
             # Of several processes each adds its share to the mean over the whole batch.
-            return mean * (len(y) / trainee.whole)
+            return mean if len(y) == trainee.whole else mean * (len(y) / trainee.whole)
 
         def aside() -> Tensor:
             with trainee.without_statistics():
@@ -119,11 +119,21 @@ class Updater:
             )
 
     def _apply(self) -> None:
-        weights = list(self.trainee.weights.values())
         if self.training.clip:
-            torch.nn.utils.clip_grad_norm_(weights, self.training.clip)
+            clip([w.grad for w in self.trainee.weights.values() if w.grad is not None], self.training.clip)
         for group in self.optimiser.param_groups:
             group["lr"] = self.trainee.lr
         self.optimiser.step()
         self.average.update(self.trainee.step)
         self.trainee.step += 1
+
+
+@torch.no_grad()
+def clip(gradients: list[Tensor], most: float) -> None:
+    """Scale gradients of one device down, in place, where all together they are longer than `most`.
+
+    What `torch.nn.utils.clip_grad_norm_` does in a third of its time, which in updates of small networks counts.
+    """
+    if gradients:
+        length = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        torch._foreach_mul_(gradients, (most / (length + 1e-6)).clamp_(max=1.0))

@@ -14,6 +14,7 @@ from auditor.harden.crew import Crew
 from auditor.harden.schedules import budget, rate
 from auditor.harden.split import split
 from auditor.harden.unseen import unseen
+from auditor.harden.update import clip
 from auditor.samples.memory import InMemory
 from auditor.settings import ThreatSetting
 from auditor.types import Norm
@@ -115,6 +116,18 @@ def test_rates_along_the_way_are_the_papers() -> None:
 def test_the_budget_rises_along_the_warm_up() -> None:
     assert [budget(0.5, share) for share in (0.0, 0.25, 0.5, 1.0)] == [0.0, 0.5, 1.0, 1.0]
     assert budget(0.0, 0.0) == 1.0
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1.0])
+def test_gradients_are_clipped_as_the_library_does_it(scale: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weights = [nn.Parameter(torch.zeros(shape)) for shape in ((8, 3, 2, 2), (8,), (5, 8))]
+    slopes = [scale * torch.randn(weight.shape, generator=generator) for weight in weights]
+    for weight, slope in zip(weights, slopes, strict=True):
+        weight.grad = slope.clone()
+    nn.utils.clip_grad_norm_(weights, 1.0)
+    clip(slopes, 1.0)
+    assert all(torch.equal(weight.grad, slope) for weight, slope in zip(weights, slopes, strict=True))
 
 
 def test_an_average_follows_its_network_and_is_taken_off_again() -> None:
