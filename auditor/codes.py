@@ -52,12 +52,14 @@ CODES: dict[str, tuple[str, str]] = {
         "Not every check was made",
         """Not all checks questioned the attacks: time or passes were spent, or they may run none of their own.
 
-        Seen: `--time-limit` or `--max-passes` reached after the suite, with checks still to come; or `--no-escalation`.
+        Seen: `--time-limit` or `--max-passes` reached after the suite, with checks still to come; or `--no-escalation`;
+            or `--isolate` of a plugin whose checks ask for further attacks.
         Means: the attacks did what the table says, and whether they did it well was not asked in full: a weak search
             would not have been noticed (Carlini et al., arXiv:1902.06705).
         Measured: the checks that were not made, by code.
         Threshold: any.
-        Do: raise `--time-limit` and continue with `--resume`; raise `--max-passes`; leave `--no-escalation` out.""",
+        Do: raise `--time-limit` and continue with `--resume`; raise `--max-passes`; leave `--no-escalation` out, and
+            `--isolate` for such a plugin.""",
     ),
     "AUD306": (
         "Compared with the baseline",

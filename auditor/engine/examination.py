@@ -14,7 +14,7 @@ from auditor.engine.preflight import asked, broken_check
 from auditor.errors import UsageError
 from auditor.events import StageStarted
 from auditor.result.plain import plain
-from auditor.result.record import INHERITED, OVERSPENT, CheckRun, Outcome
+from auditor.result.record import INHERITED, ISOLATED, OVERSPENT, CheckRun, Outcome
 
 if TYPE_CHECKING:
     from auditor.engine.scene import Scene
@@ -25,11 +25,13 @@ _WHY = {
     LATE: "the time limit was reached before",
     OVERSPENT: "--max-passes was spent before",
     NOT_ALLOWED: "--no-escalation forbids the attacks with which",
+    ISOLATED: "--isolate allows no further attacks, with which alone",
 }
 _REMEDY = {
     LATE: "Raise --time-limit and continue with --resume.",
     OVERSPENT: "Raise --max-passes, in a run of its own.",
     NOT_ALLOWED: "Leave --no-escalation out where the number is to be trusted.",
+    ISOLATED: "Leave --isolate out for the plugin of such a check.",
 }
 _GRAVE = (Severity.WARN, Severity.INCONCLUSIVE, Severity.BLOCK)
 
@@ -77,16 +79,17 @@ def examine(
 
 
 def _missed(made: Sequence[CheckRun], where: str) -> Iterator[Finding]:
-    """Checks that neither time nor passes were left for."""
-    late = [run for run in made if run.outcome == "not looked at" and run.detail in _WHY]
-    if late:
-        yield Finding(
-            code=MISSED,
-            severity=Severity.WARN,
-            title="Not every check was made",
-            detail=f"In {where}: {_WHY[late[0].detail]} {', '.join(run.code for run in late)} could ask.",
-            remedy=_REMEDY[late[0].detail],
-        )
+    """Checks that neither time nor passes were left for, or that may not attack."""
+    for why, told in _WHY.items():
+        late = [run.code for run in made if run.outcome == "not looked at" and run.detail == why]
+        if late:
+            yield Finding(
+                code=MISSED,
+                severity=Severity.WARN,
+                title="Not every check was made",
+                detail=f"In {where}: {told} {', '.join(late)} could ask.",
+                remedy=_REMEDY[why],
+            )
 
 
 def settled(
@@ -124,7 +127,7 @@ def _ask(check: type[Check], scene: Scene, inquiry: Inquiry) -> tuple[CheckRun, 
     missing = ""
     try:
         told = asked(check, scene)
-    except UsageError as error:  # An attack that it asked for is not installed.
+    except UsageError as error:  # An attack that it asked for is not installed, or it may not ask.
         told, missing = [], str(error)
     except Exception as error:  # a plugin border: a broken check hurts only itself
         told, missing = [broken_check(check, error)], said(error)

@@ -16,6 +16,7 @@ from auditor.isolation.process import Process
 from auditor.isolation.scene import written_scene
 from auditor.isolation.serving import ServingScene
 from auditor.isolation.wrappers import wrapper_class
+from auditor.result.record import ISOLATED
 from auditor.types import Norm
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class _Check(Check):
 
     def inspect(self, scene: Scene) -> Iterator[Finding]:
         if scene.inquiry is not None:
-            raise PluginError("it was not asked: a check that asks for further attacks cannot be isolated")
+            raise UsageError(ISOLATED)
         told = {"check": self.code, **written_scene(scene)}
         for found in self.process.call("inspect", told, ServingScene(scene).answer)["findings"]:
             yield Finding(**{**found, "severity": Severity(found["severity"])})

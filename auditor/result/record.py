@@ -49,6 +49,9 @@ STOPPED = "stopped: "
 OVERSPENT = "--max-passes was spent"
 """Reason of attacks that were skipped, and in that of attacks that saw fewer samples, for want of passes."""
 
+ISOLATED = "a check that asks for further attacks cannot be isolated"
+"""Why a check whose plugin has a process of its own was not asked."""
+
 Interval = tuple[float, float]
 Verdict = Literal["pass", "fail", "inconclusive", "error"]
 GateOutcome = Literal["pass", "fail", "inconclusive"]

@@ -18,7 +18,8 @@ from auditor.engine.examination import bound, examine, settled
 from auditor.engine.inquiry import FLOOR, LATE, NOT_ALLOWED, PATIENCE, SHARE, Inquiry
 from auditor.engine.plan import configured
 from auditor.engine.scene import Scene as Seen
-from auditor.result.record import OVERSPENT, CheckRun, ThreatResult
+from auditor.errors import UsageError
+from auditor.result.record import ISOLATED, OVERSPENT, CheckRun, ThreatResult
 from tests.engine.scenes import VALUES, Scene, Shift
 
 
@@ -291,6 +292,32 @@ def test_a_check_that_was_not_allowed_to_look_has_found_nothing_wrong_with_nothi
     assert (run.outcome, run.detail) == ("not looked at", NOT_ALLOWED)
     assert (finding.code, finding.severity) == ("AUD005", Severity.WARN)
     assert "--no-escalation" in finding.detail
+
+
+def test_each_reason_for_which_checks_were_not_made_is_told_with_its_own_checks(inquiry: Inquiry) -> None:
+    class Isolated(Doubting):
+        """May not ask."""
+
+        code: ClassVar[str] = "AUD298"
+
+        def inspect(self, scene: Any) -> Iterator[Finding]:
+            raise UsageError(ISOLATED)
+
+    class Looking(Doubting):
+        """Looks without a doubt."""
+
+        def inspect(self, scene: Any) -> Iterator[Finding]:
+            scene.inquiry.attack("shift", size=0.01)
+            yield from ()
+
+    inquiry.escalation = False
+    findings, runs = examine([Isolated, Looking], seen(inquiry), inquiry)
+    assert [run.outcome for run in runs] == ["not looked at"] * 2
+    told = {finding.remedy.split()[1]: finding.detail for finding in findings}
+    assert "AUD299" in told["--no-escalation"]
+    assert "AUD298" not in told["--no-escalation"]
+    assert "AUD298" in told["--isolate"]
+    assert "AUD299" not in told["--isolate"]
 
 
 def test_one_that_breaks_leaves_the_others_their_turn(inquiry: Inquiry) -> None:

@@ -222,8 +222,12 @@ def test_checks_look_at_the_same_model_and_samples(both: tuple[Path, Result, Res
 
 
 def test_a_check_that_would_ask_for_attacks_says_that_it_was_not_asked(both: tuple[Path, Result, Result]) -> None:
-    (said,) = [f.detail for f in both[2].models[0].findings if "ACM002" in f.title]
-    assert "cannot be isolated" in said
+    (finding,) = [f for f in both[2].models[0].findings if "ACM002" in f.detail]
+    assert (finding.code, finding.title) == ("AUD005", "Not every check was made")
+    assert "--isolate" in finding.detail
+    (run,) = [run for run in both[2].models[0].threats[0].checks if run.code == "ACM002"]
+    assert (run.outcome, run.forwards) == ("not looked at", 0)
+    assert "cannot be isolated" in run.detail
 
 
 def test_hooks_that_cannot_be_isolated_are_not_asked_and_listed(both: tuple[Path, Result, Result]) -> None:
