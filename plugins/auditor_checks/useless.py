@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from auditor.check import Finding, Severity
+from auditor.check import Finding, Severity, plot
 from auditor.engine.ledger import margins
 from auditor.errors import ModelError
 from auditor.rng import Rng
@@ -33,6 +33,8 @@ _ZERO = 0.05
 _LED = 0.75
 _DENORMAL = torch.finfo(torch.float32).tiny
 _STEP = 2.0 / 255.0
+_LENGTHS = (0.125, 0.25, 0.5, 1.0, 2.0)
+"""Of the steps that are drawn, in units of the one that is judged."""
 
 
 class Slope(NamedTuple):
@@ -68,7 +70,8 @@ class UselessGradients(InquiryCheck):
         arXiv:1802.00420).
     Measured: on 8 to 64 samples that stand, for each loss of the plan, the share of gradients whose largest entry is
         zero, not finite, or smaller than a normal float32 number, and the share of samples on which signs along the
-        gradient (half the budget in linf, 2/255 elsewhere) raise the margin more than random signs.
+        gradient (half the budget in linf, 2/255 elsewhere) raise the margin more than random signs; where that is
+        doubted, and there are gradients, it is drawn over the length of the step, from an eighth to twice as much.
         Then, in this order: a loss that does not depend on the scale of the logits, in the model's own precision;
         gradients that pass rounding, signs and saturated outputs; these from further starts; queries from scratch;
         labels alone. Each is run on all that stand where it promises something, with twice the effort each time until
@@ -100,6 +103,9 @@ class UselessGradients(InquiryCheck):
             return
         told = "; ".join(f"with {name}, {measured.said()}" for name, measured in slopes.items())
         inquiry.doubt(f"On samples that stand, {told}.")
+        best = max(slopes, key=lambda name: int(slopes[name].led.sum()))
+        if not slopes[best].lost.all():
+            inquiry.show(plot=_drawn(inquiry, some, best))
         promising, settled = self._searched(inquiry, some)
         said = f"{inquiry.doubts[0]} {_heard(promising)} {counted(inquiry)}"
         if promising and settled:
@@ -156,24 +162,52 @@ def _plain(loss: str) -> str:
 
 def slope(inquiry: Inquiry, on: np.ndarray, loss: str) -> Slope:
     """What the gradient of this loss is worth on some samples."""
-    threat = inquiry.threat
-    h = 0.5 * threat.eps if threat.norm is Norm.LINF else _STEP
     lost, led = [], []
-    for part in np.array_split(on, -(-len(on) // inquiry.batches.batch_size)):
+    for part in _parts(inquiry, on):
         x, y = inquiry.fetch(part)
         gradient = _gradient(inquiry, x, y, _LOSSES[loss])
         largest = gradient.abs().flatten(1).amax(1)
         lost.append(~(largest >= _DENORMAL) | ~largest.isfinite())
-        random = Rng.keyed(inquiry.batches.ring.seed, "AUD221", torch.from_numpy(part).to(x.device)).signs(*x.shape[1:])
-        here, along, aside = (
-            margins(_answer(inquiry, (x + h * step).clamp(0.0, 1.0)), y)
-            for step in (torch.zeros_like(x), gradient.nan_to_num(0.0).sign(), random)
-        )
-        # With few pixels that matter, random signs are often those of the gradient.
-        led.append((along > aside) | ((along == aside) & (along > here)))
+        led.append(_uphill(inquiry, part, gradient, _length(inquiry)))
     draws = inquiry.batches.ring.draws
     inquiry.spend(4 * draws * len(on), draws * len(on))
     return Slope(torch.cat(lost).cpu().numpy(), torch.cat(led).cpu().numpy())
+
+
+def _drawn(inquiry: Inquiry, on: np.ndarray, loss: str) -> dict[str, Any]:
+    """How often a step along the gradient of this loss beats a random one, over the length of the step: what leads
+    nowhere leads nowhere at any length, and what is only too curved leads uphill at the short ones."""
+    lengths, uphill = [factor * _length(inquiry) for factor in _LENGTHS], np.zeros(len(_LENGTHS))
+    for part in _parts(inquiry, on):
+        gradient = _gradient(inquiry, *inquiry.fetch(part), _LOSSES[loss])
+        uphill += [int(_uphill(inquiry, part, gradient, length).sum()) for length in lengths]
+    draws = inquiry.batches.ring.draws
+    inquiry.spend((1 + 3 * len(lengths)) * draws * len(on), draws * len(on))
+    shares = (uphill / len(on)).tolist()
+    said = f"samples on which a step along the gradient of {loss} beats a random one"
+    return plot(lengths, shares, "length of the step, in every pixel", said, threshold=_LED)
+
+
+def _parts(inquiry: Inquiry, on: np.ndarray) -> list[np.ndarray]:
+    return np.array_split(on, -(-len(on) // inquiry.batches.batch_size))
+
+
+def _length(inquiry: Inquiry) -> float:
+    """By how much the step that is judged changes every pixel."""
+    return 0.5 * inquiry.threat.eps if inquiry.threat.norm is Norm.LINF else _STEP
+
+
+def _uphill(inquiry: Inquiry, part: np.ndarray, gradient: Tensor, length: float) -> Tensor:
+    """Whether a step of this length along the signs of the gradient raises the margin more than random signs do,
+    `(n,)`."""
+    x, y = inquiry.fetch(part)
+    random = Rng.keyed(inquiry.batches.ring.seed, "AUD221", torch.from_numpy(part).to(x.device)).signs(*x.shape[1:])
+    here, along, aside = (
+        margins(_answer(inquiry, (x + length * step).clamp(0.0, 1.0)), y)
+        for step in (torch.zeros_like(x), gradient.nan_to_num(0.0).sign(), random)
+    )
+    # With few pixels that matter, random signs are often those of the gradient.
+    return (along > aside) | ((along == aside) & (along > here))
 
 
 def _gradient(inquiry: Inquiry, x: Tensor, y: Tensor, loss: Loss) -> Tensor:

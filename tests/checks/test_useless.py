@@ -40,6 +40,7 @@ def test_gradients_that_lead_uphill_are_not_doubted(gray: Trained, tmp_path: Pat
     findings, run = asked(UselessGradients, inquiry)
     assert (findings, run.outcome, run.tried) == ([], "clear", ())
     assert run.evidence["ce: lost gradients"] == 0
+    assert "plot" not in run.evidence
     assert 0 < run.forwards <= 3 * 64
 
 
@@ -71,9 +72,21 @@ def test_what_hides_gradients_is_got_round_and_the_true_number_found(
     assert abs(len(inquiry.standing) - len(honest.standing)) <= 2
 
 
+def test_how_often_steps_led_uphill_is_drawn_over_their_length(gray: Trained, tmp_path: Path) -> None:
+    inquiry = inquiry_into(reversed_gradient(gray.network), gray.x[:40], gray.y[:40], tmp_path, MARGIN)
+    _, run = asked(UselessGradients, inquiry)
+    line = run.evidence["plot"]
+    assert line["x"] == pytest.approx([0.1 / 16, 0.1 / 8, 0.1 / 4, 0.1 / 2, 0.1])
+    assert line["threshold"] == 0.75
+    # The step that is judged is the fourth, of half the budget.
+    assert line["y"][3] == pytest.approx(run.evidence["margin: steps uphill"] / run.evidence["samples"])
+    assert max(line["y"]) < 0.1, "each step against the sign of the true gradient lowers the margin"
+
+
 def test_what_another_check_settled_is_not_doubted_again(gray: Trained, tmp_path: Path) -> None:
     inquiry = inquiry_into(without_gradient(gray.network), gray.x[:32], gray.y[:32], tmp_path, MARGIN)
-    asked(UselessGradients, inquiry)
+    _, first = asked(UselessGradients, inquiry)
+    assert "plot" not in first.evidence, "of gradients that are zero there is nothing to draw"
     (finding,), run = asked(UselessGradients, inquiry)
     assert (finding.severity, run.outcome, run.tried) == (Severity.INFO, "mended", ())
 
