@@ -11,7 +11,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 
 from auditor.selftest.case import Case
-from auditor.selftest.judging import judge
+from auditor.selftest.judging import judge, truth_of
 from auditor.selftest.running import Outcome, run_case
 from benchmarks.onnx_matrix.facts import facts
 from benchmarks.onnx_matrix.store import Store
@@ -66,12 +66,19 @@ def _run(cases: list[Case], folder: Path, store: Store, again: str | None) -> No
         if f"case/{case.name}" in store.records:
             continue
         outcome = run_case(case, folder)
-        store.add(f"case/{case.name}", outcome=asdict(outcome), facts=facts())
+        store.add(f"case/{case.name}", outcome=asdict(outcome), alone=_alone(case, folder), facts=facts())
         print(f"{case.name}: {judge(case, outcome).said or 'nothing'}; {outcome.seconds:.1f} s", flush=True)
 
 
+def _alone(case: Case, folder: Path) -> float | None:
+    """The robust accuracy that is reported where no check may attack further; None where no truth is known of it."""
+    if case.honest or truth_of(case) is None:
+        return None
+    return run_case(case, folder / "alone", escalation=False).reported
+
+
 def _render(cases: list[Case], store: Store) -> None:
-    judged, lacking = [], []
+    judged, lacking, alone = [], [], {}
     for case in cases:
         record = store.records.get(f"case/{case.name}")
         if record is None:
@@ -79,13 +86,14 @@ def _render(cases: list[Case], store: Store) -> None:
             continue
         fields = {**record["outcome"], "mended": tuple(record["outcome"]["mended"])}
         judged.append(judge(case, Outcome(**{**fields, "detail": tuple(fields["detail"])})))
+        alone[case.name] = record.get("alone")
     missing = f" Not run: {', '.join(lacking)}." if lacking else ""
     seconds = sum(one.outcome.seconds for one in judged)
     made = [record["facts"]["packages"]["torch"] for key, record in store.records.items() if key.startswith("case/")]
     origin = (
         f"{len(judged)} cases, {seconds:.0f} seconds of CPU time on one thread; torch {', '.join(sorted({*made}))}."
     )
-    page.write(judged, origin + missing)
+    page.write(judged, alone, origin + missing)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
 from auditor.selftest.case import Case
-from auditor.selftest.judging import Judged
+from auditor.selftest.judging import NEAR, Judged
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "selftest.md"
 START, END = "<!-- made by `python -m benchmarks.trust render`: -->", "<!-- :to here -->"
 
 
-def write(judged: Sequence[Judged], origin: str, page: Path = PAGE) -> None:
-    """Put the tables between the markers of the page. Raises ValueError where the page lacks them."""
+def write(judged: Sequence[Judged], alone: Mapping[str, float | None], origin: str, page: Path = PAGE) -> None:
+    """Put the tables between the markers of the page; `alone`: what is reported of a case where no check may attack.
+    Raises ValueError where the page lacks its markers."""
     text = page.read_text(encoding="utf-8")
     if text.count(START) != 1 or text.count(END) != 1:
         raise ValueError(f"{page} must hold the lines {START} and {END} once each.")
     head, _, rest = text.partition(START)
     tail = rest.partition(END)[2]
-    made = "\n\n".join([origin, _confusion(judged), _broken(judged), _honest(judged), _costs(judged)])
+    tables = [_confusion(judged), _broken(judged), _mended(judged, alone), _honest(judged), _costs(judged)]
+    made = "\n\n".join([origin, *tables])
     page.write_text(f"{head}{START}\n\n{made}\n\n{END}{tail}", encoding="utf-8")
 
 
@@ -65,6 +67,44 @@ def _broken(judged: Sequence[Judged]) -> str:
         "| further, by checks | named |"
     )
     return f"### Broken\n\n{_rows(header, rows)}"
+
+
+def _mended(judged: Sequence[Judged], alone: Mapping[str, float | None]) -> str:
+    """What was reported before checks attacked any further, and after: of models that hide what they withstand, and of
+    a sound one under attacks that do not work."""
+    known = [(one, alone.get(one.case.name)) for one in judged if not one.case.honest and one.truth is not None]
+    rows = [
+        [
+            one.case.name,
+            _share(before),
+            _share(one.outcome.reported),
+            _share(one.truth),
+            one.outcome.verdict,
+            _came(one, before),
+        ]
+        for one, before in known
+    ]
+    table = _rows("| case | by the suite alone | with further attacks | truth | verdict | came to the truth |", rows)
+    told = []
+    for kind, masked in (("masked models", True), ("audits with attacks that do not work", False)):
+        some = [(one, before) for one, before in known if (one.case.model != one.case.opened) is masked]
+        false = [one for one, before in some if _false(one, before)]
+        told.append(
+            f"Of {len(some)} {kind}, {len(false)} were called robust by more than two points too much, and "
+            f"{sum(one.met for one in false)} of these came to within two points of the truth."
+        )
+    return f"### What further attacks came to\n\n{table}\n\n{' '.join(told)}"
+
+
+def _false(one: Judged, before: float | None) -> bool:
+    """Whether the suite alone called the model more robust than it is."""
+    return before is not None and one.truth is not None and before > one.truth + NEAR
+
+
+def _came(one: Judged, before: float | None) -> str:
+    if not _false(one, before):
+        return "" if before is None else "was there"
+    return "yes" if one.met else "**no**"
 
 
 def _honest(judged: Sequence[Judged]) -> str:
