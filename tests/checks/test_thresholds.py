@@ -12,11 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from auditor import Finding, Severity
+from auditor import Finding, Norm, Severity, Threat
 from auditor.engine.inquiry import Inquiry
 from auditor.engine.scene import Scene
+from auditor.engine.trial import Trial
 from auditor.result.record import CheckRun
-from auditor_checks import _outdone, binarisation, full_range, rough, unfinished, useless
+from auditor_checks import _outdone, binarisation, control, full_range, rough, unfinished, useless
 from auditor_checks._inquiry import InquiryCheck, climbs, longest_query, more_than_few, one_restart, strongest
 from auditor_checks._ways import FEW, asking_scores
 from auditor_checks.binarisation import BinarisationTest
@@ -381,6 +382,42 @@ def test_of_samples_that_a_formula_breaks_an_attack_may_miss_one(
     assert told(asked(UndefendedControl, inquiry)) == ([INFO] if failed else [], failed)
     monkeypatch.setattr("auditor_checks.control.all_gone_on", lambda inquiry, ways: False)
     assert told(asked(UndefendedControl, inquiry)) == ([INCONCLUSIVE] if failed else [], failed)
+
+
+def test_what_the_weak_model_gets_wrong_by_itself_is_not_tried(
+    gray: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The same pictures under two labels: half of them no linear model gets right.
+    few = 20
+    x, y = torch.cat([gray.x[:64], gray.x[:few]]), torch.cat([gray.y[:64], (gray.y[:few] + 5) % 10])
+    inquiry = inquiry_into(gray.network, x, y, tmp_path, ("fgsm", {}))
+    right: list[bool] = []
+
+    def trial(name: Any, on: np.ndarray, *, target: Any, labels: Tensor, **conditions: Any) -> Trial:
+        right.extend((target.answer(inquiry.fetch(on)[0]).argmax(1) == labels).tolist())
+        return Trial(np.ones(len(on), bool), np.zeros(len(on), np.float32))
+
+    monkeypatch.setattr(inquiry, "trial", trial)
+    assert told(asked(UndefendedControl, inquiry)) == ([], False)
+    assert right
+    assert all(right)
+
+
+def test_the_weak_model_is_attacked_within_the_first_double_that_breaks_nine_of_ten_with_room_to_spare(
+    gray: Trained,
+) -> None:
+    border, labels = control._fitted(gray.x[:64], gray.y[:64])
+    tiny = Threat(norm=Norm.LINF, eps=1e-3)
+    threat = control._budget(border, gray.x[:64], labels, tiny)
+    assert threat is not None
+    lead = border.lead(gray.x[:64], labels)
+
+    def broken(eps: float) -> float:
+        fell = border.reach(gray.x[:64], labels, Norm.LINF, 0.8 * eps) > lead
+        return float(fell[lead > 0.0].double().mean())
+
+    assert np.log2(threat.eps / tiny.eps) % 1.0 == pytest.approx(0.0)
+    assert broken(threat.eps) >= 0.9 > broken(0.5 * threat.eps)
 
 
 # AUD201, AUD204
