@@ -148,6 +148,20 @@ CODES: dict[str, tuple[str, str]] = {
         Threshold: any.
         Do: nothing, or give colour images if that is what the model sees when it is deployed.""",
     ),
+    "AUD127": (
+        "Sums of 8-bit products overflow",
+        """A quantised graph is audited on a processor on which its answers are not those of others.
+
+        Seen: a processor without VNNI instructions, and a graph that multiplies 8-bit activations with signed 8-bit
+            weights beyond seven bits.
+        Means: ONNX Runtime adds two such products in sixteen bits there, and what does not fit is cut off. The same
+            file is another function on other processors, with another accuracy and another robustness; where the
+            difference is large the twin disagrees as well (AUD114).
+        Measured: one product of matrices on ONNX Runtime's CPU provider, whose true result is known; the weights that
+            are stored in the file.
+        Threshold: any difference; any weight beyond 64, for which two products with 255 do not fit.
+        Do: audit on the kind of processor that the model is deployed on, or quantise with `reduce_range=True`.""",
+    ),
     "AUD130": (
         "The certificate was not finished",
         """A wrapper proves how large a change cannot break a sample, and was cut short.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from auditor.loaders.onnx_labels import OneHot, count_classes
 from auditor.loaders.onnx_signature import Port, choose_input, choose_output, refuse_empty, without_zipmap
 from auditor.onnx import inspect_graph, load_twin
 from auditor.onnx.files import read_model
+from auditor.onnx.overflow import overflows, wide_weights
 from auditor.onnx.registry import StepFunction, UnsupportedOperator
 from auditor.target import limits, notices
 from auditor.target.base import Target
@@ -25,6 +27,8 @@ from auditor.target.metadata import fill
 from auditor.target.runtime import Runtime, full_precision, open_session
 
 if TYPE_CHECKING:
+    import onnx
+
     from auditor.check import Finding
     from auditor.onnx import GraphInfo
     from auditor.target.base import ModelOptions, Network
@@ -95,6 +99,8 @@ def _load(file: Path, source: str, options: ModelOptions, device: torch.device) 
     target.classes = classes
     if others:
         target.findings.append(notices.output_chosen(output, others))
+    if runtime.device.type == "cpu" and info.quantised:
+        target.findings.extend(_overflowing(model))
     if device.type != runtime.device.type:
         target.findings.append(notices.runtime_elsewhere(str(device), session.get_providers()))
     if answer.labels:
@@ -113,6 +119,13 @@ def _load(file: Path, source: str, options: ModelOptions, device: torch.device) 
     target.ending, target.stripped = twin.head, twin.stripped
     target.details = {**target.details, "trainable": sum(weight.numel() for weight in twin.parameters())}
     return target
+
+
+def _overflowing(model: onnx.ModelProto) -> Iterator[Finding]:
+    """Where this processor's answers are not those of others."""
+    wide, weights = wide_weights(model)
+    if wide and overflows():
+        yield notices.sums_overflow(wide, weights)
 
 
 def _refuse_folder(folder: Path) -> None:

@@ -15,6 +15,7 @@ REPEATED = "AUD121"
 ROUNDED = "AUD122"
 RUNTIME = "AUD123"
 OUTPUT = "AUD124"
+OVERFLOW = "AUD127"
 
 
 REGISTER = (
@@ -110,4 +111,19 @@ def output_chosen(name: str, others: list[str]) -> Finding:
         title=f"Judged by its output {name!r}",
         detail=f"The graph has other outputs that could be scores as well: {', '.join(others)}.",
         remedy="Name another with --output.",
+    )
+
+
+def sums_overflow(wide: int, weights: int) -> Finding:
+    """The processor adds up 8-bit products in too few bits, and the quantised graph has weights that need more."""
+    return Finding(
+        code=OVERFLOW,
+        severity=Severity.INFO,
+        title="On this processor sums of 8-bit products overflow",
+        detail="ONNX Runtime adds such products in sixteen bits here, as on all processors without VNNI instructions, "
+        f"and {wide:,} of the graph's {weights:,} 8-bit weights are large enough to overflow them. What is audited are "
+        "the answers given here; processors that have these instructions, and graphics cards, may answer otherwise.",
+        remedy="Audit on the kind of processor that the model is deployed on, or quantise with `reduce_range=True`, "
+        "which is exact on all.",
+        evidence={"weights beyond seven bits": wide, "8-bit weights": weights},
     )

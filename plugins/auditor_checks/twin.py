@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from auditor.check import Finding
 from auditor.target.agreement import agreement, distrust
 from auditor.target.answers import useless
-from auditor.target.notices import TWIN
+from auditor.target.notices import OVERFLOW, TWIN
 from auditor_checks._answers import affordable, clean_logits
 from auditor_checks._base import TrustCheck
 
@@ -46,4 +47,7 @@ class TwinAgreement(TrustCheck):
         # What wrappers do before it both are given alike.
         measured = agreement(target.bare, scene.x[affordable(scene)])
         if not measured.holds:
-            yield distrust(measured)
+            finding = distrust(measured)
+            # No operator is at fault where the processor is.
+            causes = (cause.remedy for cause in target.findings if cause.code == OVERFLOW)
+            yield replace(finding, remedy=next(causes, finding.remedy))

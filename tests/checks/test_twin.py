@@ -15,6 +15,7 @@ from auditor.onnx.node import Node
 from auditor.onnx.registry import Kernel, Operator
 from auditor.target.base import ModelOptions
 from auditor.target.binding import bind_to
+from auditor.target.notices import sums_overflow
 from auditor_checks.finite import FiniteAnswers
 from auditor_checks.twin import TwinAgreement
 from tests.checks.conftest import Trained
@@ -39,6 +40,15 @@ def test_a_twin_that_computes_something_else_warns(gray: Trained) -> None:
     target = target_of(gray.network, twin=lambda z: gray.network(z.clamp(max=0.9)), gradients="twin")
     (finding,) = found(TwinAgreement, scene_of(gray.network, gray.x, gray.y, target=target))
     assert finding.severity is Severity.WARN
+    assert "report the file's operators" in finding.remedy
+
+
+def test_where_the_processor_is_to_blame_no_operator_is(gray: Trained) -> None:
+    target = target_of(gray.network, twin=lambda z: gray.network(z.clamp(max=0.9)), gradients="twin")
+    target.findings.append(sums_overflow(1, 2))
+    (finding,) = found(TwinAgreement, scene_of(gray.network, gray.x, gray.y, target=target))
+    assert "reduce_range=True" in finding.remedy
+    assert "operators" not in finding.remedy
 
 
 def test_a_twin_is_not_blamed_for_answers_that_are_no_numbers(gray: Trained) -> None:

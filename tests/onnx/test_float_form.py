@@ -17,6 +17,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from auditor.errors import ModelError
 from auditor.onnx import float_form, inspect_graph, load_twin
 from auditor.onnx.float_form import is_quantised
+from auditor.onnx.overflow import overflows
 
 RNG = np.random.default_rng(0)
 SHAPE = (4, 3, 8, 8)
@@ -91,7 +92,13 @@ def quantised(request, network, silent, tmp_path_factory) -> onnx.ModelProto:
     else:
         per_channel = request.param == "dynamic per channel"
         kind = QuantType.QInt8 if per_channel else QuantType.QUInt8
-        quantize_dynamic(folder / "float.onnx", folder / "q.onnx", per_channel=per_channel, weight_type=kind)
+        quantize_dynamic(
+            folder / "float.onnx",
+            folder / "q.onnx",
+            per_channel=per_channel,
+            weight_type=kind,
+            reduce_range=per_channel and overflows(),
+        )
     return onnx.load(folder / "q.onnx")
 
 
