@@ -183,17 +183,19 @@ def test_tiles_are_black_and_white() -> None:
 def test_within_a_budget_the_search_begins_ahead_of_where_earlier_attacks_came_close(
     attack: tuple[Attack, Norm],
 ) -> None:
-    """As close to a far corner that no other start meets; only the first sample has been attacked before."""
+    """Towards a far corner that no other start meets; only the first half of the samples has been attacked before."""
     made, norm = dataclasses.replace(attack[0], queries=60), attack[1]
+    # Alternate entries: tiles of two or more cannot draw it, and single ones do in one of 2**64 draws.
+    there = torch.tensor([1.0, 0.0]).repeat(32)
 
     def corner(x: Tensor) -> Tensor:
-        near = (x.flatten(1)[:, :8] > 0.75).all(1) & (x.flatten(1)[:, 8:] < 0.25).all(1)
+        near = ((x - there).abs() < 0.25).all(1)
         return torch.stack([torch.full((len(x),), 0.5), near.float()], 1)
 
-    x, y = torch.full((2, 16), 0.5), torch.zeros(2, dtype=torch.int64)
-    threat = Threat(norm=norm, eps=0.3 if norm is Norm.LINF else 1.2)
+    x, y = torch.full((16, 64), 0.5), torch.zeros(16, dtype=torch.int64)
+    threat = Threat(norm=norm, eps=0.3 if norm is Norm.LINF else 2.4)
     ledger = Ledger.open(x, y, threat, 2, 0.0, math.inf)
-    ledger.closest[0] = torch.cat([torch.full((8,), 0.6), torch.full((8,), 0.4)])
+    ledger.closest[:8] = torch.lerp(x[:8], there, 0.2)
     view = View(target_of(corner, 2), ledger, made.access)
-    made.perturb(view, x, y, threat, Rng.keyed(0, made.label, torch.arange(2)))
-    assert ledger.found.tolist() == [True, False]
+    made.perturb(view, x, y, threat, Rng.keyed(0, made.label, torch.arange(16)))
+    assert ledger.found.tolist() == [True] * 8 + [False] * 8
