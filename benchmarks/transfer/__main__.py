@@ -18,7 +18,7 @@ from benchmarks.transfer.families import networks
 PARTS: dict[str, Callable[[Path], Iterator[str]]] = {
     "effects": lambda cache: effects.report(networks(cache)),
     "pieces": pieces.report,
-    "peers": lambda cache: peers.report(networks(cache)),
+    "peers": peers.report,
     "ten": lambda cache: ten.report(networks(cache)),
 }
 

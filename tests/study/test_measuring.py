@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from auditor.plugins import load_plugins
 from auditor.result.transfer import TransferSource
@@ -16,6 +16,7 @@ from auditor.study.transfer.measuring import (
     made_on,
     magnified,
     noise_like,
+    plain_noise,
     root_mean_square,
     tried,
 )
@@ -103,3 +104,25 @@ def test_the_interval_of_a_mean_size_is_that_of_its_standard_error() -> None:
     figure = distortion(Made(images, everything, everything, SOURCE), data, 0.95)
     half = 1.959964 * float(images.std()) / math.sqrt(100)
     assert figure.interval == pytest.approx((float(images.mean()) - half, float(images.mean()) + half), rel=1e-4)
+
+
+def test_plain_noise_counts_only_what_a_network_has_right_as_it_is() -> None:
+    """The mean of 400 pixels hardly moves under noise; a single pixel crosses a half in about one of three cases."""
+    x = torch.full((200, 1, 20, 20), 0.45)
+    samples = Held(x, torch.arange(200) % 2, 2)
+
+    class Pixels(nn.Module):
+        def __init__(self, count: int) -> None:
+            super().__init__()
+            self.count = count
+
+        def forward(self, shown: Tensor) -> Tensor:
+            level = shown.flatten(1)[:, : self.count].mean(1)
+            return torch.stack([torch.full_like(level, 0.5), level], 1)
+
+    noise = plain_noise({"one": Pixels(1), "all": Pixels(400)}, samples, 0.1, 0, 0.95, {"one": 0.25})
+    assert noise.rates["all"].value == 0.0
+    assert noise.rates["one"].value == pytest.approx(0.31, abs=0.12), "half a deviation"
+    assert noise.rates["one"].interval[1] - noise.rates["one"].interval[0] > 0.15, "of 100 samples, not of 200"
+    assert (noise.rates["one"].paper, noise.rates["all"].paper) == (0.25, None)
+    assert noise.size.value == pytest.approx(0.1, abs=0.003)

@@ -88,6 +88,8 @@ def test_figures_of_the_paper_belong_to_networks_that_are_there() -> None:
         known = {recipe.name for recipe in recipes}
         assert rates.keys() <= known
         assert all(row.keys() <= known and row[name] == 1.0 for name, row in rates.items())
+    assert paper.NOISE.keys() == set(running.DEVIATIONS)
+    assert all(row.keys() <= names for row in paper.NOISE.values())
 
 
 def test_the_table_has_the_papers_form(found: Study) -> None:
@@ -97,6 +99,22 @@ def test_the_table_has_the_papers_form(found: Study) -> None:
     text = console.export_text()
     for part in ("FC123-456-10", "P2", "(43.0%)", "(98.0%)", "size", "100.0%"):
         assert part in text
+    assert "noise" not in text
+
+
+def test_plain_noise_closes_the_table_of_the_smallest_changes(found: Study) -> None:
+    halves = found.experiments[0]
+    name = halves.networks[0].name
+    row = halves.noise[0]
+    told = row.model_copy(update={"rates": row.rates | {name: row.rates[name].model_copy(update={"paper": 0.123})}})
+    shown = halves.model_copy(update={"noise": (told, *halves.noise[1:])})
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(table.travel(shown, shown.travels[0], 0.95))
+    text = console.export_text()
+    assert text.index("FC100-100-10'") < text.index("noise 0.1") < text.index("(12.3%)") < text.index("noise 0.3")
+    html = " ".join(Reading(page.html(found.model_copy(update={"experiments": (shown,)}))).text.split())
+    assert "Standard deviation FC100-100-10 FC123-456-10 FC100-100-10' Size 0.1" in html
+    assert "paper 12.3%" in html
 
 
 def test_six_networks_fit_into_80_columns(found: Study) -> None:

@@ -17,7 +17,7 @@ from auditor.engine.plan import Step
 from auditor.result.statistics import wilson
 from auditor.result.transfer import ClassCount, TransferCell, TransferMatrix, TransferSource
 from auditor.rng import Rng
-from auditor.study.transfer.record import Figure
+from auditor.study.transfer.record import Figure, Noise
 from auditor.target.base import ModelOptions, Target
 from auditor.types import Norm, Threat
 
@@ -128,7 +128,31 @@ def root_mean_square(change: Tensor) -> Tensor:
 
 def distortion(made: Made, held: Held, confidence: float, paper: float | None = None) -> Figure:
     """The mean size of the changes that were found, with the interval of a mean of so many."""
-    sizes = root_mean_square(made.images - held.x)[made.found].double()
+    return _mean(root_mean_square(made.images - held.x)[made.found], confidence, paper)
+
+
+def plain_noise(
+    networks: Mapping[str, nn.Module],
+    held: Held,
+    deviation: float,
+    seed: int,
+    confidence: float,
+    paper: Mapping[str, float],
+) -> Noise:
+    """What Gaussian noise of a standard deviation, clipped to `[0, 1]`, does to each network."""
+    rng = Rng.keyed(seed, f"noise/{deviation:g}", torch.arange(len(held.y)))
+    shown = (held.x + deviation * rng.normal(*held.x.shape[1:])).clamp(0.0, 1.0)
+    rates = {}
+    for name, network in networks.items():
+        known = right(network, held)
+        n, k = int(known.sum()), int((known & (answers(network, shown) != held.y)).sum())
+        if n:
+            rates[name] = Figure(value=k / n, interval=wilson(k, n, confidence), paper=paper.get(name))
+    return Noise(deviation=deviation, size=_mean(root_mean_square(shown - held.x), confidence), rates=rates)
+
+
+def _mean(sizes: Tensor, confidence: float, paper: float | None = None) -> Figure:
+    sizes = sizes.double()
     if not len(sizes):
         return Figure(value=0.0, interval=(0.0, 0.0), paper=paper)
     mean = float(sizes.mean())

@@ -52,6 +52,15 @@ class TravelPart:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoiseLine:
+    """Plain noise of one size; each figure is a value, its interval and the paper's, which may be empty."""
+
+    deviation: Annotated[str, "Its standard deviation."]
+    size: Annotated[Told, "What is left of it after clipping."]
+    rates: Annotated[tuple[Told, ...], "Share fooled, in the order of the networks."]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExperimentPart:
     """Networks that differ in one respect."""
 
@@ -60,6 +69,7 @@ class ExperimentPart:
     sentences: Annotated[tuple[str, ...], "What was found."]
     networks: Annotated[tuple[NetworkLine, ...], "The networks."]
     travels: Annotated[tuple[TravelPart, ...], "What travels between them."]
+    noise: Annotated[tuple[NoiseLine, ...], "What plain noise does to them."]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +117,17 @@ def _experiment(experiment: Experiment, confidence: float) -> ExperimentPart:
             for network in experiment.networks
         ),
         travels=tuple(_travel(experiment, each, confidence) for each in experiment.travels),
+        noise=tuple(
+            NoiseLine(
+                deviation=f"{noise.deviation:g}",
+                size=size(noise.size),
+                rates=tuple(
+                    share(noise.rates[network.name]) if network.name in noise.rates else (words.NOT_EVALUATED, "", "")
+                    for network in experiment.networks
+                ),
+            )
+            for noise in experiment.noise
+        ),
     )
 
 

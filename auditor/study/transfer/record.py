@@ -49,6 +49,16 @@ class Travel(Frozen):
     """The paper's rates by source and target, where it has them; of all samples, natural mistakes included."""
 
 
+class Noise(Frozen):
+    """Gaussian noise of one standard deviation, clipped to `[0, 1]`, shown to every network of an experiment."""
+
+    deviation: float
+    size: Figure
+    """Root mean square of what is left of it after clipping, on the mean over samples."""
+    rates: dict[str, Figure]
+    """Share fooled of the samples that each network has right, by its name."""
+
+
 class Experiment(Frozen):
     """Networks that differ in one respect, and what travels between them."""
 
@@ -57,6 +67,8 @@ class Experiment(Frozen):
     networks: tuple[Network, ...]
     travels: tuple[Travel, ...]
     """The smallest changes, and the same magnified."""
+    noise: tuple[Noise, ...] = ()
+    """The rows that close the paper's table 2."""
 
 
 class Study(Frozen):

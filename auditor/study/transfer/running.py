@@ -15,7 +15,7 @@ from auditor.errors import DataError
 from auditor.result.statistics import wilson
 from auditor.study.transfer import measuring, paper
 from auditor.study.transfer.networks import ARCHITECTURES, DEPTHS, HALVES, Recipe
-from auditor.study.transfer.record import Experiment, Figure, Network, Study, Travel
+from auditor.study.transfer.record import Experiment, Figure, Network, Noise, Study, Travel
 from auditor.study.transfer.training import BATCH, steps, trained
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAGNIFIED = 0.1
 """Root mean square to which the paper draws its changes out."""
+DEVIATIONS = (0.1, 0.3)
+"""Standard deviations of the noise in the paper's table 2."""
 _HELD_OUT = 3
 """One of so many samples is held out."""
 _LEAST = 60
@@ -171,7 +173,13 @@ class Running:
                 self._travel("The smallest changes", made, networks, smallest),
                 self._travel(f"The same changes, magnified to {MAGNIFIED:g}", large, networks, larger),
             ),
+            noise=tuple(self._noise(name, networks, deviation) for deviation in DEVIATIONS),
         )
+
+    def _noise(self, experiment: str, networks: Mapping[str, nn.Module], deviation: float) -> Noise:
+        known = experiment == "architectures" and self.data.held.classes == 10
+        rates = paper.NOISE[deviation] if known else {}
+        return measuring.plain_noise(networks, self.data.held, deviation, self.seed, self.confidence, rates)
 
     def _network(self, experiment: str, recipe: Recipe, network: nn.Module, made: measuring.Made) -> Network:
         known = experiment == "architectures" and self.data.held.classes == 10

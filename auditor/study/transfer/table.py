@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from auditor.formats import words
 from auditor.study.transfer.reading import above, share, size
+from auditor.study.transfer.record import Figure
 
 if TYPE_CHECKING:
     from auditor.study.transfer.record import Experiment, Travel
@@ -40,6 +40,10 @@ def travel(experiment: Experiment, made: Travel, confidence: float) -> Table:
     for source in made.distortions:
         cells = list(_cells(made, source, above(made, confidence)))
         table.add_row(Text(source), *map(_stacked, cells), _stacked(size(made.distortions[source])))
+    if made is experiment.travels[0]:
+        for noise in experiment.noise:
+            rates = [_narrow(noise.rates.get(target)) for target in made.matrix.targets]
+            table.add_row(f"noise {noise.deviation:g}", *map(_stacked, rates), _stacked(size(noise.size)))
     return table
 
 
@@ -50,12 +54,16 @@ def _cells(made: Travel, source: str, sure: frozenset[tuple[str, str]]) -> Itera
             continue
         known = made.paper.get(source, {}).get(cell.target)
         mark = "" if cell.source == cell.target or (cell.source, cell.target) in sure else "≈ "
-        low, high = (100 * end for end in cell.interval)
-        yield (
-            f"{mark}{words.percent(cell.rate)}",
-            f"{low:.0f}–{high:.0f}%",
-            "" if known is None else words.percent(known),
-        )
+        value, interval, told = _narrow(Figure(value=cell.rate, interval=cell.interval, paper=known))
+        yield f"{mark}{value}", interval, told
+
+
+def _narrow(rate: Figure | None) -> tuple[str, str, str]:
+    if rate is None:
+        return "–", "", ""
+    low, high = (100 * end for end in rate.interval)
+    value, _, known = share(rate)
+    return value, f"{low:.0f}–{high:.0f}%", known
 
 
 def _stacked(figure: tuple[str, str, str]) -> Text:
