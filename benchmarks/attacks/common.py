@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from auditor.attack import Attack
 from auditor.engine.ledger import Ledger
 from auditor.engine.view import Finished, View
-from auditor.norms import distance, tolerance
+from auditor.norms import tolerance
 from auditor.rng import Rng
 from auditor.testing.oracles import target_of
 from auditor.types import Norm, Threat
@@ -148,7 +148,7 @@ def judged(task: Problem, candidates: Tensor) -> list[float]:
     candidates = candidates.clamp(0.0, 1.0)
     with torch.no_grad():
         wrong = load(task.network)(candidates).argmax(1) != task.y
-    sizes = distance(candidates, task.x, task.norm)
+    sizes = task.threat.distance(candidates, task.x)
     slack = tolerance(task.norm, task.eps) if math.isfinite(task.eps) else 0.0
     return sizes.where(boxed & wrong & (sizes <= task.eps + slack), torch.inf).tolist()
 
@@ -179,6 +179,17 @@ def ours(*attacks: Attack, seed: int = 0, after: Callable[[Attack, Tensor], None
         return ledger.best
 
     return search
+
+
+def seeded(search: Search, seed: int) -> Search:
+    """A peer's attack, which draws from the global streams, begun at a seed of its own."""
+
+    def begun(model: nn.Module, task: Problem) -> Tensor:
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        return search(model, task)
+
+    return begun
 
 
 def adv_lib(name: str) -> types.ModuleType:
@@ -214,19 +225,22 @@ def art_search(attack: Callable[[Any, Any], Any]) -> Search:
     """An ART attack, given its module of evasion attacks and a classifier."""
 
     def search(model: nn.Module, task: Problem) -> Tensor:
-        estimators = module("art.estimators.classification")
-        classifier = estimators.PyTorchClassifier(
-            model=model,
-            loss=nn.CrossEntropyLoss(),
-            input_shape=tuple(task.x.shape[1:]),
-            nb_classes=CLASSES,
-            clip_values=(0.0, 1.0),
-            device_type="cpu",
-        )
-        made = attack(module("art.attacks.evasion"), classifier)
+        made = attack(module("art.attacks.evasion"), art_classifier(model, task))
         return torch.from_numpy(made.generate(task.x.numpy(), task.y.numpy()))
 
     return search
+
+
+def art_classifier(model: nn.Module, task: Problem) -> Any:
+    """The network as ART takes it."""
+    return module("art.estimators.classification").PyTorchClassifier(
+        model=model,
+        loss=nn.CrossEntropyLoss(),
+        input_shape=tuple(task.x.shape[1:]),
+        nb_classes=CLASSES,
+        clip_values=(0.0, 1.0),
+        device_type="cpu",
+    )
 
 
 def torchattacks_search(attack: Callable[[Any, nn.Module], Any]) -> Search:
