@@ -41,7 +41,7 @@ def clean_pass(
         DataError: a label lies outside the model's classes.
     """
     labels = samples.labels.numpy()
-    _check_labels(labels, target)
+    check_labels(labels, target)
     listen(StageStarted(model=target.name, title="clean accuracy", total=len(samples)))
     predictions: list[int] = []
     confidences: list[float] = []
@@ -75,7 +75,8 @@ def clean_pass(
     )
 
 
-def _check_labels(labels: np.ndarray, target: Target) -> None:
+def check_labels(labels: np.ndarray, target: Target) -> None:
+    """Raises DataError where one of the labels, `(N,)`, is no class of the target."""
     if len(labels) and (labels.min() < 0 or labels.max() >= target.num_classes):
         outside = int(labels.max() if labels.max() >= target.num_classes else labels.min())
         raise DataError(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from auditor._version import __version__
 from auditor.engine.audit import Audit
+from auditor.engine.clean import check_labels
 from auditor.engine.environment import choose_device, environment
 from auditor.engine.options import model_options
 from auditor.engine.reading import read_samples
@@ -107,6 +108,7 @@ class Hardening:
         samples = read_samples(audit.model_copy(update={"samples": None}), self.plugins, target, split="train")
         with target.frozen():
             bind(target, samples)
+        check_labels(samples.labels.numpy(), target)
         parts = split(samples.labels, audit.seed, hold_out=not s.validation)
         trainee = trainee_of(target, s.freeze, label_smoothing=s.training.label_smoothing)
         trainee.crew = crew

@@ -85,7 +85,8 @@ def sentence(record: dict[str, Any]) -> str:
     if record["helped"]:
         said = f"It helped: robust accuracy rose by {gained:.1f} points under the threat that was trained for"
     else:
-        said = f"It did not help: robust accuracy changed by {gained:+.1f} points, no more than chance or for the worse"
+        how = " under the threat that was trained for" if "worse" in change["word"] else ", no more than chance"
+        said = f"It did not help: robust accuracy changed by {gained:+.1f} points{how}"
     worse = [f"{t['norm']} {t['eps']:g}" for t in record["threats"] if not t["seen"] and t["change"]["word"] == "worse"]
     chance = "" if clean["word"] in ("better", "worse", "slightly worse") else ", no more than chance"
     said += f"; clean accuracy changed by {rose:+.1f} points{chance}."

@@ -29,7 +29,7 @@ RATE, BATCH = 2e-3, 128
 
 def ours(recipe: str, epochs: int) -> tuple[nn.Module, float]:
     module = load("mnist-plain").requires_grad_(True)
-    done = trained(module, f"{recipe}:steps={STEPS},step_size={SHARE}", f"epochs={epochs}")
+    done = trained(module, f"{recipe}:steps={STEPS},step_size={SHARE}", f"epochs={epochs},lr={RATE},average=0")
     return done.module, done.seconds
 
 

@@ -16,17 +16,19 @@ from benchmarks.hardening.common import THREAT, judged, trained
 from benchmarks.networks import load
 
 USUAL = "epochs=12"
+SAME = "epochs=12,lr=0.002,average=0"
+"""As the others, where a recipe has a way to train of its own."""
 PLAIN = "plain"
 ROWS = {
     "gaussian": ("gaussian", USUAL),
     "fgsm-mix": ("fgsm-mix", USUAL),
     "pool": ("pool:steps=7,step_size=0.36", USUAL),
     "fast": ("fast", USUAL),
-    "free": ("free", "epochs=12,lr=0.002,average=0"),
+    "free": ("free", SAME),
     "pgd": ("pgd:steps=7,step_size=0.36", USUAL),
-    "trades": ("trades:steps=7,step_size=0.36", USUAL),
-    "mart": ("mart:steps=7,step_size=0.36", USUAL),
-    "trades+awp": ("trades:steps=7,step_size=0.36+awp", USUAL),
+    "trades": ("trades:steps=7,step_size=0.36", SAME),
+    "mart": ("mart:steps=7,step_size=0.36", SAME),
+    "trades+awp": ("trades:steps=7,step_size=0.36+awp", SAME),
     "deep-defense": ("deep-defense", f"{USUAL},warmup=0"),
     "bayesian": ("bayesian:steps=7,step_size=0.36", USUAL),
 }

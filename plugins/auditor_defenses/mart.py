@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from auditor.defense import Recipe
+from auditor.defense import Recipe, Training
 from auditor.parameters import parameter
 from auditor_defenses._losses import boosted, both, divergence, wrong
 
@@ -31,6 +31,7 @@ class MART(Recipe):
 
     name: ClassVar[str] = "mart"
     paper: ClassVar[str] = "openreview:rklOg6EFwS"
+    training: ClassVar[Training] = Training(lr=5e-3, average=0.98)
 
     beta: float = parameter(5.0, help="weight of holding the answer still", low=0.0, high=1e3)
     steps: int = parameter(10, help="gradient steps to an example", low=1, high=1000)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from auditor.defense import Recipe
+from auditor.defense import Recipe, Training
 from auditor.parameters import parameter
 from auditor_defenses._losses import both, divergence
 
@@ -36,6 +36,7 @@ class TRADES(Recipe):
 
     name: ClassVar[str] = "trades"
     paper: ClassVar[str] = "arXiv:1901.08573"
+    training: ClassVar[Training] = Training(lr=5e-3, average=0.98)
 
     beta: float = parameter(6.0, help="weight of staying with the answer (the paper's 1 / lambda)", low=0.0, high=1e3)
     steps: int = parameter(10, help="gradient steps to an example", low=1, high=1000)

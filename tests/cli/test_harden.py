@@ -78,6 +78,18 @@ def test_training_that_does_not_help_is_said_and_fails(
     assert json.loads((tmp_path / "out" / TRAINED).read_text())["training"]["best"] == 0
 
 
+def test_a_label_that_the_model_has_no_class_for_is_the_fault_of_the_data(
+    auditor: Callable, plain: Path, digits: Path, tmp_path: Path
+) -> None:
+    with np.load(digits) as data:
+        labels = data["y"].copy()
+        labels[3] = 12
+        np.savez(tmp_path / "labels.npz", x=data["x"], y=labels)
+    done = auditor("harden", plain, "--data", tmp_path / "labels.npz", "--eps", "0.1", "--out", tmp_path / "out")
+    assert done.code == 4
+    assert "label 12, but plain answers with 10 classes" in done.err
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
