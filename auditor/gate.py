@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from auditor.formats.words import threat
 from auditor.questions import Asked, asked, doubts_of
-from auditor.result.record import GateResult, ModelResult, Verdict
+from auditor.result.record import Finding, GateResult, ModelResult, Verdict
 from auditor.result.simultaneous import decided_together
 from auditor.result.statistics import Interval
 
@@ -75,11 +75,11 @@ def worst(codes: Iterable[int]) -> int:
 
 
 def _verdict(models: Sequence[ModelResult], gates: Sequence[GateResult]) -> tuple[Verdict, str]:
-    for model in models:
-        for finding in model.findings:
-            if finding.severity == "block":
-                why = finding.detail if finding.code == "AUD001" else f"{finding.title}."
-                return "error", f"{model.name} was not audited: {finding.code}: {why}"
+    if blocked := [(model.name, finding) for model in models if (finding := _blocking(model))]:
+        (name, finding), others = blocked[0], ", ".join(name for name, _ in blocked[1:])
+        why = finding.detail if finding.code == "AUD001" else f"{finding.title}."
+        nor = f" Not audited either: {others}." if others else ""
+        return "error", f"{name} was not audited: {finding.code}: {why}{nor}"
     if failed := [g for g in gates if g.outcome == "fail"]:
         return "fail", _sentence(failed[0], len(failed), len(gates))
     for model in models:
@@ -92,6 +92,10 @@ def _verdict(models: Sequence[ModelResult], gates: Sequence[GateResult]) -> tupl
     if not gates:
         return "pass", "No gate was set, so nothing was required: these numbers are what was measured."
     return "pass", f"{'The gate holds' if len(gates) == 1 else f'All {len(gates)} gates hold'} at this confidence."
+
+
+def _blocking(model: ModelResult) -> Finding | None:
+    return next((finding for finding in model.findings if finding.severity == "block"), None)
 
 
 def _sentence(gate: GateResult, count: int, total: int) -> str:

@@ -91,6 +91,13 @@ def test_a_blocking_finding_is_an_error_whatever_the_gates_say() -> None:
     assert decide(1000, 0.1, (doubt("block"),))[:2] == ("error", 4)
 
 
+def test_every_model_that_was_not_audited_is_named() -> None:
+    models = [model(0.9, findings=(doubt("block"),)).model_copy(update={"name": name}) for name in ("a", "b", "c")]
+    sound = model(0.9).model_copy(update={"name": "sound"})
+    assert judge([sound, *models], ())[2] == "a was not audited: AUD305: An attack failed. Not audited either: b, c."
+    assert judge([sound, models[1]], ())[2] == "b was not audited: AUD305: An attack failed."
+
+
 def test_samples_that_were_not_evaluated_never_pass() -> None:
     assert decide(1000, None, upper=0.9)[:2] == ("inconclusive", 3)
 

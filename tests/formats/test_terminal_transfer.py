@@ -12,10 +12,10 @@ from tests.formats.conftest import Change
 from tests.formats.transferred import matrix, result
 
 
-def printed(changed: Callable[[Change], Run], rates: Mapping[tuple[str, str], float]) -> list[str]:
+def printed(changed: Callable[[Change], Run], rates: Mapping[tuple[str, str], float], **known: object) -> list[str]:
     """The lines on transfer, in 80 columns."""
     output = io.StringIO()
-    run = changed(lambda r: r.model_copy(update={"transfer": result(matrix(rates))}))
+    run = changed(lambda r: r.model_copy(update={"transfer": result(matrix(rates, **known))}))  # type: ignore[arg-type]
     render_terminal(run, Console(file=output, width=80))
     # Where the run lies is never folded.
     lines = [line.rstrip() for line in output.getvalue().splitlines() if not line.startswith(("run ", "report "))]
@@ -29,6 +29,14 @@ def between(names: list[str], rate: float = 0.25) -> dict[tuple[str, str], float
 def test_few_models_with_short_names_have_columns_by_name(changed: Callable[[Change], Run]) -> None:
     lines = printed(changed, between(["a", "b"]))
     assert [" ".join(line.split()) for line in lines[2:6]] == ["a b", "a (100%) 25%", "b 25% (100%)", "noise 2% 2%"]
+
+
+def test_the_worst_group_has_a_line_of_its_own(changed: Callable[[Change], Run]) -> None:
+    groups = {"all but a": ("b", "c"), "all but b": ("a", "c")}
+    lines = printed(
+        changed, between(["a", "b", "c"]) | {("all but a", "a"): 0.5, ("all but b", "b"): 0.75}, groups=groups
+    )
+    assert any(line.split()[:4] == ["worst", "group", "50%", "75%"] for line in lines)
 
 
 def test_eleven_models_take_a_line_each_and_no_name_is_cut(changed: Callable[[Change], Run]) -> None:

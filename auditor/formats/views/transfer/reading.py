@@ -144,7 +144,8 @@ def _pairs(cells: Sequence[TransferCell], above: frozenset[tuple[str, str]]) -> 
         share = "shares" if len(sharing) == 1 else "share"
         yield f"{many} {share} weaknesses, both ways above noise of the same size: {shown}{more}."
     if left := len(both) - len(sharing):
-        which = "the pair" if len(both) == 1 else f"{left} of {words.count(len(both), 'pair')}"
+        which = f"{left} of {words.count(len(both), 'pair')}" if sharing else f"all {len(both)} pairs"
+        which = "the pair" if len(both) == 1 else which
         yield f"Of {which}, at least one direction cannot be told apart from noise."
 
 

@@ -48,7 +48,7 @@ def _rows(matrices: Sequence[TransferMatrix], order: Sequence[str]) -> Iterator[
     several = [cell for cell in cells if cell.source not in order]
     if several:
         row = [_highest([cell for cell in several if cell.target == target]) for target in order]
-        yield "worst ensemble", tuple(map(_text, row))
+        yield "worst group", tuple(map(_text, row))
     yield "noise", tuple(_text(_noise([cell for cell in cells if cell.target == target])) for target in order)
 
 

@@ -38,6 +38,8 @@ def test_a_pair_shares_weaknesses_only_where_both_directions_are_above_noise() -
     text = said(STRONG | {("b", "a"): 0.03, ("c", "a"): 0.04})
     assert "1 of 3 pairs shares weaknesses, both ways above noise of the same size: b and c." in text
     assert "Of 2 of 3 pairs, at least one direction cannot be told apart from noise." in text
+    none = said(dict.fromkeys(STRONG, 0.03))
+    assert "Of all 3 pairs, at least one direction cannot be told apart from noise." in none
 
 
 def test_a_higher_rate_on_few_samples_is_not_above_noise() -> None:
