@@ -21,8 +21,9 @@ the passes that they spent together. A ratio below 1 says that ours is smaller. 
 among the peers' attacks, made afterwards, that is within 0.1 % of the whole pool."""
 _STEPS = ["norm", "step of `standard`", "samples", "smaller by it", "by the median of"]
 _ADDED = """
-What each step of `standard` adds to those before it, over all networks: on how many samples the smallest example
-became smaller by more than 1 % (or the first was found), and by how much it did there in the median."""
+What each step of `standard` adds to those before it: on how many samples the smallest example became smaller by more
+than 1 % (or the first was found), and by how much it did there in the median;
+over {networks}."""
 
 
 def ratios(records: list[Record]) -> Iterator[str]:
@@ -36,7 +37,9 @@ def ratios(records: list[Record]) -> Iterator[str]:
         yield from (*_POOL.strip().split("\n"), "", *table(_RATIOS, rows), "")
     steps = [row for norm in sorted({norm for norm, _ in cells}) for row in _steps(norm, records)]
     if steps:
-        yield from (*_ADDED.strip().split("\n"), "", *table(_STEPS, steps), "")
+        networks = sorted({r["network"] for r in records if r["attack"] == f"{_SUITE}standard" and "steps" in r})
+        said = _ADDED.format(networks=", ".join(networks))
+        yield from (*said.strip().split("\n"), "", *table(_STEPS, steps), "")
 
 
 def _cell(cell: dict[tuple[str, str], Record]) -> Iterator[list[str]]:
