@@ -178,7 +178,7 @@ class Hardening:
         for file in sorted(files):
             target = self.plugins.load_model(file, options, choose_device(audit.device))
             bind_to(target, x)
-            differences.append(writing.check(target, trained, x))
+            differences.append(writing.check(target, trained, x, rounds=written.rounds))
         return max(differences, default=None)
 
     def _before(self, trained: Mapping[str, Any]) -> Settings:
