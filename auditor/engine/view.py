@@ -188,7 +188,7 @@ class View:
             full = answer if everyone else self._ledger.last(self._rows)[0].index_copy(0, at, answer)
             losses = loss(full, y)
             followed = losses if everyone else losses[at]
-            (gradient,) = torch.autograd.grad(followed, leaf, torch.ones_like(followed))
+            (gradient,) = torch.autograd.grad(followed.sum(), leaf)
         # A form whose memory is laid out otherwise hands its layout back, and attacks would mix the two at a price.
         gradient = self._ledger.to_follow(self._run, gradient.contiguous())
         self._note_searched(self._run, leaf.detach(), answer.detach())

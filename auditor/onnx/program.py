@@ -82,16 +82,23 @@ class Program:
         shaped = values[: self._shaped]
         plan = self._plans.get(tuple(map(_kind, shaped))) or self._plans.get(tuple(map(_signature, shaped)))
         if plan is None:
-            return self._first_run(values)
+            return self._planned(values)
         try:
             return plan(values)
         except (ModelError, torch.OutOfMemoryError):
             raise
         except Exception:  # only a walk over the graph knows which node it was
-            return self._first_run(values)
+            return self._planned(values)
+
+    def _planned(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        # Asked first, since hiding from a compiler imports it, and that takes as long as importing PyTorch.
+        return self._hidden(values) if torch.compiler.is_compiling() else self._first_run(values)
 
     # A compiler sees plans only: what is computed once needs real numbers, and would be compiled for nothing.
     @_disable_dynamo
+    def _hidden(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        return self._first_run(values)
+
     def _first_run(self, values: Sequence[Any]) -> tuple[Any, ...]:
         tracer = _Tracer(self, values)
         outputs = tracer.trace()

@@ -86,6 +86,6 @@ def _step(target: Target, one: Pass, sample: Tensor) -> Step:
         # As the engine takes them, or its faster gradients would hide what it adds.
         with cast(), Stems():
             answer = run(leaf)
-        torch.autograd.grad(answer, leaf, torch.ones_like(answer))
+        torch.autograd.grad(answer.sum(), leaf)
 
     return backward if one.backward else forward

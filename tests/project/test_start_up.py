@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -18,11 +20,24 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
+def imported(process: subprocess.CompletedProcess[str]) -> set[str]:
+    return set(re.findall(r"\|\s*([\w.]+)$", process.stderr, flags=re.MULTILINE))
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["plugins"], ["scan", "--help"], ["demo", "--help"]])
 def test_talking_imports_nothing_heavy(arguments: list[str]) -> None:
-    imported = set(re.findall(r"\|\s*([\w.]+)$", run(*arguments).stderr, flags=re.MULTILINE))
-    assert "auditor.cli" in imported
-    assert not imported & HEAVY
+    modules = imported(run(*arguments))
+    assert "auditor.cli" in modules
+    assert not modules & HEAVY
+
+
+def test_a_scan_imports_no_compiler(tmp_path: Path) -> None:
+    demo = Path(str(files("auditor.demo")))
+    scan = ("scan", str(demo / "plain.onnx"), "--data", str(demo / "digits.npz"), "--samples", "8", "--eps", "0.1")
+    modules = imported(run(*scan, "--attack", "pgd:steps=2", "--out", str(tmp_path / "run")))
+    assert {"auditor.engine.audit", "torch"} <= modules
+    # They take as long to import as PyTorch itself.
+    assert not modules & {"torch._dynamo", "torch._inductor", "sympy"}
 
 
 def test_the_version_is_the_packages() -> None:
