@@ -81,3 +81,12 @@ def test_a_model_that_takes_single_samples_only_is_none_of_its_business(gray: Tr
     target = target_of(network)
     bind_to(target, gray.x)
     assert not found(BatchInvariance, scene_of(network, gray.x, gray.y, target=target))
+
+
+def test_a_coin_that_falls_alike_twice_is_chance_and_no_matter_of_batches(gray: Trained) -> None:
+    falls = iter([0, 0, *[0, 1] * 100])
+
+    def network(z: Tensor) -> Tensor:
+        return gray.network(z) if next(falls) == 0 else gray.network(1.0 - z)
+
+    assert not found(BatchInvariance, scene_of(network, gray.x, gray.y))
