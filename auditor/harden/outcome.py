@@ -84,9 +84,13 @@ def sentence(record: dict[str, Any]) -> str:
     rose = 100.0 * (clean["after"] - clean["before"])
     if record["helped"]:
         said = f"It helped: robust accuracy rose by {gained:.1f} points under the threat that was trained for"
+    elif "worse" in change["word"]:
+        said = f"It did not help: robust accuracy fell by {-gained:.1f} points under the threat that was trained for"
+    elif gained > 0:
+        rose_by = f"robust accuracy rose by {gained:.1f} points, no more than chance explains"
+        said = f"Whether it helped cannot be told: {rose_by}"
     else:
-        how = " under the threat that was trained for" if "worse" in change["word"] else ", no more than chance"
-        said = f"It did not help: robust accuracy changed by {gained:+.1f} points{how}"
+        said = f"It did not help: robust accuracy changed by {gained:+.1f} points, no more than chance"
     worse = [f"{t['norm']} {t['eps']:g}" for t in record["threats"] if not t["seen"] and t["change"]["word"] == "worse"]
     chance = "" if clean["word"] in ("better", "worse", "slightly worse") else ", no more than chance"
     said += f"; clean accuracy changed by {rose:+.1f} points{chance}."

@@ -40,11 +40,17 @@ def test_a_change_of_clean_accuracy_is_one_only_beyond_chance(clean: dict[str, A
 
 
 def test_what_did_not_help_or_harmed_elsewhere_is_said() -> None:
-    told = sentence(record(flipped(40, 1, 1), flipped(100, 2, 3), flipped(100, 30, 0), helped=False))
-    assert told.startswith("It did not help: robust accuracy changed by +1.0 points, no more than chance;")
+    told = sentence(record(flipped(40, 1, 1), flipped(100, 2, 2), flipped(100, 30, 0), helped=False))
+    assert told.startswith("It did not help: robust accuracy changed by +0.0 points, no more than chance;")
     assert told.endswith("It got worse under l2 0.7, which it never trained for.")
 
 
 def test_a_model_that_got_worse_is_not_said_to_differ_by_chance() -> None:
     told = sentence(record(flipped(40, 1, 1), flipped(100, 30, 0), flipped(100, 1, 1), helped=False))
-    assert told.startswith("It did not help: robust accuracy changed by -30.0 points under the threat")
+    assert told.startswith("It did not help: robust accuracy fell by 30.0 points under the threat")
+
+
+def test_a_rise_that_chance_explains_leaves_open_whether_it_helped() -> None:
+    told = sentence(record(flipped(40, 1, 1), flipped(57, 2, 10), flipped(100, 1, 1), helped=False))
+    rise = "robust accuracy rose by 14.0 points, no more than chance explains;"
+    assert told.startswith(f"Whether it helped cannot be told: {rise}")
