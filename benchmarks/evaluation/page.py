@@ -58,16 +58,16 @@ nobody can stop early. All tools run in one process, in turn; CPU seconds are me
 highest cross-entropy at any point of the ball that a tool showed to the network, seen from outside by the same lines
 of code, mean over samples. Peers and *auditor, module* run the PyTorch module; *auditor, ONNX file* its twin from the
 file, where the exporter folded batch normalisation into the convolutions. auditor's time is of an audit's attack
-stage, with the referee and the evidence on disk, and with `--no-escalation`, since what checks search for afterwards
-is no step of the attack."""
+stage, with the referee and the evidence on disk, up to where the first check begins, since what checks ask is no step
+of the attack."""
 _OVERHEAD = """The passes that an audit's attacks made are recorded (rows, precision, layout, backward or not) and made
 again through the bare network, alternating with the audit; the attack stage includes the referee and the evidence on
-disk. Rows of commits before c06f03c contain what checks search for after the attack; later ones do not
-(`--no-escalation`). The first two networks are the stored ones as ONNX files; ResNet-18 has random weights and 32 x 32
-pixels, its last bias keeps every sample standing, since only cost is measured."""
-_QUERIES = """`square` through the engine (`--no-escalation`), against an ONNX Runtime session that is asked batches of
-the same sizes, the same array each time. The engine's figure is of the whole attack stage, with the referee and the
-evidence on disk."""
+disk, and ends where the first check begins, but for `suite standard`, to which belongs what checks search for. The
+first two networks are the stored ones as ONNX files; ResNet-18 has random weights and 32 x 32 pixels, its last bias
+keeps every sample standing, since only cost is measured."""
+_QUERIES = """`square` through the engine, against an ONNX Runtime session that is asked batches of the same sizes,
+the same array each time. The engine's figure is of the attack stage up to where the first check begins, with the
+referee and the evidence on disk."""
 _GROWTH = f"""`{ATTACK}` on noise and random weights, since only cost is measured; a bias keeps every sample standing.
 Memory is what the audit adds at most to what its process held before. The networks of all but the last two rows are
 two convolutions, average pooling and a dense layer."""

@@ -29,6 +29,18 @@ def test_dropout_as_a_function_warns_that_chance_decides(gray: Trained) -> None:
     assert "random" in finding.title
 
 
+def test_a_coin_for_a_whole_batch_that_fell_alike_five_times_is_noticed(gray: Trained) -> None:
+    tosses = iter([0] * 5 + [0, 1] * 50)
+
+    def network(z: Tensor) -> Tensor:
+        return gray.network(z).roll(next(tosses), 1)
+
+    scene = scene_of(network, gray.x, gray.y)
+    tosses = iter([0] * 5 + [0, 1] * 50)  # whatever making the scene has asked
+    (finding,) = found(Determinism, scene)
+    assert "In 16 passes over the same samples, 4 of 4 answers changed class" in finding.detail
+
+
 def test_noise_that_changes_no_answer_warns(gray: Trained) -> None:
     def network(z: Tensor) -> Tensor:
         answer = gray.network(z)
