@@ -17,6 +17,7 @@ from auditor.engine.options import model_options
 from auditor.engine.reading import read_samples
 from auditor.engine.store import MANIFEST
 from auditor.errors import RunError, UsageError
+from auditor.formats.views.numbers import unread
 from auditor.harden import checkpoint, writing
 from auditor.harden.augmentation import usual
 from auditor.harden.batches import Batches
@@ -136,7 +137,11 @@ class Hardening:
                 "validation": len(parts.validation),
             },
             "training": {**progress.record(), "processes": crew.world},
-            "remarks": [*progress.remarks, *written.remarks],
+            "remarks": [
+                *unread([(one.name, one.reason) for one in samples.skipped]),
+                *progress.remarks,
+                *written.remarks,
+            ],
         }
         self._write(TRAINED, record)
         checkpoint.forget(self.folder / CHECKPOINTS)

@@ -78,6 +78,20 @@ def test_training_that_does_not_help_is_said_and_fails(
     assert json.loads((tmp_path / "out" / TRAINED).read_text())["training"]["best"] == 0
 
 
+def test_samples_that_cannot_be_trained_with_are_named(
+    auditor: Callable, plain: Path, digits: Path, tmp_path: Path
+) -> None:
+    with np.load(digits) as data:
+        x, labels = data["x"] / np.float32(255), data["y"].astype(np.int64)
+    x[3], labels[5] = np.nan, -1
+    np.savez(tmp_path / "some.npz", x=x, y=labels)
+    nothing = ("--training", "lr=0", "--epochs", "1", "--out", tmp_path / "out", "--quiet")
+    auditor("harden", plain, "--data", tmp_path / "some.npz", *QUICK, "--recipe", "pgd:steps=1", *nothing)
+    said = "Left out, since they could not be read: 2 samples"
+    assert any(line.startswith(said) for line in json.loads((tmp_path / "out" / TRAINED).read_text())["remarks"])
+    assert said in (tmp_path / "out" / "hardened.html").read_text()
+
+
 def test_a_label_that_the_model_has_no_class_for_is_the_fault_of_the_data(
     auditor: Callable, plain: Path, digits: Path, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from auditor.formats import words
@@ -57,14 +57,18 @@ def _class(wanted: str, result: Result) -> str:
 
 def left_out(result: Result) -> Iterator[str]:
     """Samples that could not be read, and plugins that broke: what a reader must not miss, a sentence each."""
-    skipped = result.data.skipped
-    if skipped:
-        named = "; ".join(f"{item.name}: {item.reason}" for item in skipped[:5])
-        more = f"; and {len(skipped) - 5} more, named in result.json" if len(skipped) > 5 else ""
-        yield f"Left out, since they could not be read: {words.count(len(skipped), 'sample')} ({named}{more})."
+    yield from unread([(item.name, item.reason) for item in result.data.skipped], ", named in result.json")
     for failure in result.plugin_failures:
         plugin, stage, error = (failure.get(key, "") for key in ("plugin", "stage", "error"))
         yield f"The plugin {plugin} is broken, at {stage}: {error}. What it offers is missing here."
+
+
+def unread(skipped: Sequence[tuple[str, str]], where: str = "") -> Iterator[str]:
+    """The sentence about samples that could not be read, names and reasons, if there are any; `where` all are named."""
+    if skipped:
+        named = "; ".join(f"{name}: {reason}" for name, reason in skipped[:5])
+        more = f"; and {len(skipped) - 5} more{where}" if len(skipped) > 5 else ""
+        yield f"Left out, since they could not be read: {words.count(len(skipped), 'sample')} ({named}{more})."
 
 
 def samples(share: float, n: int) -> int:
