@@ -52,7 +52,8 @@ def test_one_that_is_led_nowhere_misses_them_and_nothing_mends_that(gray: Traine
     inquiry = inquiry_into(unrecorded(gray.network), gray.x, gray.y, tmp_path, CLIMB)
     (finding,), run = asked(BinarisationTest, inquiry)
     assert finding.severity is Severity.INCONCLUSIVE
-    assert run.evidence["missed"] >= 0.5 * run.evidence["tested"]
+    # How many a search that is led nowhere meets by chance depends on the last bits that the network was trained to.
+    assert run.evidence["missed"] > 0.2 * run.evidence["tested"]
 
 
 def test_a_layer_that_hands_out_no_gradient_is_carried_out_operation_by_operation(
