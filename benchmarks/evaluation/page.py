@@ -59,8 +59,8 @@ highest cross-entropy at any point of the ball that a tool showed to the network
 of code, mean over samples. Peers and *auditor, module* run the PyTorch module; *auditor, ONNX file* its twin from the
 file, where the exporter folded batch normalisation into the convolutions. auditor's time is of an audit's attack
 stage, with the referee and the evidence on disk, up to where the first check begins, since what checks ask is no step
-of the attack. Where the processor has no arithmetic in bfloat16, as AVX-512 brings it, the search stays in float32, and
-nearly all that is left to gain is the gradient of the first convolution."""
+of the attack. Where the processor has no instructions for bfloat16 the search stays in float32; *networks asked* below
+tells which it was."""
 _OVERHEAD = """The passes that an audit's attacks made are recorded (rows, precision, layout, backward or not) and made
 again through the bare network, alternating with the audit; the attack stage includes the referee and the evidence on
 disk, and ends where the first check begins, but for `suite standard`, to which belongs what checks search for. The
@@ -87,7 +87,7 @@ def _origin(records: dict[str, Record]) -> str:
     peers = ", ".join(f"{name} {version}" for name, version in last.get("peers", {}).items())
     commits = ", ".join(f"{key.removeprefix('facts/')} {r['commit']}" for key, r in records.items() if "commit" in r)
     return f"""
-Made by commands; nothing here is typed by hand. Each table says its own, and
+Made by commands; no figure here is typed by hand. Each table says its own, and
 
     python -m benchmarks.evaluation render --cache CACHE
 
