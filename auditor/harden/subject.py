@@ -36,6 +36,10 @@ class _InItsOwnMode(nn.Module):
         return self._inner(*args, **kwargs)
 
 
+_WHOLE = ("dynamic", "static QOperator")
+"""How graphs are quantised that hold no floats for weights; QDQ has floats behind each DequantizeLinear."""
+
+
 def trainee_of(target: Target, freeze: Sequence[str] = (), *, label_smoothing: float = 0.0) -> Trainee:
     """The target's network in training; it keeps being the target's.
 
@@ -60,7 +64,7 @@ def trainee_of(target: Target, freeze: Sequence[str] = (), *, label_smoothing: f
     module, batched = found[0], target.twin
     if isinstance(batched, Loop | Mapped):
         network = replace(batched, network=network)
-    weights = _weights(module, freeze, target.name)
+    weights = _weights(module, freeze, target)
     # What maps or repeats a graph that was made for one batch size would learn the statistics of every part of it.
     learns = isinstance(module, Twin) and module.normalises and not isinstance(batched, Loop | Mapped)
     forward = partial(_forward, target, network, module if learns else None)
@@ -77,8 +81,13 @@ def _forward(target: Target, network: Network, learning: nn.Module | None, x: Im
         return target.read(network, x)
 
 
-def _weights(module: nn.Module, freeze: Sequence[str], name: str) -> dict[str, nn.Parameter]:
+def _weights(module: nn.Module, freeze: Sequence[str], target: Target) -> dict[str, nn.Parameter]:
+    name = target.name
     known = {shown(module, key): weight for key, weight in module.named_parameters() if weight.is_floating_point()}
+    # Biases alone may be floats, and to train these alone is not what was asked for.
+    if str(target.details.get("quantisation", "")).startswith(_WHOLE):
+        told = "computes with weights that are whole numbers, which cannot be trained"
+        raise ModelError(f"{name} {told}. Harden the float model that it was made of, and quantise that again.")
     if not known:
         raise ModelError(f"{name} holds no weights, so there is nothing to train.")
     frozen: set[str] = set()
