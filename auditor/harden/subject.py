@@ -36,10 +36,6 @@ class _InItsOwnMode(nn.Module):
         return self._inner(*args, **kwargs)
 
 
-_WHOLE = ("dynamic", "static QOperator")
-"""How graphs are quantised that hold no floats for weights; QDQ has floats behind each DequantizeLinear."""
-
-
 def trainee_of(target: Target, freeze: Sequence[str] = (), *, label_smoothing: float = 0.0) -> Trainee:
     """The target's network in training; it keeps being the target's.
 
@@ -84,8 +80,8 @@ def _forward(target: Target, network: Network, learning: nn.Module | None, x: Im
 def _weights(module: nn.Module, freeze: Sequence[str], target: Target) -> dict[str, nn.Parameter]:
     name = target.name
     known = {shown(module, key): weight for key, weight in module.named_parameters() if weight.is_floating_point()}
-    # Biases alone may be floats, and to train these alone is not what was asked for.
-    if str(target.details.get("quantisation", "")).startswith(_WHOLE):
+    # Biases and scales alone may be floats, and to train these alone is not what was asked for.
+    if target.details.get("quantised") and all(weight.dim() < 2 for weight in known.values()):
         told = "computes with weights that are whole numbers, which cannot be trained"
         raise ModelError(f"{name} {told}. Harden the float model that it was made of, and quantise that again.")
     if not known:

@@ -30,13 +30,17 @@ ONNX, PROGRAM, WEIGHTS = "model.onnx", "model.pt2", "model.safetensors"
 @dataclass(frozen=True)
 class Written:
     """What was written: the file to deploy, that with the weights, the exported program where the model came as one,
-    and remarks in sentences; `rounds`: whether the network rounds as a quantised graph does, and the file does not."""
+    and remarks in sentences."""
 
     deployed: Path | None
     weights: Path
     program: Path | None = None
     remarks: tuple[str, ...] = ()
-    rounds: bool = False
+
+    @property
+    def rounds(self) -> bool:
+        """Whether the network rounds as a quantised graph does, and the file does not."""
+        return FLOAT_FORM in self.remarks
 
 
 def write(target: Target, trainee: Trainee, folder: Path, x: Images, provenance: Mapping[str, str]) -> Written:
@@ -56,7 +60,7 @@ def write(target: Target, trainee: Trainee, folder: Path, x: Images, provenance:
             path, notes = _graph(module, trainee.members, folder)
             parts = trainee.members or [module.state_dict()]
             save_file(dict(_named(module, parts)), weights, dict(provenance))
-            return Written(path, weights, remarks=notes, rounds=FLOAT_FORM in notes)
+            return Written(path, weights, remarks=notes)
         module = _at_rest(Ensemble(module, trainee.members)) if trainee.members else module
         save_model(module, str(weights), dict(provenance))
         inputs = target.preprocessing(x[:2].to(trainee.device)).to(target.input_dtype)
