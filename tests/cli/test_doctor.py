@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import torch
 from onnx import TensorProto, helper
 
 from auditor.target import limits
+from tests.children import ctrl_c, started
 from tests.cli.conftest import Outcome
 from tests.target.onnx_files import linear, looping, write
 
@@ -280,17 +280,14 @@ def test_weights_beside_the_file_and_a_float_form_are_said(auditor: Auditor, tmp
 
 def test_a_file_is_described_before_it_is_run_and_ctrl_c_ends_it_with_a_sentence(tmp_path: Path) -> None:
     path = looping(tmp_path / "m.onnx", times=None)
-    # A process that was started in the background may have been told to ignore Ctrl-C.
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from auditor.__main__ import main"
-    command = [sys.executable, "-c", f"{code}; main()", "doctor", str(path)]
+    command = [sys.executable, "-m", "auditor", "doctor", str(path)]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ | {"COLUMNS": "200"}) as process:
+    with started(command, stdout=pipe, stderr=pipe, env=os.environ | {"COLUMNS": "200"}) as process:
         assert process.stdout is not None
         described = [process.stdout.readline() for _ in range(8)]
         assert "operators     3 of 3 kinds: Loop 1, Identity 1, Add 1" in "".join(described)
         time.sleep(2.0)  # by now it is in the midst of the Loop
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = ctrl_c(process)
     assert process.returncode == 130
     assert said == "auditor: stopped before the model was tried out.\n"
 

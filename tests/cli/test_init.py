@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import pty
-import signal
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,7 @@ import pytest
 from PIL import Image
 
 from auditor.cli.init_guess import guess_data, guess_model
+from tests.children import ctrl_c, started
 
 
 def images(folder: Path) -> None:
@@ -96,7 +94,7 @@ def test_on_a_terminal_it_asks_and_asks_again_where_an_answer_makes_no_sense(tmp
     (tmp_path / "net.onnx").touch()
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "auditor", "init"]
-    with subprocess.Popen(command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+    with started(command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         os.write(ours, b"\nphotos/\n8\n4/255\n40%\n")
         assert process.wait(60) == 0
@@ -111,25 +109,22 @@ def test_on_a_terminal_it_asks_and_asks_again_where_an_answer_makes_no_sense(tmp
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize(
-    ("ctrl_c", "code", "said"), [(False, 2, "The answers ended too early"), (True, 130, "stopped; nothing was written")]
+    ("pressed", "code", "said"),
+    [(False, 2, "The answers ended too early"), (True, 130, "stopped; nothing was written")],
 )
 def test_answers_that_end_are_a_sentence_and_nothing_is_written(
-    tmp_path: Path, ctrl_c: bool, code: int, said: str
+    tmp_path: Path, pressed: bool, code: int, said: str
 ) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "auditor", "init"]
-    # Whoever runs the tests in the background has Ctrl-C ignored, and so would what they start.
-    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=heeding
-    ) as process:
+    with started(command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         os.write(ours, b"\n")
         seen = b""
         while b"Labelled samples" not in seen:
             seen += os.read(ours, 4096)
-        if ctrl_c:
-            process.send_signal(signal.SIGINT)
+        if pressed:
+            ctrl_c(process, again=5.0)
         else:
             os.write(ours, b"\x04")  # Ctrl-D
         assert process.wait(60) == code

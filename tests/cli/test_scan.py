@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.children import started
 
 FAST = ("--samples", 40, "--attack", "fgsm", "--attack", "apgd:steps=5", "--format", "json")
 
@@ -280,19 +281,15 @@ def test_a_stopped_run_resumes_to_what_an_uninterrupted_one_gives(
     run = ["scan", str(demo / "hardened.onnx"), "--data", str(digits), "--samples", "60", "--batch-size", "8"]
     run += ["--eps", "0.1", "--eps", "0.3", "--format", "json", *(f"--attack={attack}" for attack in attacks)]
     assert auditor(*run, "--out", "whole").code == 0
-    # What a shell starts in the background ignores Ctrl-C, and so would all that it starts, this run included.
-    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "auditor", *run, "--out", "cut"], stderr=subprocess.PIPE, text=True, preexec_fn=heeding
-    )
     manifest, deadline = Path("cut/state/manifest.sqlite"), time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        if manifest.exists() and any(Path("cut").glob("evidence/**/*.safetensors")):
-            break
-        time.sleep(0.02)
-    assert process.poll() is None, "the run ended before it could be stopped"
-    os.kill(process.pid, how)
-    _, said = process.communicate()
+    with started([sys.executable, "-m", "auditor", *run, "--out", "cut"], stderr=subprocess.PIPE) as process:
+        while time.monotonic() < deadline and process.poll() is None:
+            if manifest.exists() and any(Path("cut").glob("evidence/**/*.safetensors")):
+                break
+            time.sleep(0.02)
+        assert process.poll() is None, "the run ended before it could be stopped"
+        process.send_signal(how)
+        _, said = process.communicate(timeout=60)
     assert not Path("cut/result.json").exists()
     if how is signal.SIGINT:
         assert process.returncode == 130

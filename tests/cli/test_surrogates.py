@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +13,8 @@ from typing import Any
 import onnx
 import pytest
 from onnx import helper
+
+from tests.children import started
 
 SHORT = ("--samples", 30, "--eps", "0.15", "--no-escalation", "--format", "json")
 DISTILL = "distill:queries=300,seeds=15,epochs=2"
@@ -89,15 +89,15 @@ def test_a_killed_run_resumes_to_what_an_uninterrupted_one_gives(
     run = ["scan", blind, "--data", digits, "--attack", "square:queries=150", "--batch-size", 4, *SHORT]
     run += ["--surrogate", plain, "--surrogate", DISTILL]
     assert auditor(*run, "--out", "whole").code == 0
-    process = subprocess.Popen(
-        [sys.executable, "-m", "auditor", *map(str, run), "--out", "cut"], stderr=subprocess.PIPE
-    )
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None and not any(Path("cut").glob("evidence/**/*.saf*")):
-        time.sleep(0.02)
-    assert process.poll() is None, "the run ended before it could be stopped"
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    command = [sys.executable, "-m", "auditor", *map(str, run), "--out", "cut"]
+    with started(command, stderr=subprocess.DEVNULL) as process:
+        while time.monotonic() < deadline and process.poll() is None:
+            if any(Path("cut").glob("evidence/**/*.saf*")):
+                break
+            time.sleep(0.02)
+        assert process.poll() is None, "the run ended before it could be stopped"
+        process.kill()
     assert not Path("cut/result.json").exists()
     assert auditor(*run, "--out", "cut", "--resume").code == 0
     for key in ("threats", "surrogates"):

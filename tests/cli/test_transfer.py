@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +15,8 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+
+from tests.children import started
 
 ASKED = ("--samples", "40", "--attack", "apgd:steps=10", "--eps", "0.2", "--format", "json,markdown")
 
@@ -173,15 +173,14 @@ def test_a_run_that_was_killed_while_examples_were_made_resumes_to_the_same_matr
     asked = ["scan", str(plain), str(demo / "hardened.onnx"), "--data", str(digits), *ASKED]
     asked += ["--transfer-attack", "pgd:steps=40", "--batch-size", "4"]
     assert auditor(*asked, "--out", "whole").code == 0
-    process = subprocess.Popen([sys.executable, "-m", "auditor", *asked, "--out", "cut"], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 240
-    while time.monotonic() < deadline and process.poll() is None:
-        if len(list(Path("cut").glob("transfer/**/*.safetensors"))) >= 3:
-            break
-        time.sleep(0.01)
-    assert process.poll() is None, "the run ended before it could be stopped"
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    with started([sys.executable, "-m", "auditor", *asked, "--out", "cut"], stderr=subprocess.DEVNULL) as process:
+        while time.monotonic() < deadline and process.poll() is None:
+            if len(list(Path("cut").glob("transfer/**/*.safetensors"))) >= 3:
+                break
+            time.sleep(0.01)
+        assert process.poll() is None, "the run ended before it could be stopped"
+        process.kill()
     assert not Path("cut/result.json").exists()
     assert auditor(*asked, "--out", "cut", "--resume").code == 0
     assert timeless(transfer("cut")) == timeless(transfer("whole"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -16,6 +14,7 @@ from auditor.engine.store import Store, batch_key
 from auditor.errors import RunError, UsageError
 from auditor.result.evidence import Shard, read_evidence
 from auditor.types import Norm, Threat
+from tests.children import started
 
 THREAT = Threat(norm=Norm.LINF, eps=0.1)
 
@@ -122,15 +121,14 @@ def test_kill_9_leaves_a_whole_manifest_that_names_whole_shards(tmp_path: Path) 
             print(i, flush=True)
         """
     )
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
     last = 0
-    for line in process.stdout:
-        last = int(line)
-        if last >= 25:
-            break
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    with started([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            last = int(line)
+            if last >= 25:
+                break
+        process.kill()
     store = Store(tmp_path)
     assert all(store.get(str(i)) == {"i": i} for i in range(last + 1))
     for kept in read_evidence(tmp_path, "m", "linf", 0.1):

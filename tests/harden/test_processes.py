@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import torch
 
 from auditor.errors import UsageError
 from auditor.harden.crew import own_device, rank_here
+from tests.children import started
 from tests.harden.shared import CASES, trained
 
 ROOT = Path(__file__).parents[2]
@@ -25,21 +27,16 @@ def together(script: str, *arguments: object, world: int = 2) -> list[subprocess
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(world)}
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
-            cwd=ROOT,
-            env={**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(world)
-    ]
-    ended = []
-    for process in started:
-        out, err = process.communicate(timeout=60)
-        ended.append(subprocess.CompletedProcess(process.args, process.returncode, out, err))
+    command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
+    pipe, ended = subprocess.PIPE, []
+    with ExitStack() as running:
+        processes = []
+        for rank in range(world):
+            env = {**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            processes.append(running.enter_context(started(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe)))
+        for process in processes:
+            out, err = process.communicate(timeout=60)
+            ended.append(subprocess.CompletedProcess(process.args, process.returncode, out, err))
     return ended
 
 
