@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from pathlib import Path
@@ -92,6 +93,7 @@ def harden(
     Exit code: 0 it helped, 1 it did not or a gate failed, 2 usage, 3 inconclusive, 4 it could not be done.
     """
     from auditor.configuration import build_settings
+    from auditor.harden.crew import restarted
     from auditor.harden.hardening import RECORD, Hardening
     from auditor.harden.settings import understood
     from auditor.isolation.whole import inside, run_apart
@@ -116,7 +118,9 @@ def harden(
         )
     plugins = load_plugins(audit.without)
     settings = understood(audit, {name: ctx.params[name] for name in _OWN}, plugins.defenses())
-    record = run(Hardening(settings, plugins, out, resume=resume), quiet=quiet)
+    if restarted() and (out / RECORD).is_file():  # torchrun repeats what ends with another code than 0.
+        raise typer.Exit(json.loads((out / RECORD).read_bytes())["exit_code"])
+    record = run(Hardening(settings, plugins, out, resume=resume or restarted()), quiet=quiet)
     raise typer.Exit(record["exit_code"] if record else 0)
 
 

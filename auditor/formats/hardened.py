@@ -93,6 +93,11 @@ def facts(record: dict[str, Any]) -> list[str]:
         for line in lines(record)
         if line.doubt
     ]
+    if flattered := record["flattered"]:
+        said.append(
+            f"Attacks on the model {flattered} training had no gradients to follow; its audit says why. To compare "
+            "like with like, bring the hardened model into the form of the other and audit it with --baseline before/."
+        )
     return [*said, *record["remarks"]]
 
 
@@ -136,6 +141,7 @@ def write_hardened(record: dict[str, Any], folder: Path, templates: tuple[str, .
         "result": why[:1].upper() + why[1:],
         "lines": tuple(lines(record)),
         "facts": facts(record),
+        "alike": record["flattered"] is None,
         "samples": record["clean"]["change"]["n"],
         "history": record["training"]["history"],
         "best": record["training"]["best"],

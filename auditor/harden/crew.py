@@ -122,6 +122,11 @@ def _number(name: str) -> int:
         ) from None
 
 
+def restarted() -> bool:
+    """Whether `torchrun --max-restarts` started all processes anew after one of them ended. Raises UsageError."""
+    return _number("TORCHELASTIC_RESTART_COUNT") > 0
+
+
 def own_device(device: torch.device) -> torch.device:
     """The device of this process: of several CUDA devices each process of a host takes its own. Raises UsageError."""
     import torch

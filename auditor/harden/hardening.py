@@ -23,6 +23,7 @@ from auditor.harden.augmentation import usual
 from auditor.harden.batches import Batches
 from auditor.harden.crew import Crew, joined, own_device
 from auditor.harden.held_out import write_held_out
+from auditor.harden.in_float import trainable_form
 from auditor.harden.outcome import SCHEMA, outcome, sentence
 from auditor.harden.progress import Progress
 from auditor.harden.scores import Validation
@@ -105,23 +106,28 @@ class Hardening:
         """Train; what the record says of it. The first process writes the model."""
         s, audit = self.settings, self.settings.audit
         device = own_device(choose_device(audit.device))
-        target = self.plugins.load_model(audit.models[0], model_options(audit, trust=audit.trust), device)
-        samples = read_samples(audit.model_copy(update={"samples": None}), self.plugins, target, split="train")
-        with target.frozen():
-            bind(target, samples)
-        check_labels(samples.labels.numpy(), target)
+
+        def load(path: str) -> Target:
+            return self.plugins.load_model(path, model_options(audit, trust=audit.trust), device)
+
+        source = load(audit.models[0])
+        samples = read_samples(audit.model_copy(update={"samples": None}), self.plugins, source, split="train")
+        with source.frozen():
+            bind(source, samples)
+        check_labels(samples.labels.numpy(), source)
+        target, remarks = trainable_form(source, samples, self.folder, load, crew)
         parts = split(samples.labels, audit.seed, hold_out=not s.validation)
         trainee = trainee_of(target, s.freeze, label_smoothing=s.training.label_smoothing)
         trainee.crew = crew
         progress = self._trained(trainee, target, samples, parts)
         if crew.rank:
             return {}
-        provenance = {"made by": f"auditor {__version__}", "made of": target.sha256, "recipe": s.text}
+        provenance = {"made by": f"auditor {__version__}", "made of": source.sha256, "recipe": s.text}
         x = samples.fetch(parts.validation[:_CHECKED].tolist())
         written = writing.write(target, trainee, self.folder, x, provenance)
         held_out = s.validation or str(write_held_out(samples, parts.held_out, self.folder))
         record = {
-            "model": {"path": audit.models[0], "sha256": target.sha256, "format": target.format},
+            "model": {"path": audit.models[0], "sha256": source.sha256, "format": source.format},
             "files": {
                 "deployed": str(written.deployed) if written.deployed else None,
                 "weights": str(written.weights),
@@ -139,6 +145,7 @@ class Hardening:
             "training": {**progress.record(), "processes": crew.world},
             "remarks": [
                 *unread([(one.name, one.reason) for one in samples.skipped]),
+                *remarks,
                 *progress.remarks,
                 *written.remarks,
             ],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from auditor.errors import ModelError
 from auditor.formats.views.trust import in_doubt
-from auditor.result.comparison import drop_of
+from auditor.result.comparison import drop_of, without_gradients
 from auditor.result.shared import shared_rows
 
 if TYPE_CHECKING:
@@ -36,8 +36,14 @@ def outcome(before: Run, after: Run, trained: Threat, confidence: float) -> dict
         told["before"]["doubt"], told["after"]["doubt"] = in_doubt(old, was), in_doubt(new, now)
         threats.append(told)
     clean = shared.of(old.name, new.name, first.norm, first.eps)
-    helped = next((t["change"]["word"] == "better" for t in threats if t["seen"]), False)
-    return {"clean": _clean(old, new, clean, confidence), "threats": threats, "helped": helped}
+    flattered = {"earlier": "before", "later": "after", None: None}[without_gradients(old, new)]
+    rose = next((t["change"]["word"] == "better" for t in threats if t["seen"]), False)
+    return {
+        "clean": _clean(old, new, clean, confidence),
+        "threats": threats,
+        "flattered": flattered,
+        "helped": rose and flattered != "after",
+    }
 
 
 def _clean(old: ModelResult, new: ModelResult, rows: Sequence[tuple[Row, Row]], confidence: float) -> dict[str, Any]:
@@ -78,20 +84,41 @@ def _side(threat: ThreatResult, rows: Sequence[Row]) -> dict[str, Any]:
 
 def sentence(record: dict[str, Any]) -> str:
     """The result in a sentence or two, the bad news included."""
-    seen = next(t for t in record["threats"] if t["seen"])
-    change, clean = seen["change"], record["clean"]["change"]
-    gained = 100.0 * (change["after"] - change["before"])
-    rose = 100.0 * (clean["after"] - clean["before"])
-    if record["helped"]:
-        said = f"It helped: robust accuracy rose by {gained:.1f} points under the threat that was trained for"
-    elif "worse" in change["word"]:
-        said = f"It did not help: robust accuracy fell by {-gained:.1f} points under the threat that was trained for"
-    elif gained > 0:
-        rose_by = f"robust accuracy rose by {gained:.1f} points, no more than chance explains"
-        said = f"Whether it helped cannot be told: {rose_by}"
-    else:
-        said = f"It did not help: robust accuracy changed by {gained:+.1f} points, no more than chance"
-    worse = [f"{t['norm']} {t['eps']:g}" for t in record["threats"] if not t["seen"] and t["change"]["word"] == "worse"]
+    change, clean = next(t["change"] for t in record["threats"] if t["seen"]), record["clean"]["change"]
+    said = _unlike(change, record["flattered"]) or _alike(change, helped=record["helped"])
     chance = "" if clean["word"] in ("better", "worse", "slightly worse") else ", no more than chance"
-    said += f"; clean accuracy changed by {rose:+.1f} points{chance}."
+    said += f"; clean accuracy changed by {_points(clean):+.1f} points{chance}."
+    unseen = [t for t in record["threats"] if not t["seen"] and record["flattered"] != "before"]
+    worse = [f"{t['norm']} {t['eps']:g}" for t in unseen if t["change"]["word"] == "worse"]
     return said + (f" It got worse under {', '.join(worse)}, which it never trained for." if worse else "")
+
+
+def _alike(change: dict[str, Any], *, helped: bool) -> str:
+    """Of two models that were attacked alike."""
+    gained = _points(change)
+    if helped:
+        return f"It helped: robust accuracy rose by {gained:.1f} points under the threat that was trained for"
+    if "worse" in change["word"]:
+        return f"It did not help: robust accuracy fell by {-gained:.1f} points under the threat that was trained for"
+    if gained > 0:
+        rose_by = f"robust accuracy rose by {gained:.1f} points, no more than chance explains"
+        return f"Whether it helped cannot be told: {rose_by}"
+    return f"It did not help: robust accuracy changed by {gained:+.1f} points, no more than chance"
+
+
+def _unlike(change: dict[str, Any], flattered: str | None) -> str:
+    """Of two models of which one alone was attacked without its gradients: a difference in its favour is no finding,
+    one against it is, all the more. Empty where both were attacked alike."""
+    if flattered is None:
+        return ""
+    other = "after" if flattered == "before" else "before"
+    against = "better" if flattered == "before" else "worse"
+    how = f"the model {flattered} training was attacked without its gradients, the one {other} with them"
+    moved = f"robust accuracy changed by {_points(change):+.1f} points under the threat that was trained for"
+    if change["word"] == against:
+        return f"{'It helped' if against == 'better' else 'It did not help'}: {moved}, although {how}"
+    return f"Whether it helped cannot be told: {moved}, but {how}"
+
+
+def _points(change: dict[str, Any]) -> float:
+    return float(100.0 * (change["after"] - change["before"]))

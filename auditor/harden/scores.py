@@ -46,20 +46,21 @@ class Validation:
         """The accuracy of always answering with the most frequent class."""
         return float(torch.bincount(self.y).max()) / len(self.y)
 
-    def score(self, trainee: Trainee) -> Score:
-        """A sample counts as robust where it withstood both; what is misclassified as it is costs no more passes."""
+    def score(self, trainee: Trainee, most: int = _BATCH) -> Score:
+        """A sample counts as robust where it withstood both; what is misclassified as it is costs no more passes. A
+        pass is over `most` samples, if not fewer."""
         counts = torch.zeros(3, device=trainee.device)
         # Several processes share the samples.
         mine = torch.arange(trainee.crew.rank, len(self.x), trainee.crew.world)
-        for rows in torch.split(mine, _BATCH) if len(mine) else ():
+        for rows in torch.split(mine, min(most, _BATCH)) if len(mine) else ():
             counts += self._counts(trainee, rows)
         return Score(*(trainee.crew.total(counts) / len(self.x)).tolist())
 
-    def unanswered(self, trainee: Trainee) -> int:
-        """How many of the samples the network answers with NaN or infinity."""
+    def unanswered(self, trainee: Trainee, most: int = _BATCH) -> int:
+        """How many of the samples the network answers with NaN or infinity; a pass is over `most`, if not fewer."""
         lost = torch.zeros(1, device=trainee.device)
         mine = torch.arange(trainee.crew.rank, len(self.x), trainee.crew.world)
-        for rows in torch.split(mine, _BATCH) if len(mine) else ():
+        for rows in torch.split(mine, min(most, _BATCH)) if len(mine) else ():
             with torch.no_grad():
                 lost += (~trainee.still(self.x[rows].to(trainee.device)).isfinite().all(1)).sum()
         return int(trainee.crew.total(lost))

@@ -50,14 +50,8 @@ def trainee_of(target: Target, freeze: Sequence[str] = (), *, label_smoothing: f
     if target.twin is None or target.remade is None or target.format == "torchscript":
         why = next((f.detail for f in target.findings if f.code == "AUD110"), "")
         raise ModelError(f"{target.name} has no differentiable form, so it cannot be trained. {why}".rstrip())
-    found: list[nn.Module] = []
-
-    def look(module: nn.Module) -> nn.Module:
-        found.append(module)
-        return _InItsOwnMode(module)
-
-    network = target.remade(look)
-    module, batched = found[0], target.twin
+    module, network = _made_again(target)
+    batched = target.twin
     if isinstance(batched, Loop | Mapped):
         network = replace(batched, network=network)
     weights = _weights(module, freeze, target)
@@ -72,6 +66,31 @@ def trainee_of(target: Target, freeze: Sequence[str] = (), *, label_smoothing: f
     return trainee
 
 
+def _made_again(target: Target) -> tuple[nn.Module, Network]:
+    """The module of the target's twin, and the network around it that leaves the module's mode alone."""
+    found: list[nn.Module] = []
+
+    def look(module: nn.Module) -> nn.Module:
+        found.append(module)
+        return _InItsOwnMode(module)
+
+    if target.remade is None:
+        raise ModelError(f"{target.name} is made of no module.")
+    network = target.remade(look)
+    return found[0], network
+
+
+def whole_twin(target: Target) -> Twin | None:
+    """The twin of a quantised graph that multiplies by whole numbers alone; None of any other target.
+
+    Biases and scales may be floats, and to train these alone is not what anybody asks for.
+    """
+    if target.twin is None or target.remade is None or not target.details.get("quantised"):
+        return None
+    module, _ = _made_again(target)
+    return module if isinstance(module, Twin) and all(weight.dim() < 2 for weight in module.parameters()) else None
+
+
 def _forward(target: Target, network: Network, learning: nn.Module | None, x: Images) -> Logits:
     with LearningStatistics() if learning is not None and learning.training else nullcontext():
         return target.read(network, x)
@@ -80,10 +99,6 @@ def _forward(target: Target, network: Network, learning: nn.Module | None, x: Im
 def _weights(module: nn.Module, freeze: Sequence[str], target: Target) -> dict[str, nn.Parameter]:
     name = target.name
     known = {shown(module, key): weight for key, weight in module.named_parameters() if weight.is_floating_point()}
-    # Biases and scales alone may be floats, and to train these alone is not what was asked for.
-    if target.details.get("quantised") and all(weight.dim() < 2 for weight in known.values()):
-        told = "computes with weights that are whole numbers, which cannot be trained"
-        raise ModelError(f"{name} {told}. Harden the float model that it was made of, and quantise that again.")
     if not known:
         raise ModelError(f"{name} holds no weights, so there is nothing to train.")
     frozen: set[str] = set()

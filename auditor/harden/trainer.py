@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import torch
 
 from auditor.errors import ModelError
-from auditor.harden import checkpoint, watch
+from auditor.harden import checkpoint, memory, watch
 from auditor.harden.at_work import at_work
 from auditor.harden.average import Average
 from auditor.harden.batches import Batches, seed_of
@@ -20,7 +20,7 @@ from auditor.harden.update import Updater, optimiser_of
 
 if TYPE_CHECKING:
     from auditor.defense import Addition, Recipe, Training
-    from auditor.harden.scores import Validation
+    from auditor.harden.scores import Score, Validation
     from auditor.harden.trainee import Trainee
     from auditor.types import Threat
 
@@ -32,6 +32,7 @@ _TRIAL = 3  # updates that are timed before a time limit becomes a number of epo
 _SPARE = 0.95  # of a time limit that is planned with
 _CLEAN_WEIGHTS = 0.25, 4.0  # where the weight of the clean loss begins, and ends
 
+T = TypeVar("T")
 Listener: TypeAlias = Callable[[Progress, int, int], None]
 """Told how far training is, and of how many batches of this epoch how many are done."""
 
@@ -102,6 +103,7 @@ class Trainer:
                 self._restore(checkpoint.LAST)
             else:
                 self._begin()
+            self._heed()
             while not self.progress.done:
                 self._epoch()
         if self._trainee.members:
@@ -114,19 +116,19 @@ class Trainer:
 
     def _begin(self) -> None:
         begun = time.monotonic()
-        if lost := self._validation.unanswered(self._trainee):
+        if lost := self._fitting(lambda: self._validation.unanswered(self._trainee, self._most)):
             raise ModelError(
                 f"Before any training the model answers {lost} of {len(self._validation.y)} validation samples with "
                 "NaN or infinity, and nothing can be learned from that: look for NaN among its weights, for a division "
                 "or a logarithm at zero, and whether --input-range, --mean and --std are its own."
             )
-        score = self._validation.score(self._trainee)
+        score = self._fitting(self._score)
         looked = self._since(begun)
         self.progress.history.append(Epoch(0, 0.0, score, looked))
         self._save()
         if self._plan.time_limit:
-            each = self._timed_update()
-            self._restore(checkpoint.LAST)
+            each = self._fitting(self._timed_update)
+            self._restore(checkpoint.LAST, progress=self.progress)
             self._fit(self._plan.time_limit - self._since(begun), each * self._count() + looked)
         self.progress.seconds = self._since(begun)
         self._save()
@@ -135,42 +137,48 @@ class Trainer:
         begun, progress = time.monotonic(), self.progress
         try:
             loss = self._learn(begun)
-        except (torch.OutOfMemoryError, Diverged) as error:
-            if isinstance(error, torch.OutOfMemoryError) and self._trainee.crew.world > 1:
-                raise self._out_of_memory() from error
-            progress.seconds += self._since(begun)
-            return self._recover(error)
+            with self._updater.average.applied():
+                score = self._score()
+        except Diverged:
+            why, batches = "the loss was not finite, so the learning rate was halved", 1
+        except torch.OutOfMemoryError as error:
+            memory.require_smaller(progress, self._trainee.crew, self._folder, error)
+            why, batches = memory.HALVED, 2
+        else:
+            return self._finish(loss, score, self._since(begun))
+        # Not within the handlers, which hold on to what filled the memory.
+        progress.seconds += self._since(begun)
+        return self._back(checkpoint.LAST, why, batches=batches)
+
+    def _finish(self, loss: float, score: Score, spent: float) -> None:
+        progress = self.progress
         progress.epoch += 1
-        with self._updater.average.applied():
-            score = self._validation.score(self._trainee)
-        spent = self._since(begun)
         progress.step, progress.seconds = self._trainee.step, progress.seconds + spent
         progress.history.append(Epoch(progress.epoch, loss, score, spent))
         self._judge(spent)
-        return self._listen(self.progress, 1, 1)
+        self._listen(self.progress, 1, 1)
+
+    def _score(self) -> Score:
+        return self._validation.score(self._trainee, self._most)
+
+    @property
+    def _most(self) -> int:
+        """Samples to a pass of validation, which holds less of each in memory than training does."""
+        return 2 * self.progress.batch_size
 
     def _since(self, begun: float) -> float:
         """Seconds since then, by the clock of the first process."""
         return self._trainee.crew.same(time.monotonic() - begun)
 
-    def _out_of_memory(self) -> ModelError:
-        # The others wait for this process in the middle of an update; nothing can be agreed with them any more.
-        crew, smaller = self._trainee.crew, max(2, self.progress.batch_size // 2)
-        return ModelError(
-            f"Memory ran out in process {crew.rank} of {crew.world}; begin anew with --training batch_size={smaller}, "
-            "which is what all processes share, or with more processes."
-        )
+    def _fitting(self, work: Callable[[], T]) -> T:
+        return memory.fitting(work, self.progress, self._trainee.crew, self._folder)
 
-    def _recover(self, error: Exception) -> None:
-        """Begin the epoch once more, with what went wrong countered."""
-        if isinstance(error, Diverged):
-            return self._back(checkpoint.LAST, "the loss was not finite, so the learning rate was halved")
-        if self.progress.batch_size < 2:
-            raise ModelError("Not even one sample fits into memory; train on another device.") from error
-        # The rate follows the batch (Goyal et al., arXiv:1706.02677).
-        self._back(checkpoint.LAST, "memory ran out, so batches and learning rate were halved")
-        self.progress.batch_size //= 2
-        return self._save()
+    def _heed(self) -> None:
+        """Begin with smaller batches where memory ran out in one of several processes before."""
+        if memory.noted(self._folder, self.progress):
+            self._save()
+            if self._trainee.crew.rank == 0:  # All have read it, or they would not have saved.
+                (self._folder / memory.NOTE).unlink()
 
     def _learn(self, begun: float) -> float:
         """One pass over the data; the mean loss. A time limit that is over ends it early."""
@@ -233,8 +241,9 @@ class Trainer:
         with at_work(self._plan.recipe):
             return self._plan.recipe.cure()
 
-    def _back(self, file: str, why: str, scale: float = 0.5) -> None:
-        """Restore a checkpoint; the time that was spent since, and what has been said, stay."""
+    def _back(self, file: str, why: str, scale: float = 0.5, batches: int = 1) -> None:
+        """Restore a checkpoint, with a smaller rate and each batch in as many parts; the time that was spent since, and
+        what has been said, stay."""
         before = self.progress
         if before.setbacks >= SETBACKS:
             recipe = self._plan.recipe.name
@@ -243,7 +252,8 @@ class Trainer:
                 "with a smaller --training lr=…, or with another --recipe."
             )
         self._restore(file)
-        self.progress.scale *= scale
+        self.progress.scale = before.scale * scale
+        self.progress.batch_size = before.batch_size // batches
         self.progress.setbacks, self.progress.seconds = before.setbacks + 1, before.seconds
         self.progress.remarks = [*before.remarks, f"after epoch {before.epoch}: {why}"]
         self._save()

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from auditor.result.expectation import effective_pairs
 from auditor.result.measures import ChangeResult, DropResult
@@ -108,6 +108,17 @@ def _doubts(before: Run, after: Run) -> Iterator[str]:
     for earlier, later in matched(before, after):
         if earlier.num_classes != later.num_classes:
             yield f"{later.name} answers with {later.num_classes} classes, and with {earlier.num_classes} before"
+        if blind := without_gradients(earlier, later):
+            other = "later" if blind == "earlier" else "earlier"
+            yield f"attacks on {later.name} followed gradients in the {other} audit only, and find less without them"
+
+
+def without_gradients(earlier: ModelResult, later: ModelResult) -> Literal["earlier", "later"] | None:
+    """Which of the two audits alone had no gradients to follow, so that its robust accuracy flatters beside the
+    other's; None where they attacked alike."""
+    if (earlier.gradients == "none") == (later.gradients == "none"):
+        return None
+    return "earlier" if earlier.gradients == "none" else "later"
 
 
 def _default(key: str) -> Any:

@@ -27,6 +27,7 @@ def record(epochs: int) -> dict[str, Any]:
     return {
         "result": "It helped: so it is.",
         "helped": True,
+        "flattered": None,
         "clean": entry(0.9, 0.9),
         "threats": [doubted, entry(0.0, 0.5, norm="linf", eps=0.1, seen=True)],
         "recipe": {
@@ -54,6 +55,14 @@ def test_an_accuracy_that_checks_do_not_trust_is_said_to_be_in_doubt(tmp_path: P
     assert "l2 1, never seen: after in doubt: AUD207. That is an upper bound" in said
     assert "m.onnx and m.pt2 answer as the trained network does" in said
     assert "; after in doubt: AUD207</td>" in write_hardened(told, tmp_path).read_text()
+
+
+def test_where_only_one_was_attacked_with_gradients_the_page_says_so_and_what_to_do(tmp_path: Path) -> None:
+    told = record(3)
+    assert "audited with the same attacks" in write_hardened(told, tmp_path).read_text()
+    page = write_hardened(told | {"flattered": "before"}, tmp_path).read_text()
+    assert "audited with the same suite, of which attacks that follow gradients could be made on one of them" in page
+    assert "Attacks on the model before training had no gradients to follow" in page
 
 
 def test_the_page_draws_many_epochs_and_tells_how_they_were_trained(tmp_path: Path) -> None:

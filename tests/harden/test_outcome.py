@@ -23,7 +23,7 @@ def record(clean: dict[str, Any], robust: dict[str, Any], other: dict[str, Any],
         {"norm": "linf", "eps": 0.1, "seen": True, "change": robust},
         {"norm": "l2", "eps": 0.7, "seen": False, "change": other},
     ]
-    return {"clean": {"change": clean}, "threats": threats, "helped": helped}
+    return {"clean": {"change": clean}, "threats": threats, "flattered": None, "helped": helped}
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,29 @@ def test_a_rise_that_chance_explains_leaves_open_whether_it_helped() -> None:
     told = sentence(record(flipped(40, 1, 1), flipped(57, 2, 10), flipped(100, 1, 1), helped=False))
     rise = "robust accuracy rose by 14.0 points, no more than chance explains;"
     assert told.startswith(f"Whether it helped cannot be told: {rise}")
+
+
+RISE, FALL, CHANCE = flipped(100, 0, 30), flipped(100, 30, 0), flipped(40, 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("flattered", "change", "verdict"),
+    [
+        ("before", RISE, "It helped: robust accuracy changed by +30.0 points"),
+        ("before", FALL, "Whether it helped cannot be told: robust accuracy changed by -30.0 points"),
+        ("before", CHANCE, "Whether it helped cannot be told: robust accuracy changed by +10.0 points"),
+        ("after", RISE, "Whether it helped cannot be told: robust accuracy changed by +30.0 points"),
+        ("after", FALL, "It did not help: robust accuracy changed by -30.0 points"),
+        ("after", CHANCE, "Whether it helped cannot be told: robust accuracy changed by +10.0 points"),
+    ],
+)
+def test_where_one_was_attacked_without_gradients_a_difference_in_its_favour_is_no_finding(
+    flattered: str, change: dict[str, Any], verdict: str
+) -> None:
+    helped = flattered == "before" and change is RISE
+    told = sentence(record(flipped(40, 1, 1), change, FALL, helped=helped) | {"flattered": flattered})
+    assert told.startswith(verdict)
+    other = {"before": "after", "after": "before"}[flattered]
+    assert f"the model {flattered} training was attacked without its gradients, the one {other} with them;" in told
+    # What fell elsewhere may only have been attacked better.
+    assert ("It got worse under l2 0.7" in told) == (flattered == "after")

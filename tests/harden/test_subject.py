@@ -11,7 +11,6 @@ import onnxruntime
 import pytest
 import torch
 from onnx import helper, numpy_helper
-from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors import safe_open
 from torch import Tensor, nn
 
@@ -218,11 +217,3 @@ def test_a_model_without_gradients_cannot_be_trained(tmp_path: Path) -> None:
     target.drop_twin()
     with pytest.raises(ModelError, match="no differentiable form"):
         trainee_of(target)
-
-
-def test_weights_that_are_whole_numbers_cannot_be_trained_though_biases_could(tmp_path: Path) -> None:
-    graph(tmp_path / "m.onnx")
-    quantize_dynamic(tmp_path / "m.onnx", tmp_path / "q.onnx", weight_type=QuantType.QUInt8)
-    assert trainee_of(loaded(tmp_path / "m.onnx")).weights
-    with pytest.raises(ModelError, match="whole numbers, which cannot be trained"):
-        trainee_of(loaded(tmp_path / "q.onnx"))

@@ -101,8 +101,6 @@ class Fails(Clean):
     happened: ClassVar[list[int]] = []
 
     def loss(self, trainee: Trainee, x: Tensor, adversarial: Tensor, y: Tensor, *others: object) -> Tensor:
-        if self.kind == "memory" and len(x) > 16:
-            raise torch.OutOfMemoryError
         value = super().loss(trainee, x, adversarial, y)
         if (self.kind == "nan" and trainee.step == self.at and not self.happened) or self.kind == "always nan":
             self.happened.append(trainee.step)
@@ -204,12 +202,6 @@ class Untrained(Clean):
 def test_a_recipe_that_cannot_be_set_up_is_named_in_a_sentence(kind: type[Recipe], said: str) -> None:
     with pytest.raises(PluginError, match=f"{kind.name}' broke: .*{said}"):
         parse_recipe(kind.name, {kind.name: kind})
-
-
-def test_memory_that_runs_out_halves_the_batch(tmp_path: Path) -> None:
-    progress = Run(tmp_path, recipe=Fails(kind="memory")).trainer().run()
-    assert (progress.batch_size, progress.scale, progress.epoch) == (16, 0.5, 4)
-    assert "memory ran out" in progress.remarks[0]
 
 
 @dataclass(frozen=True, kw_only=True)

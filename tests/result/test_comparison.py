@@ -186,6 +186,21 @@ def test_settings_that_decide_how_hard_was_searched_are_doubts(tmp_path: Path, k
     )
 
 
+@pytest.mark.parametrize(("kinds", "followed"), [(("none", "twin"), "later"), (("native", "none"), "earlier")])
+def test_gradients_that_only_one_audit_followed_are_a_doubt(
+    tmp_path: Path, kinds: tuple[str, str], followed: str
+) -> None:
+    names = {f"{i}": True for i in range(5)}
+    before, after = (_with_gradients(write(tmp_path / kind, names), kind) for kind in kinds)
+    assert f"followed gradients in the {followed} audit only" in compare_runs(before, after).doubts[0]
+    assert compare_runs(before, before).doubts == ()
+
+
+def _with_gradients(run: Run, kind: str) -> Run:
+    models = tuple(model.model_copy(update={"gradients": kind}) for model in run.result.models)
+    return Run(run.path, run.result.model_copy(update={"models": models}))
+
+
 def test_an_audit_that_cannot_be_trusted_and_another_name_are_said(tmp_path: Path) -> None:
     before, after = Run(write_beyond(tmp_path / "a", ("soft",))), Run(write_beyond(tmp_path / "b", ("hard",)))
     doubt = Finding(code="AUD221", severity="inconclusive", title="t", detail="d")
