@@ -22,6 +22,7 @@ PATIENCE = timedelta(minutes=10)
 """How long one process waits for another before it gives up."""
 
 _STARTED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_RESTARTS = "TORCHELASTIC_RESTART_COUNT"
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _number(name: str) -> int:
 
 def restarted() -> bool:
     """Whether `torchrun --max-restarts` started all processes anew after one of them ended. Raises UsageError."""
-    return _number("TORCHELASTIC_RESTART_COUNT") > 0
+    return _number(_RESTARTS) > 0
 
 
 def own_device(device: torch.device) -> torch.device:
@@ -155,11 +156,15 @@ def joined() -> Iterator[Crew]:
         return
     import torch
     from torch import distributed
+    from torch.distributed.rendezvous import rendezvous
 
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     rank, world = rank_here(), _world()
     with _talking():
-        distributed.init_process_group(backend, timeout=PATIENCE, rank=rank, world_size=world)
+        store, _, _ = next(rendezvous("env://", rank, world, timeout=PATIENCE))
+        # torchrun keeps the store from one start to the next, and in it the addresses of processes that are no more.
+        anew = distributed.PrefixStore(f"start {_number(_RESTARTS)}", store)  # type: ignore[attr-defined]
+        distributed.init_process_group(backend, store=anew, timeout=PATIENCE, rank=rank, world_size=world)
     yield Crew(distributed.get_rank(), distributed.get_world_size())
     distributed.destroy_process_group()  # After a failure it would wait for those that are no more.
 
