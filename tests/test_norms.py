@@ -65,7 +65,7 @@ def test_what_is_no_norm_ball_has_neither_distance_nor_projection(norm: Norm) ->
         project(x, x, norm, 1.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     norm=st.sampled_from(BALLS),
     seed=st.integers(0, 10_000),
@@ -105,7 +105,7 @@ def test_no_point_of_ball_and_box_is_nearer_than_the_projection(norm: Norm) -> N
         assert (point - candidate).norm() >= reached - 1e-5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     entries=st.integers(1, 40),
@@ -121,7 +121,7 @@ def test_l1_projection_agrees_with_bisection(seed: int, entries: int, eps: float
     torch.testing.assert_close(found.double(), expected, rtol=0.0, atol=2e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10_000), eps=st.integers(0, 8), spread=st.floats(0.05, 5.0))
 def test_l0_projection_is_the_nearest_of_all_choices_of_entries(seed: int, eps: int, spread: float) -> None:
     x, candidate = pair(seed, (3, 6), spread)

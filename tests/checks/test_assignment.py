@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from auditor_checks._assignment import best_assignment
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=st.integers(1, 8), more=st.integers(0, 5), levels=st.sampled_from([2, 5, 1000]), seed=st.integers(0, 10**6))
 def test_no_assignment_is_cheaper(rows: int, more: int, levels: int, seed: int) -> None:
     # Few levels mean many ties.
