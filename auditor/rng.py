@@ -23,6 +23,17 @@ _MIX_A = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _MIX_B = -7723592293110705685  # 0x94D049BB133111EB
 
 
+def seed_torch(seed: int) -> None:
+    """`torch.manual_seed`, a thousand times as fast where there is only the processor to seed.
+
+    PyTorch keeps seeds, with a traceback of whoever asked, for devices that may never come into use.
+    """
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
 def _shift(value: Tensor, bits: int) -> Tensor:
     return (value >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 

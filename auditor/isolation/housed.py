@@ -19,7 +19,7 @@ from auditor.errors import AuditorError, PluginError
 from auditor.isolation.remote import Line
 from auditor.isolation.serving import Graphs
 from auditor.result.record import Finding
-from auditor.rng import Rng
+from auditor.rng import Rng, seed_torch
 from auditor.samples.base import SampleOptions, Samples
 from auditor.target.base import ModelOptions, Target
 
@@ -107,7 +107,7 @@ class Housed(ABC):
     ) -> dict[str, Any]:
         """What it makes of samples, by `apply` or by its stand-in."""
         if seed is not None:
-            torch.manual_seed(seed)
+            seed_torch(seed)
         return self._graphs.answered(getattr(self._wrapper(wrapper, parameters), way), x, graph=graph)
 
     def do_certify(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from auditor.rng import seed_torch
 from auditor.types import DRAWS
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def fixed(network: Callable[[torch.Tensor], torch.Tensor], seed: int = 0) -> Cal
         # One by one: how a draw falls out may depend on how many are drawn.
         for one in torch.split(x, 1):
             with torch.random.fork_rng(devices=devices):
-                torch.manual_seed(seed)
+                seed_torch(seed)
                 answers.append(network(one))
         return torch.cat(answers)
 

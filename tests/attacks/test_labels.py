@@ -26,7 +26,7 @@ from tests.oracles import Linear, run, target_of
 # Weights that are white noise are met by white noise: grain 1.
 CASES = (
     (HopSkipJump(queries=1000, looks=30, grain=1), Norm.L2),
-    (HopSkipJump(queries=3000, looks=60, grain=1), Norm.LINF),
+    (HopSkipJump(queries=2000, looks=60, grain=1), Norm.LINF),
     (RayS(queries=250), Norm.LINF),
     (SurFree(queries=700, grain=1), Norm.L2),
     (Boundary(queries=800, grain=1), Norm.L2),
@@ -44,7 +44,7 @@ def smallest(attack: Attack, model: Linear, norm: Norm) -> Tensor:
 @every_case
 @pytest.mark.parametrize(
     ("shape", "num_classes", "n"),
-    [((1, 5, 5), 2, 1), ((1, 5, 5), 10, 64), ((3, 2, 4), 10, 8), ((20,), 2, 8), ((1,), 2, 3)],
+    [((1, 5, 5), 2, 1), ((3, 2, 4), 10, 32), ((20,), 2, 8), ((1,), 2, 3)],
 )
 def test_without_a_budget_the_change_is_within_ten_percent_of_the_smallest(
     attack: Attack, norm: Norm, shape: tuple[int, ...], num_classes: int, n: int
@@ -81,7 +81,7 @@ def test_by_default_it_is_found_too_and_few_questions_leave_it_up_to_two_and_a_h
 
 @every_case
 def test_with_a_budget_what_lies_within_reach_falls_and_asks_no_more(attack: Attack, norm: Norm) -> None:
-    model = Linear.draw((1, 5, 5), 2, 8, norm)
+    model = Linear.draw((1, 3, 3), 2, 8, norm)
     reach = run(attack, model.target, model.x, model.y, Threat(norm=norm, eps=1.2 * model.eps))
     assert reach.found.all()
     assert reach.forwards < 0.8 * 8 * attack.queries  # type: ignore[attr-defined]
@@ -133,7 +133,8 @@ def test_a_known_example_is_where_the_search_begins(attack: Attack, norm: Norm) 
     view = View(target_of(corner, 2), ledger, attack.access)
     ledger.record(torch.arange(2), known, corner(known))
     before = view.nearest_distance
-    attack.perturb(view, x, y, threat, Rng.keyed(0, attack.label, torch.arange(2)))
+    short = dataclasses.replace(attack, queries=250)  # type: ignore[type-var]
+    short.perturb(view, x, y, threat, Rng.keyed(0, attack.label, torch.arange(2)))
     assert (view.nearest_distance < 0.75 * before).all()
 
 

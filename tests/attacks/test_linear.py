@@ -16,7 +16,7 @@ from auditor_attacks.square import Square
 from tests.oracles import Linear, run
 
 NORMS = (Norm.LINF, Norm.L2, Norm.L1)
-SHAPES = ((1, 8, 8), (3, 5, 7), (20,))
+SIZES = (((1, 5, 5), 2, 1), ((3, 3, 4), 10, 32), ((20,), 3, 8))
 CLIMBERS = (
     FGSM(),
     FGSM(loss="margin"),
@@ -26,6 +26,7 @@ CLIMBERS = (
     APGD(steps=60, loss="dlr"),
     APGD(steps=60, loss="margin", restarts=2),
 )
+every_size = pytest.mark.parametrize(("shape", "num_classes", "n"), SIZES, ids=str)
 TARGETED = APGD(steps=60, loss="dlr-targeted")
 
 
@@ -34,9 +35,8 @@ def name(attack: Attack) -> str:
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("attack", CLIMBERS, ids=name)
-@pytest.mark.parametrize(("num_classes", "n"), [(2, 1), (10, 64)])
+@every_size
 def test_gradient_attacks_find_what_lies_one_percent_within_reach_and_nothing_out_of_it(
     attack: Attack, shape: tuple[int, ...], norm: Norm, num_classes: int, n: int
 ) -> None:
@@ -48,10 +48,11 @@ def test_gradient_attacks_find_what_lies_one_percent_within_reach_and_nothing_ou
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("num_classes", [2, 3, 10])
-def test_targeted_apgd_finds_the_nearest_of_many_classes(shape: tuple[int, ...], norm: Norm, num_classes: int) -> None:
-    model = Linear.draw(shape, num_classes, 8, norm)
+@every_size
+def test_targeted_apgd_finds_the_nearest_of_many_classes(
+    shape: tuple[int, ...], norm: Norm, num_classes: int, n: int
+) -> None:
+    model = Linear.draw(shape, num_classes, n, norm)
     reach = Threat(norm=norm, eps=1.01 * model.eps)
     assert run(TARGETED, model.target, model.x, model.y, reach).found.all()
     short = Threat(norm=norm, eps=0.99 * model.eps)
@@ -91,7 +92,7 @@ def test_square_finds_l2_and_l1_examples_at_a_multiple_of_the_exact_distance(
 @pytest.mark.parametrize("distribution", ["both", "uniform", "gaussian"])
 def test_noise_finds_examples_in_few_dimensions(norm: Norm, distribution: str) -> None:
     model = Linear.draw((1, 1, 2), 2, 8, norm)
-    attack = Noise(draws=1000, distribution=distribution)
+    attack = Noise(draws=700, distribution=distribution)
     reach = Threat(norm=norm, eps=1.15 * model.eps)
     assert run(attack, model.target, model.x, model.y, reach).found.all()
     short = Threat(norm=norm, eps=0.99 * model.eps)

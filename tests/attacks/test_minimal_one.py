@@ -27,7 +27,8 @@ from auditor_attacks.superdeepfool import SuperDeepFool
 from tests.oracles import Linear, target_of
 
 NORMS = (Norm.LINF, Norm.L2, Norm.L1)
-SHAPES = ((1, 8, 8), (3, 5, 7), (20,))
+SIZES = (((1, 5, 5), 2, 1), ((3, 3, 4), 10, 32), ((20,), 10, 8))
+SHAPES = tuple(shape for shape, _, _ in SIZES)
 EXACT = (
     ALMA(steps=300, step_size=0.1),
     DDN(steps=150),
@@ -53,8 +54,7 @@ def smallest(attack: Attack, model: nn.Module, x: Tensor, y: Tensor, norm: Norm,
 
 
 @pytest.mark.parametrize(("attack", "norm"), CASES, ids=[f"{a.label}-{n}" for a, n in CASES])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize(("num_classes", "n"), [(2, 1), (10, 64)])
+@pytest.mark.parametrize(("shape", "num_classes", "n"), SIZES, ids=str)
 def test_the_distance_to_a_linear_border_is_found_within_one_percent_and_never_undercut(
     attack: Attack, norm: Norm, shape: tuple[int, ...], num_classes: int, n: int
 ) -> None:
@@ -67,9 +67,7 @@ def test_the_distance_to_a_linear_border_is_found_within_one_percent_and_never_u
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize(
-    ("shape", "num_classes", "n"), [((1, 8, 8), 2, 1), ((3, 5, 7), 10, 64), ((60,), 10, 8)], ids=str
-)
+@pytest.mark.parametrize(("shape", "num_classes", "n"), [((3, 5, 7), 10, 32), ((60,), 2, 1)], ids=str)
 def test_pdpgd_finds_the_distance_to_a_linear_border_where_it_is_of_the_size_of_its_steps(
     shape: tuple[int, ...], num_classes: int, n: int, norm: Norm
 ) -> None:

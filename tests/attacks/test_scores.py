@@ -27,15 +27,15 @@ from auditor_attacks.spsa import SPSA
 from tests.attacks.test_contract import network, samples
 from tests.oracles import Linear, run, target_of
 
-SIZES = (((1, 6, 6), 2, 1), ((3, 3, 5), 10, 64), ((20,), 2, 8))
+SIZES = (((1, 4, 4), 2, 1), ((3, 2, 3), 10, 32), ((12,), 2, 8))
 DENSE = (
-    (SPSA(queries=3000, samples=20), Norm.LINF),
+    (SPSA(queries=2200, samples=20), Norm.LINF),
     (SPSA(queries=1000), Norm.L2),
     (NES(queries=3000, samples=20), Norm.LINF),
-    (NES(queries=1000), Norm.L2),
-    (SimBA(queries=1500), Norm.L2),
-    (SimBA(queries=1500, basis="pixel"), Norm.L2),
-    (GenAttack(queries=2500), Norm.LINF),
+    (NES(queries=600), Norm.L2),
+    (SimBA(queries=800), Norm.L2),
+    (SimBA(queries=800, basis="pixel"), Norm.L2),
+    (GenAttack(queries=1500), Norm.LINF),
 )
 every_size = pytest.mark.parametrize(("shape", "num_classes", "n"), SIZES, ids=str)
 
@@ -90,12 +90,12 @@ class Sparse:
         assert not found[beyond].any()
 
 
-SPARSE = (((1, 6, 6), 2, 24), ((3, 3, 5), 10, 64), ((20,), 2, 24))
+SPARSE = (((1, 4, 4), 2, 24), ((3, 2, 3), 10, 48), ((12,), 2, 24))
 every_sparse = pytest.mark.parametrize(("shape", "num_classes", "n"), SPARSE, ids=str)
 
 
 @every_sparse
-@pytest.mark.parametrize(("eps", "queries"), [(1, 400), (4, 700)])
+@pytest.mark.parametrize(("eps", "queries"), [(1, 200), (4, 400)])
 def test_sparse_rs_finds_the_best_entries_to_change(
     shape: tuple[int, ...], num_classes: int, n: int, eps: int, queries: int
 ) -> None:
@@ -103,7 +103,7 @@ def test_sparse_rs_finds_the_best_entries_to_change(
     model.check(SparseRS(queries=queries), eps, model.gain.topk(eps, 1).values.sum(1), num_classes)
 
 
-@pytest.mark.parametrize("attack", [SparseRS(queries=800, unit="pixel"), OnePixel(queries=1500)], ids=str)
+@pytest.mark.parametrize("attack", [SparseRS(queries=300, unit="pixel"), OnePixel(queries=1100)], ids=str)
 @every_sparse
 def test_the_best_pixel_is_found(attack: Attack, shape: tuple[int, ...], num_classes: int, n: int) -> None:
     channels = shape[0] if len(shape) == 3 else 1
