@@ -278,7 +278,7 @@ def test_a_stopped_run_resumes_to_what_an_uninterrupted_one_gives(
     auditor: Callable, demo: Path, digits: Path, how: signal.Signals
 ) -> None:
     attacks = ("fgsm", "apgd:steps=20", "square:queries=150")
-    run = ["scan", str(demo / "hardened.onnx"), "--data", str(digits), "--samples", "60", "--batch-size", "8"]
+    run = ["scan", str(demo / "hardened.onnx"), "--data", str(digits), "--samples", "28", "--batch-size", "8"]
     run += ["--eps", "0.1", "--eps", "0.3", "--format", "json", *(f"--attack={attack}" for attack in attacks)]
     assert auditor(*run, "--out", "whole").code == 0
     manifest, deadline = Path("cut/state/manifest.sqlite"), time.monotonic() + 60

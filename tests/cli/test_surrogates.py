@@ -86,7 +86,19 @@ def test_where_gradients_broke_all_a_surrogate_costs_nothing(
 def test_a_killed_run_resumes_to_what_an_uninterrupted_one_gives(
     auditor: Callable, blind: Path, plain: Path, digits: Path
 ) -> None:
-    run = ["scan", blind, "--data", digits, "--attack", "square:queries=150", "--batch-size", 4, *SHORT]
+    run = [
+        "scan",
+        blind,
+        "--data",
+        digits,
+        "--attack",
+        "square:queries=150",
+        "--batch-size",
+        4,
+        *SHORT,
+        "--samples",
+        16,
+    ]
     run += ["--surrogate", plain, "--surrogate", DISTILL]
     assert auditor(*run, "--out", "whole").code == 0
     deadline = time.monotonic() + 120

@@ -171,7 +171,7 @@ def test_a_run_that_was_killed_while_examples_were_made_resumes_to_the_same_matr
     auditor: Callable, demo: Path, plain: Path, digits: Path
 ) -> None:
     asked = ["scan", str(plain), str(demo / "hardened.onnx"), "--data", str(digits), *ASKED]
-    asked += ["--transfer-attack", "pgd:steps=40", "--batch-size", "4"]
+    asked += ["--transfer-attack", "pgd:steps=40", "--batch-size", "4", "--samples", "20"]
     assert auditor(*asked, "--out", "whole").code == 0
     deadline = time.monotonic() + 240
     with started([sys.executable, "-m", "auditor", *asked, "--out", "cut"], stderr=subprocess.DEVNULL) as process:
