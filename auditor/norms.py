@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MEASURED = (Norm.LINF, Norm.L2, Norm.L1, Norm.L0)
+ROUGH = 1e-4
+"""Share by which sums of float32 over the entries of a sample may be off, generously."""
 
 
 def distance(a: Tensor, b: Tensor, norm: Norm) -> Tensor:
@@ -29,6 +31,17 @@ def distance(a: Tensor, b: Tensor, norm: Norm) -> Tensor:
         case Norm.L0:
             return (delta != 0).sum(1).double()
     raise UsageError(f"The threat {norm!r} has no distance; measured norms are {', '.join(MEASURED)}.")
+
+
+def roughly(a: Tensor, b: Tensor, norm: Norm) -> Tensor:
+    """As `distance`, in float32 and at a third of its price: no further from it than the share `ROUGH`."""
+    delta = (a - b).flatten(1)
+    if norm is Norm.L2:
+        # Sums are made of partial sums, which keeps their digits; norms are not.
+        return delta.square_().sum(1).sqrt_()
+    if norm is Norm.L0:
+        return (delta != 0.0).sum(1)
+    return delta.abs_().amax(1) if norm is Norm.LINF else delta.abs_().sum(1)
 
 
 def tolerance(norm: Norm, eps: float) -> float:

@@ -131,6 +131,10 @@ class Rng:
         words = self._bits((-(-count // 4),)).view(torch.int16)[:, :count]
         return words.to(torch.int32).bitwise_and_(0xFFFF).view(len(self._keys), *shape)
 
+    def octets(self, count: int) -> Tensor:
+        """Uniform uint8, `(N, count)`: eight numbers to a hash."""
+        return self._bits((-(-count // 8),)).view(torch.uint8)[:, :count]
+
     def integers(self, high: int, *shape: int) -> Tensor:
         """Uniform int64 in `[0, high)`, `(N, *shape)`; `high` at most 2^31, so that the bias stays below 2^-32."""
         return _shift(self._bits(shape), 1).remainder(high)

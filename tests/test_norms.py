@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from auditor.errors import UsageError
-from auditor.norms import distance, per_sample, project, project_l1_box, tolerance
+from auditor.norms import ROUGH, distance, per_sample, project, project_l1_box, roughly, tolerance
 from auditor.types import Norm, Threat
 
 BALLS = (Norm.LINF, Norm.L2, Norm.L1, Norm.L0)
@@ -54,6 +54,13 @@ def test_distances_are_what_their_names_say() -> None:
 def test_sums_over_many_pixels_keep_their_digits() -> None:
     x = torch.zeros(1, 3, 600, 600)
     assert distance(x + 1e-4, x, Norm.L1).item() == pytest.approx(108.0, rel=1e-7)
+
+
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L2, Norm.L1, Norm.L0])
+def test_rough_sizes_are_off_by_far_less_than_they_are_trusted_for(norm: Norm) -> None:
+    x = torch.rand(2, 3, 600, 600)
+    y = torch.stack([torch.rand_like(x[0]), x[1] + 1e-4])
+    assert ((roughly(y, x, norm) / distance(y, x, norm) - 1.0).abs() < 0.2 * ROUGH).all()
 
 
 @pytest.mark.parametrize("norm", [Norm.SPATIAL, Norm.PATCH, Norm.CORRUPTION])

@@ -183,3 +183,11 @@ def test_sixteen_bits_are_even_and_independent_of_how_many_are_asked_for() -> No
     assert torch.equal(Rng.keyed(0, "a", torch.arange(8)).sixteen(3), dealt.flatten(1)[:, :3])
     pairs = torch.stack([dealt[..., :-1].flatten(), dealt[..., 1:].flatten()]).float()
     assert pairs.corrcoef()[0, 1].abs() < 0.02
+
+
+def test_octets_are_even_and_independent_of_how_many_are_asked_for() -> None:
+    dealt = Rng.keyed(0, "a", torch.arange(8)).octets(15_001)
+    assert (dealt.shape, dealt.dtype) == ((8, 15_001), torch.uint8)
+    counts = torch.bincount(dealt.flatten().long() >> 4, minlength=16)
+    assert (counts - 7_500).abs().max() < 400
+    assert torch.equal(Rng.keyed(0, "a", torch.arange(8)).octets(3), dealt[:, :3])

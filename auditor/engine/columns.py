@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from auditor.types import Labels, Logits
+    from auditor.types import Images, Labels, Logits
 
 
 @dataclass
@@ -28,6 +28,8 @@ class Turn:
     led: bool = False
     strayed: bool = True
     """Whether `astray` may hold a number for them."""
+    x: Images | None = None
+    """Their samples, where somebody asked for them."""
     last: tuple[Logits, Tensor] | None = None
     """Their last answers, and the margins of these."""
 

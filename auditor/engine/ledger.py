@@ -12,7 +12,7 @@ from torch import Tensor
 
 from auditor.engine.aims import Aims, towards
 from auditor.engine.columns import Columns
-from auditor.norms import per_sample
+from auditor.norms import MEASURED, ROUGH, per_sample, roughly
 from auditor.types import Goal, Norm
 
 if TYPE_CHECKING:
@@ -159,7 +159,9 @@ class Ledger(Columns):
         margin = self.note(rows, logits)
         if self.threat.minimal:
             self._keep_smallest(rows, candidates, margin)
-            self.unanswered[rows] |= margin.isnan()
+            lost = margin.isnan()
+            if margin.device.type != "cpu" or bool(lost.any()):
+                self.unanswered[rows] |= lost
             return
         if _below(margin, -self.margin):
             return
@@ -217,21 +219,29 @@ class Ledger(Columns):
         return again.nonzero().squeeze(1)
 
     def _keep_smallest(self, rows: Tensor, candidates: Images, margin: Tensor) -> None:
-        at, rows, candidates, margin = _marked(margin > self.margin, rows, candidates, margin)
+        at = margin > self.margin
+        if self.threat.plain and self.threat.norm in MEASURED:
+            # Searches along a border see many examples, few of which are smaller than what is known.
+            size = roughly(candidates, self._x_of(rows), self.threat.norm)
+            at &= size * (1.0 - ROUGH) < self.best_distance.index_select(0, rows)
+        at, rows, candidates, margin = _marked(at, rows, candidates, margin)
         if not len(rows):
             return
         origin = self.origin.index_select(0, rows)
         size = self.threat.distance(candidates, origin)
-        # Searches along a border see many examples, few of which are smaller than what is known.
-        at, rows, candidates, margin, origin, size = _marked(
-            at & (size < self.best_distance[rows]), rows, candidates, margin, origin, size
-        )
-        if not len(rows):
-            return
-        good = at & _inside(candidates, origin, self.threat)
-        self.best_distance[rows] = torch.where(good, size, self.best_distance[rows])
-        self.best_margin[rows] = torch.where(good, margin, self.best_margin[rows])
-        self.best[rows] = torch.where(per_sample(good, candidates), candidates, self.best[rows])
+        at = at & (size < self.best_distance.index_select(0, rows)) & _inside(candidates, origin, self.threat)
+        everything = at.device.type == "cpu" and bool(at.all())
+        for column, values in ((self.best_distance, size), (self.best_margin, margin), (self.best, candidates)):
+            if not everything:
+                values = torch.where(per_sample(at, values), values, column.index_select(0, rows))
+            column.index_copy_(0, rows, values)
+
+    def _x_of(self, rows: Tensor) -> Images:
+        """The samples of some rows, which are copied once a turn at most."""
+        turn = self.turn_of(rows)
+        if turn.x is None:
+            turn.x = self.x.index_select(0, rows)
+        return turn.x
 
 
 _ROWWISE = tuple(field.name for field in fields(Ledger) if field.type == "Tensor" or field.type in _TENSORS)
@@ -256,6 +266,8 @@ def _inside(candidates: Images, x: Images, threat: Threat) -> Tensor:
     if not threat.plain:
         return threat.distance(candidates, x) <= threat.eps * (1.0 + 3e-6)
     boxed = (candidates.flatten(1).amin(1) >= 0.0) & (candidates.flatten(1).amax(1) <= 1.0)
+    if threat.minimal:
+        return boxed
     delta = (candidates - x).flatten(1)
     match threat.norm:
         case Norm.LINF:

@@ -7,7 +7,6 @@ search counts the questions; see `asked`.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from abc import abstractmethod
@@ -38,43 +37,6 @@ STARTS = len(_PLAIN) + len(_SIDES)
 """Kinds of images that searches begin with."""
 
 _LOOKS, _NEARER, _BEYOND = 3, 0.9, 4.0
-# Of uniform numbers in 0, 1, …, 255.
-_MEAN, _DEVIATION = 127.5, math.sqrt((256.0**2 - 1.0) / 12.0)
-
-
-def noise(rng: Rng, like: Images, grain: int, weight: Tensor | None = None) -> Images:
-    """Noise of mean 0 and variance 1, `(N, …)`: a sum of tiles of 1, 2, 4, … pixels across, up to `grain`.
-
-    The slopes of networks are smoother than white noise, which is why coarse directions come further with few
-    questions (Li et al., arXiv:2005.14137, section 3.4). `weight`, `(N,)`, is that of coarse tiles beside single
-    pixels, 1 if not given. Inputs that are no images get single entries.
-    """
-    grids = [tuple(like.shape[1:])]
-    if like.dim() == 4:
-        channels, height, width = grids[0]
-        sides = [2**i for i in range(1, grain.bit_length()) if 2**i <= max(height, width)]
-        grids += [(channels, math.ceil(height / side), math.ceil(width / side)) for side in sides]
-    counts = [math.prod(grid) for grid in grids]
-    parts = _octets(rng, sum(counts)).to(torch.float32).sub_(_MEAN).split_with_sizes(counts, 1)
-    pixels, *tiled = (part.view(-1, *grid) for part, grid in zip(parts, grids, strict=True))
-    if tiled:
-        # From the coarsest down, each on the grid of the next finer.
-        coarse = functools.reduce(_finer, reversed(tiled))
-        pixels = _finer(coarse if weight is None else coarse * per_sample(weight, like), pixels)
-    share = 1.0 if weight is None else per_sample(weight, like).square()
-    scaled: Tensor = pixels * (_DEVIATION**2 * (1.0 + (len(grids) - 1) * share)) ** -0.5
-    return scaled
-
-
-def _finer(coarse: Tensor, fine: Tensor) -> Tensor:
-    """The sum of values on two grids, the first of which has tiles twice as wide."""
-    height, width = fine.shape[2:]
-    return fine + enlarged(coarse, 2)[:, :, :height, :width]
-
-
-def _octets(rng: Rng, count: int) -> Tensor:
-    """Uniform integers in [0, 256), `(N, count)` of uint8, eight to a hash."""
-    return rng.sixteen(math.ceil(count / 2)).to(torch.int16).view(torch.uint8)[:, :count]
 
 
 def enlarged(coarse: Images, side: int) -> Images:
@@ -82,13 +44,16 @@ def enlarged(coarse: Images, side: int) -> Images:
     return coarse.repeat_interleave(side, 2).repeat_interleave(side, 3)
 
 
-def unit_across(direction: Tensor, along: Tensor) -> Tensor:
-    """The part of directions `(N, …)` that is at right angles to `along`, of l2 length 1."""
-    u, v = along.flatten(1), direction.flatten(1)
-    share = (u * v).sum(1) / u.square().sum(1).clamp_min(1e-30)
-    v = v - share[:, None] * u
-    length: Tensor = v.norm(dim=1, keepdim=True)
-    return (v / length.clamp_min(1e-30)).view_as(direction)
+def beside(x: Images, far: Images, direction: Tensor, aside: Tensor, along: Tensor) -> Images:
+    """Points at the share `along` of the ways from `x` to `far`, and `aside` of them by the distances given, `(N,)`.
+
+    Aside is to where `direction`, `(N, …)`, points at right angles to the way, in l2.
+    """
+    way, turn = (far - x).flatten(1), direction.flatten(1)
+    part = torch.linalg.vecdot(way, turn) / torch.linalg.vecdot(way, way).clamp_min(1e-30)
+    across = torch.addcmul(turn, way, part[:, None], value=-1.0)
+    length = (aside / torch.linalg.vector_norm(across, dim=1).clamp_min(1e-30))[:, None]
+    return torch.addcmul(x.flatten(1), way, along[:, None]).addcmul_(across, length).view_as(x)
 
 
 def size(change: Tensor, norm: Norm) -> Tensor:
@@ -139,7 +104,7 @@ class Border:
         """The points at distances `radius` on the ways to `far`, which lies at `reach`."""
         if self.norm is Norm.LINF:
             bound = per_sample(radius, far)
-            return torch.maximum(torch.minimum(far, self.x + bound), self.x - bound)
+            return far.clamp(self.x - bound, self.x + bound)
         return torch.lerp(self.x, far, per_sample((radius / reach.clamp_min(1e-30)).clamp_max(1.0), far))
 
     def end(self, image: Images) -> Images:
@@ -266,5 +231,5 @@ def tiles(x: Images, rng: Rng, side: int) -> Images:
     """Black and white tiles of this side, `(N, …)`; inputs that are no images are a row."""
     channels, height, width = x.shape[1:] if x.dim() == 4 else (1, 1, x[0].numel())
     down, across = math.ceil(height / side), math.ceil(width / side)
-    coarse = (_octets(rng, channels * down * across) > 127).view(len(x), channels, down, across).to(x.dtype)
+    coarse = (rng.octets(channels * down * across) > 127).view(len(x), channels, down, across).to(x.dtype)
     return enlarged(coarse, side)[:, :, :height, :width].reshape(x.shape)

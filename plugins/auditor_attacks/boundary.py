@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from auditor.norms import per_sample
 from auditor.parameters import parameter
 from auditor.types import Norm
-from auditor_attacks._border import Border, BorderAttack, Search, noise, unit_across
+from auditor_attacks._border import Border, BorderAttack, Search, beside
+from auditor_attacks._grain import noise
 
 if TYPE_CHECKING:
     from auditor.rng import Rng
@@ -44,16 +44,12 @@ class Boundary(BorderAttack):
         x = border.x
         wide = torch.full_like(border.high, self.sideways)
         deep = torch.full_like(border.high, self.inwards)
-        turn = 0
-        while True:
+        for turn, (fine, coarse) in enumerate(noise(rng, x, self.grain)):
             # Every fifth step goes to the side only, which tells how wide such steps may be.
             probing = turn % 5 == 0
-            turn += 1
-            along = border.far - x
-            step = unit_across(noise(rng, x, self.grain), along).mul_(per_sample(wide * border.high, x)).add_(along)
             # Back onto the sphere, and inwards.
             scale = (1.0 + wide.square()).rsqrt() * (1.0 if probing else 1.0 - deep)
-            point = step.mul_(per_sample(scale, x)).add_(x).clamp_(0.0, 1.0)
+            point = beside(x, border.far, fine.add(coarse), scale * wide * border.high, scale).clamp_(0.0, 1.0)
             wrong = yield point
             if probing:
                 wide = (wide * torch.where(wrong, 1.1, 1.0 / 1.1)).clamp_(1e-6, 1.0)

@@ -12,7 +12,9 @@ from auditor.lanes import put
 from auditor.norms import per_sample
 from auditor.parameters import parameter
 from auditor.types import Norm
-from auditor_attacks._border import Border, BorderAttack, Search, noise, size, some
+from auditor_attacks._border import Border, BorderAttack, Search, size, some
+from auditor_attacks._grain import noise
+from auditor_attacks._looks import Looks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,50 +49,43 @@ class HopSkipJump(BorderAttack):
 
     def along(self, border: Border, rng: Rng) -> Search:
         x = border.x
-        none = torch.zeros_like(border.found)
-        # Every sample narrows down its border, measures the slope there, hops off along it, and begins anew.
-        looking, hopping = none, none
-        edge, slope = border.edge, torch.zeros_like(x)
-        total, on_wrong = torch.zeros_like(x), torch.zeros_like(x)
-        length, seen, wrongs, hops = (torch.zeros_like(border.high) for _ in range(4))
-        root = math.sqrt(x[0].numel())
-        span = _SMALL / (root if border.norm is Norm.L2 else 1.0)
-        while True:
-            narrowing = ~(looking | hopping)
-            point = noise(rng, x, self.grain, 1.0 / (1.0 + hops)).mul_(per_sample(span * border.high, x))
-            put(point, hopping, slope * per_sample(length, x))
-            point.add_(edge).clamp_(0.0, 1.0)
-            radius = border.middle
-            if some(narrowing):
+        # Every sample narrows down its border, looks around there for the slope, hops off along it, and begins anew.
+        looking = hopping = torch.zeros_like(border.found)
+        slope, length, hops = torch.zeros_like(x), torch.zeros_like(border.high), torch.zeros_like(border.high)
+        narrow = _SMALL / math.sqrt(x[0].numel())
+        looks = Looks(border, narrow if border.norm is Norm.L2 else _SMALL, self.grain)
+        moved = True
+        for fine, coarse in noise(rng, x, self.grain):
+            if moved:
+                narrowing = ~(looking | hopping)
+                some_narrow, some_hop = some(narrowing), some(hopping)
+                looks.among(looking, 1.0 / (1.0 + hops), (self.looks * (hops + 1.0).sqrt()).floor())
+            point, radius = looks.around(fine, coarse), border.high
+            if some_hop:
+                put(point, hopping, torch.addcmul(looks.edge, slope, per_sample(length, x)))
+            point.clamp_(0.0, 1.0)
+            if some_narrow:
+                radius = border.middle
                 put(point, narrowing, border.at(radius))
             wrong = yield point
 
-            change, looked = point - edge, looking.to(x.dtype)
-            looked_wrong = looked * wrong
-            total.addcmul_(per_sample(looked, x), change)
-            on_wrong.addcmul_(per_sample(looked_wrong, x), change)
-            seen, wrongs = seen + looked, wrongs + looked_wrong
-            done = looking & (seen >= (self.looks * (hops + 1.0).sqrt()).floor())
-
-            if some(hopping):
+            done = looks.learn(point, wrong)
+            moved = some(done) or some_hop or some_narrow
+            if some_hop:
                 landed = hopping & (wrong | (length < border.high * 0.5**_HALVINGS))
                 length = torch.where(hopping, 0.5 * length, length)
                 border.adopt(hopping & wrong, point)
                 hopping = hopping & ~landed
             if some(done):
-                direction = on_wrong - per_sample(wrongs / seen.clamp_min(1.0), x) * total
-                put(slope, done, _unit(direction, border.norm))
+                put(slope, done, _unit(looks.slopes(), border.norm))
                 hops = hops + done
                 length = torch.where(done, border.high / hops.clamp_min(1.0).sqrt(), length)
                 looking, hopping = looking & ~done, hopping | done
-            if some(narrowing):
+            if some_narrow:
                 border.halve(radius, wrong, narrowing)
-                narrow = narrowing & border.found & (border.high - border.low <= _SMALL / root * border.high)
-                put(edge, narrow, border.edge)
-                total.masked_fill_(per_sample(narrow, x), 0.0)
-                on_wrong.masked_fill_(per_sample(narrow, x), 0.0)
-                seen, wrongs = seen.masked_fill(narrow, 0.0), wrongs.masked_fill(narrow, 0.0)
-                looking = looking | narrow
+                ready = narrowing & border.found & (border.high - border.low <= narrow * border.high)
+                looks.begin(ready)
+                looking = looking | ready
 
 
 def _unit(direction: Tensor, norm: Norm) -> Tensor:

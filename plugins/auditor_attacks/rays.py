@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from auditor.norms import per_sample
 from auditor.types import Norm
-from auditor_attacks._border import Border, BorderAttack, Search
+from auditor_attacks._border import Border, BorderAttack, Search, some
 
 if TYPE_CHECKING:
     from auditor.rng import Rng
@@ -37,32 +37,36 @@ class RayS(BorderAttack):
         x = border.x
         entries = x[0].numel()
         levels = (entries - 1).bit_length() + 1
-        place = torch.arange(entries, device=x.device)
-        level, block, shift = (torch.zeros_like(border.high, dtype=torch.int64) for _ in range(3))
+        place = torch.arange(entries, device=x.device, dtype=torch.int32)
+        level, block, shift = (torch.zeros(len(x), device=x.device, dtype=torch.int32) for _ in range(3))
         trying = torch.zeros_like(border.found)
         stride = border.high.clone()
-        while True:
-            length = -(-entries // (1 << level))
-            inside = (place - shift[:, None]).remainder(entries).sub_((block * length)[:, None])
-            flips = (inside >= 0) & (inside < length[:, None])
+        moved = True
+        for turn in itertools.count():
+            if moved:
+                length = -(-entries // (1 << level))
+                blocks = (place - shift[:, None]).remainder_(entries).floor_divide_(length[:, None])
+            # Those that try nothing have no block to flip.
+            flips = blocks == block.masked_fill(~trying, -1)[:, None]
             flipped = torch.where(flips.view_as(x), 1.0 - border.far, border.far)
             fine = border.high * min(0.25 / entries, 0.0025)
             striding = ~trying & (stride > 0.0)
             radius = torch.where(striding, border.high - stride, border.middle)
             radius = torch.where(trying, border.high - fine, radius).clamp_min(0.0)
-            far = torch.where(per_sample(trying, x), flipped, border.far)
-            wrong = yield border.on_the_way(far, radius, border.reach)
+            wrong = yield border.on_the_way(flipped, radius, border.reach)
 
             border.adopt(trying & wrong, flipped, radius)
             border.halve(radius, wrong, ~trying)
             stride = torch.where(wrong, 4.0 * stride, 0.0)
             # Past the last block of a level the next one begins, and past the last level the first, elsewhere.
-            block = block + trying.long()
+            block = block + trying.int()
             over = block * length >= entries
-            block, level = block.masked_fill(over, 0), level + over
-            again = level >= levels
-            level = level.masked_fill(again, 0)
-            shift = torch.where(again, rng.integers(entries), shift)
+            if moved := some(over):
+                block, level = block.masked_fill(over, 0), level + over.int()
+                again = level >= levels
+                level = level.masked_fill(again, 0)
+                elsewhere = rng.at(torch.full(again.shape, turn, device=x.device)).integers(entries)
+                shift = torch.where(again, elsewhere.int(), shift)
             begins = trying & wrong
             stride = torch.where(begins, fine * 4.0, stride)
             settled = ~trying & (stride == 0.0) & (border.high - border.low <= fine)

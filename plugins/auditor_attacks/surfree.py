@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from auditor.lanes import put
-from auditor.norms import per_sample
 from auditor.parameters import parameter
 from auditor.types import Norm
-from auditor_attacks._border import Border, BorderAttack, Search, noise, unit_across
+from auditor_attacks._border import Border, BorderAttack, Search, beside
+from auditor_attacks._grain import noise
 
 if TYPE_CHECKING:
     from auditor.rng import Rng
@@ -50,11 +50,12 @@ class SurFree(BorderAttack):
         # In the plane at hand: the widest angle that is wrong, the narrowest that is right, and what to ask next.
         low, high, angle = torch.zeros_like(usual), torch.full_like(usual, _UNKNOWN), usual.clone()
         side, tries, halved = torch.ones_like(usual), torch.zeros_like(usual), torch.zeros_like(usual)
-        across = unit_across(noise(rng, x, self.grain), border.far - x)
-        while True:
-            turned = across * per_sample(side * angle.sin() * border.high, x)
-            turned.add_((border.far - x) * per_sample(angle.cos(), x)).mul_(per_sample(angle.cos(), x))
-            point = turned.add_(x).clamp_(0.0, 1.0)
+        fresh, direction = torch.ones_like(border.found), torch.zeros_like(x)
+        for fine, coarse in noise(rng, x, self.grain):
+            put(direction, fresh, fine + coarse)
+            inwards = angle.cos()
+            aside = side * angle.sin() * inwards * border.high
+            point = beside(x, border.far, direction, aside, inwards.square()).clamp_(0.0, 1.0)
             wrong = yield point
 
             put(nearest, wrong, point)
@@ -73,7 +74,6 @@ class SurFree(BorderAttack):
             border.adopt(done, nearest)
             usual = torch.where(done, low, torch.where(lost, 0.7 * usual, usual)).clamp_min(1e-4)
             fresh = lost | done
-            across = torch.where(per_sample(fresh, x), unit_across(noise(rng, x, self.grain), border.far - x), across)
             angle = torch.where(low > 0.0, torch.where(high < _UNKNOWN, 0.5 * (low + high), 1.5 * low), angle)
             angle = torch.where(narrower, 0.5 * angle, angle).clamp_max(_WIDEST)
             angle = torch.where(fresh, usual, angle)

@@ -15,7 +15,8 @@ from auditor.engine.view import View
 from auditor.norms import distance
 from auditor.rng import Rng
 from auditor.types import Norm, Threat
-from auditor_attacks._border import Border, BorderAttack, noise, tiles
+from auditor_attacks._border import Border, BorderAttack, tiles
+from auditor_attacks._grain import grains, noise
 from auditor_attacks.boundary import Boundary
 from auditor_attacks.hopskipjump import HopSkipJump
 from auditor_attacks.pointwise import Pointwise
@@ -162,15 +163,37 @@ def test_points_on_the_way_lie_at_the_distance_asked_for(norm: Norm) -> None:
 
 
 @pytest.mark.parametrize("grain", [1, 2, 4, 64])
-def test_noise_has_unit_variance_and_is_as_coarse_as_asked(grain: int) -> None:
-    like = torch.zeros(40, 3, 16, 24)
-    drawn = noise(Rng.keyed(0, "noise", torch.arange(40)), like, grain)
-    assert drawn.mean().abs() < 0.1
-    assert abs(float(drawn.var()) - 1.0) < 0.1
-    # Neighbours inside a tile of 2 share all but the finest noise.
-    pairs = float((drawn[..., ::2, 0::2] * drawn[..., ::2, 1::2]).mean())
-    scales = min(grain, 16).bit_length()
-    assert abs(pairs - (scales - 1) / scales) < 0.1
+def test_noise_is_as_coarse_as_asked(grain: int) -> None:
+    like = torch.zeros(40, 3, 15, 25)
+    draws = noise(Rng.keyed(0, "noise", torch.arange(40)), like, grain)
+    first, second = next(draws), next(draws)
+    tiles = min(grain, 25).bit_length() - 1
+    assert grains(like, grain) == tiles + 1
+    for fine, coarse in (first, second):
+        assert fine.shape == coarse.shape == like.shape
+        assert fine.unique().tolist() == [-1.0, 1.0]
+        assert fine.mean().abs() < 0.1
+        # Neighbours in a tile of 2 share all but the finest noise, which no neighbours share.
+        assert (fine[..., ::2, 0:-1:2] * fine[..., ::2, 1::2]).mean().abs() < 0.1
+        assert torch.equal(coarse[..., ::2, 0:-1:2], coarse[..., ::2, 1::2])
+        assert torch.equal(coarse[..., 0:-1:2, :], coarse[..., 1::2, :])
+        assert abs(float(coarse.square().mean()) - tiles) < 0.1 * max(tiles, 1)
+    assert (first[0] * second[0]).mean().abs() < 0.1
+    assert not tiles or not torch.equal(first[1], second[1])
+
+
+def test_noise_of_a_sample_does_not_depend_on_the_others() -> None:
+    like = torch.zeros(6, 1, 28, 28)
+    every, some = (noise(Rng.keyed(0, "noise", at), like[at], 4) for at in (torch.arange(6), torch.tensor([4, 1])))
+    for _ in range(40):
+        for a, b in zip(next(every), next(some), strict=True):
+            assert torch.equal(a[[4, 1]], b)
+
+
+def test_what_is_no_image_gets_single_entries() -> None:
+    fine, coarse = next(noise(Rng.keyed(0, "noise", torch.arange(3)), torch.zeros(3, 11), 4))
+    assert fine.shape == (3, 11)
+    assert not coarse.any()
 
 
 def test_tiles_are_black_and_white() -> None:

@@ -13,6 +13,7 @@ from torch.nn import functional
 from auditor import Access, Norm, PluginError, Threat, View, margins
 from auditor.engine.ledger import Ledger
 from auditor.engine.view import Finished, OutOfTime
+from auditor.norms import distance
 from auditor.target.base import Target
 from auditor.target.forms import Form
 from auditor.target.search import Search
@@ -311,6 +312,25 @@ def test_of_examples_seen_together_only_the_smaller_ones_inside_the_box_replace_
     # Smaller; larger; smaller but right; outside of the box in a place where it would be smaller.
     ledger.x[3] = 0.875
     offers = torch.tensor([0.125, 0.375, 0.125, 0.25])
-    ledger.record(everyone, ledger.x + offers[:, None], torch.stack([wrong, wrong, right, wrong]))
+    ledger.record(everyone.clone(), ledger.x + offers[:, None], torch.stack([wrong, wrong, right, wrong]))
     assert ledger.best_distance.tolist() == [0.125, 0.25, 0.25, 0.5]
     assert ledger.best[:, 0].tolist() == [0.625, 0.75, 0.75, 1.0]
+
+
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L2, Norm.L1, Norm.L0])
+def test_an_example_that_is_smaller_by_less_than_float32_tells_is_kept(norm: Norm) -> None:
+    """Most are discarded by sizes in float32, which a sum over many entries rounds."""
+    n = 40_000
+    x, y = torch.full((1, n), 0.25), torch.zeros(1, dtype=torch.int64)
+    ledger = Ledger.open(x, y, Threat(norm=norm, eps=math.inf), 2, 0.0, math.inf)
+    larger = x + 0.1
+    smaller = larger.clone()
+    smaller[0, 7] = x[0, 7] if norm is Norm.L0 else larger[0, 7].nextafter(torch.tensor(0.0))
+    if norm is Norm.LINF:
+        smaller[:] = smaller[0, 7]
+    sizes = []
+    for candidate in (larger, smaller, larger):
+        ledger.record(torch.arange(1), candidate, torch.tensor([[0.0, 1.0]]))
+        sizes.append(float(ledger.best_distance[0]))
+    assert sizes[1] < sizes[0]
+    assert sizes[2] == sizes[1] == float(distance(smaller, x, norm))
