@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +14,33 @@ import onnx
 import pytest
 
 from auditor.harden.hardening import CHECKPOINTS, RECORD, TRAINED
+from tests.cli.conftest import Outcome
 
 QUICK = ("--eps", "0.2", "--suite", "quick", "--samples", "20")
 HOW = ("--recipe", "pgd:steps=3,step_size=0.5", "--training", "lr=0.004,batch_size=64")
 
 
 @pytest.fixture(scope="module")
-def hardened(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for the one hardening that most tests look at."""
-    return tmp_path_factory.mktemp("hardened") / "out"
+def hardening(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> tuple[Path, Outcome]:
+    """The folder of the one hardening that most tests look at, and what it said."""
+    from auditor.__main__ import main
+
+    folder, out, err = tmp_path_factory.mktemp("hardened") / "out", io.StringIO(), io.StringIO()
+    asked = (demo / "plain.onnx", "--data", demo / "digits.npz", *QUICK, *HOW, "--epochs", 8, "--out", folder)
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["auditor", "harden", *map(str, asked)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    return folder, Outcome(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
-def test_a_model_file_becomes_a_hardened_one_of_the_same_graph(
-    auditor: Callable, plain: Path, digits: Path, hardened: Path
-) -> None:
-    done = auditor("harden", plain, "--data", digits, *QUICK, *HOW, "--epochs", 8, "--out", hardened)
+@pytest.fixture
+def hardened(hardening: tuple[Path, Outcome]) -> Path:
+    return hardening[0]
+
+
+def test_a_model_file_becomes_a_hardened_one_of_the_same_graph(plain: Path, hardening: tuple[Path, Outcome]) -> None:
+    hardened, done = hardening
     record = json.loads((hardened / RECORD).read_text())
     seen = record["threats"][0]
     assert (seen["norm"], seen["eps"], seen["seen"]) == ("linf", 0.2, True)
