@@ -8,6 +8,7 @@ passes of the network with nothing around them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ NEAR, NETWORK = "as near as ART's ", "the network"
 """Names of rows: ours with so few questions that it comes as near, and passes without an attack."""
 _FEW: dict[Norm, dict[str, Attack]] = {
     Norm.L2: {
-        "hopskipjump": HopSkipJump(queries=320, looks=50),
+        "hopskipjump": HopSkipJump(queries=250, looks=25, grain=8),
         "geoda": SurFree(queries=25),
         "boundary": Boundary(queries=350),
     },
@@ -61,7 +62,8 @@ def _asked(model: nn.Module, task: Problem) -> Tensor:
 
 
 def _parameters(attack: Attack) -> dict[str, Any]:
-    return {"queries": attack.queries}  # type: ignore[attr-defined]
+    said = {field.name: getattr(attack, field.name) for field in fields(attack)}
+    return {f.name: said[f.name] for f in fields(attack) if f.name == "queries" or said[f.name] != f.default}
 
 
 def _peers(norm: Norm) -> Iterator[tuple[str, str, Search, dict[str, Any]]]:
