@@ -120,20 +120,9 @@ class Updater:
 
     def _apply(self) -> None:
         if self.training.clip:
-            clip([w.grad for w in self.trainee.weights.values() if w.grad is not None], self.training.clip)
+            torch.nn.utils.clip_grad_norm_(self.trainee.weights.values(), self.training.clip)
         for group in self.optimiser.param_groups:
             group["lr"] = self.trainee.lr
         self.optimiser.step()
         self.average.update(self.trainee.step)
         self.trainee.step += 1
-
-
-@torch.no_grad()
-def clip(gradients: list[Tensor], most: float) -> None:
-    """Scale gradients of one device down, in place, where all together they are longer than `most`.
-
-    What `torch.nn.utils.clip_grad_norm_` does in a third of its time, which in updates of small networks counts.
-    """
-    if gradients:
-        length = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        torch._foreach_mul_(gradients, (most / (length + 1e-6)).clamp_(max=1.0))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+from auditor.defense import Training
 from auditor.errors import DataError
 from auditor.harden.augmentation import augmented, usual
 from auditor.harden.average import Average
@@ -14,11 +17,10 @@ from auditor.harden.crew import Crew
 from auditor.harden.schedules import budget, rate
 from auditor.harden.split import split
 from auditor.harden.unseen import unseen
-from auditor.harden.update import clip
 from auditor.samples.memory import InMemory
 from auditor.settings import ThreatSetting
 from auditor.types import Norm
-from tests.harden.small import pixels
+from tests.harden.small import Run, pixels
 from tests.harden.trainees import streams
 
 
@@ -118,16 +120,16 @@ def test_the_budget_rises_along_the_warm_up() -> None:
     assert budget(0.0, 0.0) == 1.0
 
 
-@pytest.mark.parametrize("scale", [1e-4, 1.0])
-def test_gradients_are_clipped_as_the_library_does_it(scale: float) -> None:
-    generator = torch.Generator().manual_seed(0)
-    weights = [nn.Parameter(torch.zeros(shape)) for shape in ((8, 3, 2, 2), (8,), (5, 8))]
-    slopes = [scale * torch.randn(weight.shape, generator=generator) for weight in weights]
-    for weight, slope in zip(weights, slopes, strict=True):
-        weight.grad = slope.clone()
-    nn.utils.clip_grad_norm_(weights, 1.0)
-    clip(slopes, 1.0)
-    assert all(torch.equal(weight.grad, slope) for weight, slope in zip(weights, slopes, strict=True))
+def test_gradients_are_no_longer_than_clip_says(tmp_path: Path) -> None:
+    def length(clip: float) -> float:
+        trainer = Run(tmp_path, training=Training(batch_size=32, clip=clip)).trainer()
+        trainer._updater.update(next(iter(trainer._batches.epoch(0, 32, Crew()))), 0.5)
+        slopes = [weight.grad for weight in trainer._trainee.weights.values()]
+        return float(nn.utils.get_total_norm([slope for slope in slopes if slope is not None]))
+
+    free = length(0.0)
+    assert length(free / 2) == pytest.approx(free / 2, rel=1e-3)
+    assert length(2 * free) == pytest.approx(free, rel=1e-6)
 
 
 def test_an_average_follows_its_network_and_is_taken_off_again() -> None:
