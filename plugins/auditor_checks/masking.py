@@ -10,7 +10,7 @@ import numpy as np
 from auditor.check import Finding, Severity
 from auditor.types import Access
 from auditor_checks._base import share
-from auditor_checks._inquiry import InquiryCheck
+from auditor_checks._inquiry import InquiryCheck, more_than_few
 from auditor_checks._outdone import counted, heard
 from auditor_checks._ways import BLIND, and_queries, reaching
 from auditor_checks.rough import RoughLoss, looked
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from auditor.engine.scene import Scene
     from auditor.result.record import AttackRun
 
-_SUSPICIOUS, _WRONG = 0.01, 0.05
+_SUSPICIOUS, _LOOK, _WRONG = 0.01, 0.02, 0.05
+_SURE = 0.9
 _TRIED = 32
 _FEW, _EACH = 0.2, 14
 
@@ -35,13 +36,14 @@ class BlackBoxBeatsWhiteBox(InquiryCheck):
     Measured: samples broken by attacks without gradients after the last attack with gradients, per threat; queries
         that start from the point where gradients got to (`square-refine`) are among them. Where they fell between
         two attacks with gradients, or are at most 5 % of all, and are less than a fifth of what withstood these,
-        the gradients there, and on 32 samples that stand, are looked at first, as AUD211 and AUD221 do: where they
-        lead uphill, and all but one keep what they promise, nothing is doubted. Else up to 32 are tried with other
+        the gradients there, and on 32 samples that stand, are looked at first, as AUD211 and AUD221 do: where nine of
+        ten lead uphill, and all but one keep what they promise, nothing is doubted. Else up to 32 are tried with other
         losses, gradients past rounding, and more starts. What breaks them, in as few ways as break them all, and
         queries, from where other gradients led and from scratch, are run on all that stand, with twice the effort
         each time until that breaks no more; what falls is counted.
     Threshold: more than 1 % of all samples (AutoAttack calls 0.2 % suspicious), and more than one, raise the doubt; so
-        do more than 5 % that fell between two white-box attacks. It stays where the search does not come to an end,
+        do more than 5 % that fell between two white-box attacks, and more than 2 % where a look at the gradients finds
+        that these mislead. It stays where the search does not come to an end,
         as a warning, and makes the audit inconclusive where more than 5 % fell without gradients (proposed).
     Do: what the finding says of the way that got through (another loss, `--bpda`, more starts, a layer to be left out);
         where none did, read AUD112, AUD113 and AUD221 for what hides the gradients.
@@ -60,7 +62,7 @@ class BlackBoxBeatsWhiteBox(InquiryCheck):
             }
         )
         doubted = since_last if suspicious(broken_by(since_last), n, _SUSPICIOUS) else since_first
-        if not suspicious(broken_by(doubted), n, _SUSPICIOUS if doubted is since_last else _WRONG):
+        if not suspicious(broken_by(doubted), n, _SUSPICIOUS if doubted is since_last else _LOOK):
             return
         names = ", ".join(f"{run.name} {run.broken}" for run in doubted if run.broken)
         seen = (
@@ -70,10 +72,14 @@ class BlackBoxBeatsWhiteBox(InquiryCheck):
         fallen = inquiry.broken_by(*{run.attack for run in doubted})
         # What fell between two white-box attacks the second might have broken as well, and of a few after the last so
         # might a longer one.
-        few = doubted is since_first or not suspicious(broken_by(doubted), n, _WRONG)
-        if few and self._led(inquiry, fallen):
+        many = suspicious(broken_by(doubted), n, _WRONG)
+        few = doubted is since_first or not many
+        led = self._led(inquiry, fallen) if few else None
+        enough = many or doubted is since_last
+        if led and enough:
             told = "Gradients there lead uphill and keep what they promise, so queries got further on rugged ground."
             yield self.finding(Severity.INFO, f"{seen} {told}", title=f"{self.title}; gradients are sound")
+        if led or (led is None and not enough):
             return
         inquiry.doubt(seen)
         ways, left = reaching(inquiry, fallen[:: max(1, len(fallen) // _TRIED)][:_TRIED])
@@ -90,19 +96,21 @@ class BlackBoxBeatsWhiteBox(InquiryCheck):
             " ".join(way.advice for way in ways if way.advice != BLIND) or BLIND,
         )
 
-    def _led(self, inquiry: Inquiry, fallen: np.ndarray) -> bool:
-        """Whether these are few of what withstood gradients, and gradients are of use there and on what stands."""
+    def _led(self, inquiry: Inquiry, fallen: np.ndarray) -> bool | None:
+        """Whether gradients are of use on what fell and on what stands; None where more fell than a few of what
+        withstood gradients, or it cannot be told."""
         draws, standing = inquiry.batches.ring.draws, inquiry.standing
         some = inquiry.affordable(fallen, _EACH * draws, _TRIED)
         few = len(fallen) <= _FEW * (len(fallen) + len(standing))
         if not few or len(some) < 2 or inquiry.target.twin is None or inquiry.threat.norm not in RoughLoss.norms:
-            return False
+            return None
         # More than there is room for: a doubt would cost a hundred times as much.
         others = np.linspace(0, len(standing) - 1, min(len(standing), _TRIED // draws)).astype(np.int64)
         some = np.union1d(some, standing[others])
         uphill = slope(inquiry, some, "margin")
         inquiry.show(**{"samples looked at": len(some), "gradients that lead uphill": int(uphill.led.sum())})
-        if not uphill.useful:
+        # What leads where a step at random does on one sample in ten is no slope that a climb can be sure of.
+        if not uphill.useful or more_than_few(len(some) - int(uphill.led.sum()), len(some), 1.0 - _SURE):
             return False
         kept = looked(inquiry, some)
         inquiry.show(**{"gradients that mislead": kept.lies})

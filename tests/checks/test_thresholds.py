@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,12 +18,13 @@ from auditor.engine.inquiry import Inquiry
 from auditor.engine.scene import Scene
 from auditor.engine.trial import Trial
 from auditor.result.record import CheckRun
-from auditor_checks import _outdone, binarisation, control, full_range, rough, unfinished, useless
+from auditor_checks import _outdone, binarisation, control, full_range, masking, rough, unfinished, useless
 from auditor_checks._inquiry import InquiryCheck, climbs, longest_query, more_than_few, one_restart, strongest
 from auditor_checks._ways import FEW, asking_scores
 from auditor_checks.binarisation import BinarisationTest
 from auditor_checks.control import UndefendedControl
 from auditor_checks.full_range import FallsToChance, Series, UnboundedAttack
+from auditor_checks.masking import BlackBoxBeatsWhiteBox
 from auditor_checks.on_grid import OffTheGrid
 from auditor_checks.rough import Looked, RoughLoss
 from auditor_checks.single_step import SingleStepBeatsIterative
@@ -501,3 +503,44 @@ def test_two_examples_that_were_put_in_and_missed_by_all_climbs_are_doubted(
     names = breaking(monkeypatch, inquiry, [broken])
     assert told(asked(BinarisationTest, inquiry)) == (severities, bool(severities))
     assert names == (["apgd"] if severities and found < 2 else [])
+
+
+@pytest.mark.parametrize(
+    ("between", "after", "led", "severities", "doubted"),
+    [
+        (5, 0, False, [], False),  # 5.12 are 2 % of all
+        (6, 0, None, [], False),
+        (6, 0, True, [], False),
+        (6, 0, False, [INFO], True),
+        (13, 0, None, [INFO], True),  # 12.8 are 5 %
+        (13, 0, True, [INFO], False),
+        (0, 2, False, [], False),  # 2.56 are 1 %
+        (0, 3, True, [INFO], False),
+        (0, 3, None, [INFO], True),
+    ],
+)
+def test_queries_that_paid_are_doubted_by_how_many_fell_and_by_what_the_gradients_are_like(
+    inquiry: Inquiry,
+    monkeypatch: pytest.MonkeyPatch,
+    between: int,
+    after: int,
+    led: bool | None,
+    severities: list[Severity],
+    doubted: bool,
+) -> None:
+    inquiry.runs += [run("square", "scores", between), run("apgd", "gradients", 0), run("square", "scores", after)]
+    monkeypatch.setattr(BlackBoxBeatsWhiteBox, "_led", lambda self, inquiry, fallen: led)
+    monkeypatch.setattr(masking, "reaching", lambda inquiry, missed: ([], missed))
+    monkeypatch.setattr(masking, "and_queries", lambda inquiry, ways: True)
+    assert told(asked(BlackBoxBeatsWhiteBox, inquiry)) == (severities, doubted)
+
+
+@pytest.mark.parametrize(("uphill", "led"), [(30, True), (29, False)])  # of 33, of which 3.3 may lead nowhere
+def test_gradients_are_sound_where_nine_of_ten_lead_uphill(
+    inquiry: Inquiry, monkeypatch: pytest.MonkeyPatch, uphill: int, led: bool
+) -> None:
+    some = np.arange(33) < uphill
+    monkeypatch.setattr(masking, "slope", lambda inquiry, some_, loss: Slope(np.zeros(33, bool), some))
+    monkeypatch.setattr(masking, "looked", lambda inquiry, some_: SimpleNamespace(kept=np.ones(33), lies=0))
+    monkeypatch.setattr(inquiry, "affordable", lambda places, each, most: places)
+    assert BlackBoxBeatsWhiteBox()._led(inquiry, np.arange(2)) is led
