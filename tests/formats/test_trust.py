@@ -15,7 +15,7 @@ from auditor.formats.html.charts.line import HEIGHT, line_chart
 from auditor.formats.junit import Junit
 from auditor.formats.markdown import Markdown
 from auditor.formats.terminal import render_terminal
-from auditor.formats.views.trust import came_of_it, in_doubt, points, said, story, trust_text
+from auditor.formats.views.trust import came_of_it, chapters, in_doubt, points, said, story, trust_text
 from auditor.result.record import CheckRun, Finding, Result
 from auditor.result.run import Run
 from tests.formats.html.reading import Reading
@@ -140,6 +140,9 @@ def test_a_story_says_the_doubt_once_then_what_was_tried_and_then_what_came_of_i
     assert story(MENDED) == "Twice the steps broke 8. Tried: pgd (2 times). With 32 it was done."
     assert story(STAYS) == "12 of 64 stand <b>anywhere</b>. Tried: square. 8 still stand."
     assert story(STAYS.model_copy(update={"tried": ()})) == "12 of 64 stand <b>anywhere</b>. 8 still stand."
+    settled = dict(chapters(MENDED.model_copy(update={"tried": ()})))
+    assert settled["Tried"] == "nothing that a check before it had not searched to its end."
+    assert dict(chapters(STAYS.model_copy(update={"tried": ()})))["Tried"] == "nothing further."
     assert story(MISSED) == "there is no last layer to replace"
     assert story(CLEAR) == ""
 

@@ -72,7 +72,9 @@ def chapters(check: CheckRun) -> tuple[tuple[str, str], ...]:
     """What was doubted, what was tried and what came of it, each under its name; none where nothing was doubted."""
     if not check.doubt:
         return ()
-    tried = ", ".join(_runs(check.tried)) or "nothing further"
+    # What an earlier check ran until it paid no more is not run again.
+    before = "nothing that a check before it had not searched to its end"
+    tried = ", ".join(_runs(check.tried)) or (before if check.outcome == "mended" else "nothing further")
     came = check.detail.removeprefix(check.doubt).strip()
     told = (("Doubted", check.doubt), ("Tried", f"{tried}."), ("Came of it", came))
     return tuple((name, text) for name, text in told if text)
