@@ -30,11 +30,12 @@ from tests.oracles import Linear, run, target_of
 SIZES = pytest.mark.parametrize(
     ("shape", "num_classes", "n"), [((1, 5, 5), 2, 1), ((3, 3, 4), 10, 64), ((20,), 10, 8)], ids=str
 )
+# Squared size, the other half of EAD's elastic net, shares a change among entries of nearly equal slope, hence beta.
 SMALLEST = (
     (LBFGS(steps=10, searches=8), Norm.L2),
     (CW(steps=60, searches=7, step_size=0.003), Norm.L2),
     (CWLinf(steps=250, step_size=0.002), Norm.LINF),
-    (EAD(steps=60, searches=14, beta=15.0), Norm.L1),
+    (EAD(steps=60, searches=20, beta=30.0, c=30.0), Norm.L1),
 )
 FEWEST = (SigmaZero(steps=100), CWL0(steps=12, rounds=15), JSMA(steps=8))
 
@@ -78,13 +79,12 @@ def fewest(model: Linear, slack: float = 1.0) -> Tensor:
 
 @SIZES
 @pytest.mark.parametrize(("attack", "norm"), SMALLEST, ids=lambda value: getattr(value, "label", str(value)))
-def test_the_smallest_change_is_found_within_one_percent_and_by_ead_within_two(
+def test_the_smallest_change_is_found_within_one_percent(
     attack: Attack, norm: Norm, shape: tuple[int, ...], num_classes: int, n: int
 ) -> None:
     model = Linear.draw(shape, num_classes, n, norm, rivals=2)
     size = smallest(attack, model, norm)
-    # Squared size, the other half of the elastic net, shares a change among entries of nearly equal slope.
-    assert size.max() <= (1.02 if isinstance(attack, EAD) else 1.01) * model.eps
+    assert size.max() <= 1.01 * model.eps
     assert size.min() >= 0.999 * model.eps
 
 
