@@ -25,8 +25,8 @@ Samples per CPU second beside ART's, all of them in one batch. *Of nothing but p
 asks as often and costs nothing itself, so that only the network's passes are left. That bounds what any attack can be
 faster than ART's at as many questions; ten times, which was wanted, lies beyond it here. What comes nearer with each
 question needs fewer of them to come as near as ART's. How few was chosen on these very samples for boundary and geoda,
-which flatters those rows, and on samples after them for hopskipjump: in linf on the next 64, in l2, with parameters of
-its own, on the next 128.
+and is enough on the 64 after them too; for hopskipjump it was chosen on samples after them: in linf on the next 64, in
+l2, with parameters of its own, on the next 128.
 """
 
 
