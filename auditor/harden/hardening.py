@@ -23,7 +23,7 @@ from auditor.harden.augmentation import usual
 from auditor.harden.batches import Batches
 from auditor.harden.crew import Crew, joined, own_device
 from auditor.harden.held_out import write_held_out
-from auditor.harden.in_float import trainable_form
+from auditor.harden.in_float import FLOAT, trainable_form
 from auditor.harden.outcome import SCHEMA, outcome, sentence
 from auditor.harden.progress import Progress
 from auditor.harden.scores import Validation
@@ -94,7 +94,10 @@ class Hardening:
         return record
 
     def _open(self) -> None:
-        occupied = self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir()))
+        # A float form alone is left where settings did not fit it; it is written anew.
+        occupied = self.folder.exists() and (
+            not self.folder.is_dir() or any(path.name != FLOAT for path in self.folder.iterdir())
+        )
         if occupied and not self.resume:
             raise RunError(f"{self.folder} exists already and is not empty. Choose another --out, or say --resume.")
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from auditor.harden.hardening import CHECKPOINTS, RECORD, TRAINED
 from tests.cli.conftest import Outcome
@@ -153,3 +154,21 @@ def test_a_folder_that_is_not_empty_is_left_alone(auditor: Callable, plain: Path
     done = auditor("harden", plain, "--data", digits, "--out", tmp_path / "out")
     assert done.code == 2
     assert "is not empty" in done.err
+
+
+def test_a_quantised_file_that_settings_did_not_fit_can_be_hardened_in_the_same_folder(
+    auditor: Callable, plain: Path, digits: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(str(plain))
+    del model.graph.value_info[:]  # ONNX Runtime's quantiser reads shapes of a fixed batch there.
+    onnx.save(model, tmp_path / "plain.onnx")
+    quantize_dynamic(tmp_path / "plain.onnx", tmp_path / "q.onnx", weight_type=QuantType.QUInt8, reduce_range=True)
+    how = ("--recipe", "pgd:steps=1", "--epochs", "1", "--out", tmp_path / "out", "--quiet")
+    wrong = auditor("harden", tmp_path / "q.onnx", "--data", digits, *QUICK, *how, "--freeze", "conv*")
+    assert wrong.code == 2
+    assert "0.weight_quantized_float" in wrong.err
+    auditor("harden", tmp_path / "q.onnx", "--data", digits, *QUICK, *how)
+    record = json.loads((tmp_path / "out" / RECORD).read_text())
+    assert record["flattered"] is None
+    assert record["remarks"][0].startswith("q computes with weights that are whole numbers")
+    assert record["files"]["difference"] < 1e-4
