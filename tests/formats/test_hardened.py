@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from auditor.formats.hardened import facts, lines, write_hardened
 
 
@@ -63,6 +65,19 @@ def test_where_only_one_was_attacked_with_gradients_the_page_says_so_and_what_to
     page = write_hardened(told | {"flattered": "before"}, tmp_path).read_text()
     assert "audited with the same suite, of which attacks that follow gradients could be made on one of them" in page
     assert "Attacks on the model before training had no gradients to follow" in page
+
+
+@pytest.mark.parametrize(
+    ("flattered", "kept"), [(None, {"better", "worse"}), ("before", {"better"}), ("after", {"worse"})]
+)
+def test_a_difference_in_favour_of_what_was_attacked_without_gradients_is_called_none(
+    flattered: str | None, kept: set[str]
+) -> None:
+    told = record(3) | {"flattered": flattered}
+    told["threats"][0]["change"]["word"], told["threats"][1]["change"]["word"] = "worse", "better"
+    words = {line.word for line in lines(told) if line.what != "clean"}
+    assert words == (kept if flattered is None else kept | {"not attacked alike"})
+    assert next(lines(told)).word == record(3)["clean"]["change"]["word"]
 
 
 def test_the_page_draws_many_epochs_and_tells_how_they_were_trained(tmp_path: Path) -> None:
