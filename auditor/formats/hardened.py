@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 PAGE = "hardened.html"
 _POINTS = 25
+_LOOKS = {
+    "It helped": ("pass", "✓", "bold green"),
+    "It did not help": ("fail", "✕", "bold red"),
+    "Whether it helped cannot be told": ("inconclusive", "?", "bold yellow"),
+}
+"""What a result begins with: how the page and the terminal show it."""
 _HEADS = ("", "before", "after", "95%", "points", "of them", "wrong at")
 
 
@@ -117,8 +123,8 @@ def _rise(history: list[dict[str, Any]]) -> dict[str, Any]:
 
 def render_hardened(record: dict[str, Any], folder: Path, console: Console) -> None:
     """Print the record; names are printed as text."""
-    style = "bold green" if record["helped"] else "bold red"
-    console.print(Text(words.printable(record["result"]), style=style))
+    verdict, _, _ = record["result"].partition(": ")
+    console.print(Text(words.printable(record["result"]), style=_LOOKS[verdict][2]))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head in _HEADS:
         table.add_column(head, justify="left" if head in ("", "of them") else "right", no_wrap=bool(head))
@@ -139,7 +145,8 @@ def write_hardened(record: dict[str, Any], folder: Path, templates: tuple[str, .
     verdict, _, why = record["result"].partition(": ")
     page = {
         "title": "auditor: hardened",
-        "helped": record["helped"],
+        "look": _LOOKS[verdict][0],
+        "sign": _LOOKS[verdict][1],
         "verdict": verdict,
         "result": why[:1].upper() + why[1:],
         "lines": tuple(lines(record)),

@@ -80,6 +80,15 @@ def test_a_difference_in_favour_of_what_was_attacked_without_gradients_is_called
     assert next(lines(told)).word == record(3)["clean"]["change"]["word"]
 
 
+@pytest.mark.parametrize(
+    ("verdict", "look"),
+    [("It helped", "pass"), ("It did not help", "fail"), ("Whether it helped cannot be told", "inconclusive")],
+)
+def test_what_came_of_it_is_seen_at_a_glance(tmp_path: Path, verdict: str, look: str) -> None:
+    page = write_hardened(record(3) | {"result": f"{verdict}: so it is."}, tmp_path).read_text()
+    assert f'<h1 class="verdict {look}">' in page
+
+
 def test_the_page_draws_many_epochs_and_tells_how_they_were_trained(tmp_path: Path) -> None:
     page = write_hardened(record(100), tmp_path).read_text()
     chart = page[page.index("<figure") : page.index("</figure>")]
