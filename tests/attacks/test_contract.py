@@ -113,7 +113,7 @@ def test_neither_the_batch_nor_its_order_changes_what_is_found(attack: Attack, n
     threat = Threat(norm=norm, eps=EPS[norm] / 2)
     whole = run(attack, target, x, y, threat)
     assert whole.found.sum() > 0 or isinstance(attack, Noise)
-    for rows in (torch.arange(9).flip(0), torch.tensor([4]), torch.tensor([7, 0, 3])):
+    for rows in (torch.tensor([4]), torch.tensor([7, 0, 3])):
         part = run(attack, target, x[rows], y[rows], threat, indices=rows)
         assert torch.equal(part.found, whole.found[rows])
         found = part.found

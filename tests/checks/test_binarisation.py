@@ -49,7 +49,7 @@ def test_what_the_longest_climb_misses_in_a_few_steps_another_of_the_plan_may_fi
 
 
 def test_one_that_is_led_nowhere_misses_them_and_nothing_mends_that(gray: Trained, tmp_path: Path) -> None:
-    inquiry = inquiry_into(unrecorded(gray.network), gray.x, gray.y, tmp_path, CLIMB)
+    inquiry = inquiry_into(unrecorded(gray.network), gray.x[:48], gray.y[:48], tmp_path, CLIMB)
     (finding,), run = asked(BinarisationTest, inquiry)
     assert finding.severity is Severity.INCONCLUSIVE
     # How many a search that is led nowhere meets by chance depends on the last bits that the network was trained to.
@@ -59,18 +59,18 @@ def test_one_that_is_led_nowhere_misses_them_and_nothing_mends_that(gray: Traine
 def test_a_layer_that_hands_out_no_gradient_is_carried_out_operation_by_operation(
     gray: Trained, tmp_path: Path
 ) -> None:
-    inquiry = inquiry_into(without_gradient(gray.network), gray.x[:96], gray.y[:96], tmp_path, CLIMB)
+    inquiry = inquiry_into(without_gradient(gray.network), gray.x[:48], gray.y[:48], tmp_path, CLIMB)
     (finding,), run = asked(BinarisationTest, inquiry)
     assert (finding.severity, run.outcome) == (Severity.INFO, "mended")
     assert "operations" in finding.detail
-    assert run.broken > 0.1 * 96
+    assert run.broken > 0.1 * 48
 
 
 def test_behind_rounding_gradients_that_pass_it_find_them_and_what_they_break_counts(
     gray: Trained, tmp_path: Path
 ) -> None:
     inquiry = inquiry_into(
-        lambda x: gray.network(torch.round(x * 16.0) / 16.0), gray.x[:96], gray.y[:96], tmp_path, CLIMB
+        lambda x: gray.network(torch.round(x * 16.0) / 16.0), gray.x[:48], gray.y[:48], tmp_path, CLIMB
     )
     before = len(inquiry.standing)
     (finding,), run = asked(BinarisationTest, inquiry)
@@ -78,11 +78,11 @@ def test_behind_rounding_gradients_that_pass_it_find_them_and_what_they_break_co
     assert run.outcome == "mended"
     assert "past rounding" in finding.detail
     assert len(inquiry.standing) == before - run.broken
-    assert run.broken > 0.1 * 96
+    assert run.broken > 0.1 * 48
 
 
 def test_what_finds_them_and_breaks_nothing_has_mended_nothing(gray: Trained, tmp_path: Path) -> None:
-    x, y, tiny = gray.x[:32], gray.y[:32], Threat(norm=Norm.LINF, eps=1e-4)
+    x, y, tiny = gray.x[:16], gray.y[:16], Threat(norm=Norm.LINF, eps=1e-4)
     hidden = without_gradient(gray.network)
     (finding,), run = asked(BinarisationTest, inquiry_into(hidden, x, y, tmp_path, CLIMB, threat=tiny))
     assert run.tried

@@ -47,12 +47,12 @@ def test_gradients_that_lead_uphill_are_not_doubted(gray: Trained, tmp_path: Pat
 
 @pytest.fixture(scope="module")
 def truth(gray: Trained, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Network], int]:
-    """How many of 40 samples a network without a mask keeps under strong attacks; asked once of each."""
+    """How many of 24 samples a network without a mask keeps under strong attacks; asked once of each."""
 
     @cache
     def standing(network: Network) -> int:
         run = tmp_path_factory.mktemp("honest")
-        return len(inquiry_into(network, gray.x[:40], gray.y[:40], run, *STRONG).standing)
+        return len(inquiry_into(network, gray.x[:24], gray.y[:24], run, *STRONG).standing)
 
     return standing
 
@@ -77,7 +77,7 @@ def test_what_hides_gradients_is_got_round_and_the_true_number_found(
     attack: AttackSpec,
     by: str,
 ) -> None:
-    x, y = gray.x[:40], gray.y[:40]
+    x, y = gray.x[:24], gray.y[:24]
     target = target_of(mask(gray.network))
     target.head = target.twin_head = Head.measure(target.raw(x))
     inquiry = inquiry_into(gray.network, x, y, tmp_path, attack, target=target)
@@ -92,7 +92,7 @@ def test_what_hides_gradients_is_got_round_and_the_true_number_found(
 
 
 def test_how_often_steps_led_uphill_is_drawn_over_their_length(gray: Trained, tmp_path: Path) -> None:
-    inquiry = inquiry_into(reversed_gradient(gray.network), gray.x[:40], gray.y[:40], tmp_path, MARGIN)
+    inquiry = inquiry_into(reversed_gradient(gray.network), gray.x[:24], gray.y[:24], tmp_path, MARGIN)
     _, run = asked(UselessGradients, inquiry)
     line = run.evidence["plot"]
     assert line["x"] == pytest.approx([0.1 / 16, 0.1 / 8, 0.1 / 4, 0.1 / 2, 0.1])

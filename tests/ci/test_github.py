@@ -21,6 +21,9 @@ PULL = {"event_name": "pull_request", "base_ref": "main", "event.pull_request.ba
 # The install line is run for real, into a folder of its own and without what it would fetch.
 OFFLINE = {"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
+# One job proves the install line; the others ask for what is installed already.
+INSTALLED = {"PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
 
 @pytest.fixture
 def job(tmp_path: Path) -> Callable[[dict[str, str]], Job]:
@@ -33,7 +36,7 @@ def inputs() -> dict[str, str]:
     return {
         "models": str(demo / "plain.onnx"),
         "data": str(demo / "digits.npz"),
-        "samples": "20",
+        "samples": "8",
         "suite": "quick",
         "eps": "0.1, 0.2",
         "format": "json,sarif,markdown",
@@ -89,8 +92,8 @@ def test_a_push_that_fails_its_gate_fails_the_job_and_keeps_what_the_next_one_ne
 
     # The pull request that follows finds the base branch's run, which the cache would have brought.
     (tmp_path / "auditor-run").rename(tmp_path / "earlier")
-    pull = job(PULL)
-    assert pull.run(**inputs, max_drop="0.9", python_version="") == 0
+    pull = Job(ROOT, tmp_path, PULL, INSTALLED)
+    assert pull.run(**inputs, max_drop="0.9", python_version="", install="auditor") == 0
     record = json.loads((tmp_path / "auditor-run" / "result.json").read_bytes())
     assert {gate["rule"] for gate in record["gates"]} == {"max_drop"}
     assert pull.outputs["audit.outputs.exit-code"] == "0"
@@ -108,10 +111,8 @@ def test_an_inconclusive_audit_ends_the_job_as_the_user_wants(tmp_path: Path, wa
         assert subprocess.run(["bash", script], env=environ, capture_output=True, check=False).returncode == expected
 
 
-def test_settings_that_make_no_sense_fail_the_job_and_say_why(
-    job: Callable[[dict[str, str]], Job], inputs: dict[str, str]
-) -> None:
-    push = job(PUSH)
-    assert push.run(**{**inputs, "eps": "8"}) == 2
+def test_settings_that_make_no_sense_fail_the_job_and_say_why(inputs: dict[str, str], tmp_path: Path) -> None:
+    push = Job(ROOT, tmp_path, PUSH, INSTALLED)
+    assert push.run(**{**inputs, "eps": "8"}, install="auditor") == 2
     assert "Did you mean 8/255?" in push.said
     assert "actions/upload-artifact@v4" not in push.used

@@ -49,7 +49,8 @@ def test_its_workflow_is_what_the_schema_asks_for_and_has_two_jobs() -> None:
 
 
 def test_a_good_model_passes_both_jobs(tmp_path: Path) -> None:
-    push = checkout(tmp_path / "repository", "hardened", PUSH, samples="30")
+    few = {"samples": "12", "min_clean_accuracy": "0.5", "min_robust_accuracy": "0.4"}
+    push = checkout(tmp_path / "repository", "hardened", PUSH, **few)
     assert push.run() == 0, push.said
     assert push.codes == {"gate": 0, "release": 0}
     assert verdict(push.jobs["release"]) == "pass"
@@ -60,7 +61,7 @@ def test_a_good_model_passes_both_jobs(tmp_path: Path) -> None:
 
 
 def test_a_weak_model_fails_the_first_job_and_is_not_released(tmp_path: Path) -> None:
-    push = checkout(tmp_path / "repository", "plain", PUSH, samples="30")
+    push = checkout(tmp_path / "repository", "plain", PUSH, samples="12")
     assert push.run() == 1
     assert push.codes == {"gate": 1}
     assert verdict(push.jobs["gate"]) == "fail"

@@ -52,7 +52,7 @@ def test_a_random_model_is_audited_in_expectation_and_its_examples_hold_once_mor
 
 def test_a_mean_that_the_samples_do_not_give_is_noticed(auditor: Auditor, digits_file: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    flags = f"--trust --data {digits_file} --samples 10 --eps 0.05 --attack fgsm --eot 2 --out {run}"
+    flags = f"--trust --data {digits_file} --samples 6 --eps 0.05 --attack fgsm --eot 2 --no-escalation --out {run}"
     auditor("scan", NOISY, *flags.split())
     path = run / "result.json"
     record = json.loads(path.read_text())
@@ -68,7 +68,7 @@ def test_what_was_drawn_stays_drawn_and_a_sequential_scan_audits_everybody(
     auditor: Auditor, digits_file: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    flags = f"--trust --data {digits_file} --samples 40 --eps 0.1 --attack pgd:steps=2 --no-escalation --out {run}"
+    flags = f"--trust --data {digits_file} --samples 12 --eps 0.1 --attack pgd:steps=2 --no-escalation --out {run}"
     gate = "--sequential --min-robust-accuracy 0.01"
     auditor("scan", NOISY, *flags.split(), *gate.split())
     (model,) = json.loads((run / "result.json").read_text())["models"]

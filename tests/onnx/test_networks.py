@@ -21,7 +21,21 @@ from auditor.onnx.twin import Twin
 Make = Callable[[], nn.Module]
 
 NETWORKS: dict[str, tuple[Make, tuple[int, ...]]] = {
-    "mobilenet_v3_small": (lambda: torchvision.models.mobilenet_v3_small(), (3, 64, 64)),
+    "mobilenet_v3": (
+        lambda: torchvision.models.MobileNetV3(
+            [
+                torchvision.models.mobilenetv3.InvertedResidualConfig(*block, 1.0)
+                for block in (
+                    (8, 3, 8, 8, True, "RE", 2, 1),
+                    (8, 3, 24, 8, False, "RE", 1, 1),
+                    (8, 5, 24, 16, True, "HS", 1, 2),
+                )
+            ],
+            last_channel=32,
+            num_classes=10,
+        ),
+        (3, 32, 32),
+    ),
     "squeezenet1_1": (lambda: torchvision.models.squeezenet1_1(), (3, 64, 64)),
     "resnet": (
         lambda: torchvision.models.ResNet(torchvision.models.resnet.BasicBlock, [1, 1, 1, 1], 10),
