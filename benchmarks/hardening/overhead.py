@@ -36,6 +36,8 @@ from benchmarks.networks.data import training_samples
 
 RECIPES = ("pgd", "trades", "mart", "free", "fast", "fgsm-mix", "pool", "pgd+awp")
 CASES = {"mnist-plain": RECIPES, "color-plain": ("pgd", "trades", "fast")}
+CYCLE = {"pool": 4}
+"""Updates of which the first is another than the rest; the mean of all of them is what one costs."""
 ROUNDS, BATCH, PROGRESS = 41, 128, 0.5
 
 
@@ -115,10 +117,10 @@ def seconds(act: Callable[[], object]) -> float:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of an update: its passes, its CPU seconds, and the shares by which these exceed those of the passes alone, and
-    of the passes and the optimiser's steps."""
+    """Of an update, in the mean: its passes, its CPU seconds, and the shares by which these exceed those of the passes
+    alone, and of the passes and the optimiser's steps."""
 
-    passes: int
+    passes: float
     seconds: float
     beyond_passes: float
     beyond_steps: float
@@ -129,13 +131,16 @@ def overhead(network: str, recipe: str, rounds: int = ROUNDS) -> Cost:
     batch = batch_of(network)
     updater = updater_of(network, recipe, batch)
 
+    cycle = CYCLE.get(recipe, 1)
+
     def update() -> None:
-        updater.update(batch, PROGRESS)
+        for _ in range(cycle):
+            updater.update(batch, PROGRESS)
 
     def step() -> None:
         for group in updater.optimiser.param_groups:
             group["lr"] = 0.0
-        for _ in range(updater.recipe.updates):
+        for _ in range(cycle * updater.recipe.updates):
             updater.optimiser.step()
 
     update()
@@ -143,8 +148,8 @@ def overhead(network: str, recipe: str, rounds: int = ROUNDS) -> Cost:
     bare()
     times = [(seconds(update), seconds(step), seconds(bare)) for _ in range(rounds)]
     return Cost(
-        passes=len(passes),
-        seconds=statistics.median(whole for whole, _, _ in times),
+        passes=len(passes) / cycle,
+        seconds=statistics.median(whole for whole, _, _ in times) / cycle,
         beyond_passes=statistics.median(whole / alone for whole, _, alone in times) - 1.0,
         beyond_steps=statistics.median(whole / (steps + alone) for whole, steps, alone in times) - 1.0,
     )
@@ -157,7 +162,9 @@ def main(names: list[str]) -> None:
         for recipe in names[1:] or CASES[network]:
             cost = overhead(network, recipe)
             shares = f"{cost.beyond_passes:.1%} | {cost.beyond_steps:.1%}"
-            print(f"| `{network}` | `{recipe}` | {cost.passes} | {1000.0 * cost.seconds:.0f} | {shares} |", flush=True)
+            print(
+                f"| `{network}` | `{recipe}` | {cost.passes:g} | {1000.0 * cost.seconds:.0f} | {shares} |", flush=True
+            )
 
 
 if __name__ == "__main__":
