@@ -108,17 +108,7 @@ class Hardening:
     def _train(self, crew: Crew) -> dict[str, Any]:
         """Train; what the record says of it. The first process writes the model."""
         s, audit = self.settings, self.settings.audit
-        device = own_device(choose_device(audit.device))
-
-        def load(path: str) -> Target:
-            return self.plugins.load_model(path, model_options(audit, trust=audit.trust), device)
-
-        source = load(audit.models[0])
-        samples = read_samples(audit.model_copy(update={"samples": None}), self.plugins, source, split="train")
-        with source.frozen():
-            bind(source, samples)
-        check_labels(samples.labels.numpy(), source)
-        target, remarks = trainable_form(source, samples, self.folder, load, crew)
+        source, target, samples, remarks = self._opened(crew)
         parts = split(samples.labels, audit.seed, hold_out=not s.validation)
         trainee = trainee_of(target, s.freeze, label_smoothing=s.training.label_smoothing)
         trainee.crew = crew
@@ -156,6 +146,22 @@ class Hardening:
         self._write(TRAINED, record)
         checkpoint.forget(self.folder / CHECKPOINTS)
         return record
+
+    def _opened(self, crew: Crew) -> tuple[Target, Target, Samples, tuple[str, ...]]:
+        """The model as it came, the form of it that is trained, the samples, and what is to be said of that form."""
+        audit = self.settings.audit
+        device = own_device(choose_device(audit.device))
+
+        def load(path: str) -> Target:
+            return self.plugins.load_model(path, model_options(audit, trust=audit.trust), device)
+
+        source = load(audit.models[0])
+        samples = read_samples(audit.model_copy(update={"samples": None}), self.plugins, source, split="train")
+        with source.frozen():
+            bind(source, samples)
+        check_labels(samples.labels.numpy(), source)
+        target, remarks = trainable_form(source, samples, self.folder, load, crew)
+        return source, target, samples, remarks
 
     def _trained(self, trainee: Trainee, target: Target, samples: Samples, parts: Split) -> Progress:
         s, seed = self.settings, self.settings.audit.seed
