@@ -21,6 +21,7 @@ from auditor.onnx import inspect_graph, load_twin
 from auditor.onnx.files import read_model
 from auditor.onnx.overflow import overflows, wide_weights
 from auditor.onnx.registry import StepFunction, UnsupportedOperator
+from auditor.onnx.strides import lay
 from auditor.target import limits, notices
 from auditor.target.base import Target
 from auditor.target.metadata import fill
@@ -110,6 +111,7 @@ def _load(file: Path, source: str, options: ModelOptions, device: torch.device) 
     try:
         with _in_time(limit):
             twin = load_twin(rewritten or file, output=output).to(target.device)
+        lay(twin)
     except Exception as error:  # whatever a graph does to the executor, black-box attacks can go on
         target.findings.append(_no_twin(error, info))
         return target

@@ -17,12 +17,13 @@ from auditor.onnx.head import Ending, Head, find_ending, kind_of, strip
 from auditor.onnx.inspection import TensorInfo, first_float, graph_inputs, tensor_info
 from auditor.onnx.program import Program, Subgraph
 from auditor.onnx.simplify import remove_dead
+from auditor.onnx.strides import lay
 from auditor.onnx.tensors import torch_dtype
 from auditor.onnx.weights import dequantised_names, weight_names
 
 
 def load_twin(source: Path | str | onnx.ModelProto, *, strip_head: bool = True, output: str | None = None) -> Twin:
-    """Load an ONNX file (or model) as a differentiable module on the CPU, in eval mode.
+    """Load an ONNX file (or model) as a differentiable module on the CPU, in eval mode, its weights channels last.
 
     With `strip_head` the twin answers with the tensor before a final Softmax, Sigmoid or LogSoftmax.
     `output` names the graph output to answer with; the default is the first of a floating type.
@@ -40,7 +41,9 @@ def load_twin(source: Path | str | onnx.ModelProto, *, strip_head: bool = True, 
     ending = find_ending(triples, chosen.name)
     graph = remove_dead(strip(graph, ending) if strip_head else graph)
     require_known(graph)
-    return Twin(origin, graph, inputs, chosen.name, ending, stripped=strip_head and ending.head != "logits")
+    twin = Twin(origin, graph, inputs, chosen.name, ending, stripped=strip_head and ending.head != "logits")
+    lay(twin)
+    return twin
 
 
 def _choose_output(model: onnx.ModelProto, name: str | None) -> TensorInfo:

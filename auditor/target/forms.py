@@ -85,6 +85,12 @@ def folds(module: nn.Module) -> bool:
     return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
 
 
+def lies_channels_last(module: nn.Module) -> bool:
+    """Whether its convolutions' weights do, and with them what it computes."""
+    images = [weight for weight in module.parameters() if weight.dim() == 4 and not weight.is_contiguous()]
+    return any(weight.is_contiguous(memory_format=torch.channels_last) for weight in images)
+
+
 def _folded(module: nn.Module) -> nn.Module:
     from torch.fx.experimental.optimization import fuse
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from auditor.target.forms import Form, folds
+from auditor.target.forms import Form, folds, lies_channels_last
 
 X = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -46,6 +46,12 @@ def test_the_module_stays_as_it_is(module: nn.Module) -> None:
 def test_a_folded_form_holds_no_batch_normalisation(module: nn.Module) -> None:
     assert folds(module)
     assert not folds(Form(folded=True)(module))
+
+
+def test_whether_a_module_lies_channels_last_is_told_by_its_weights(module: nn.Module) -> None:
+    assert not lies_channels_last(module)
+    assert lies_channels_last(module.to(memory_format=torch.channels_last))
+    assert not lies_channels_last(nn.Conv2d(1, 4, 3).to(memory_format=torch.channels_last))
 
 
 def test_the_numbers_of_batch_normalisation_stay_in_float32_where_it_is_not_folded(module: nn.Module) -> None:

@@ -95,6 +95,13 @@ def test_a_form_that_saves_less_than_a_tenth_is_not(monkeypatch: pytest.MonkeyPa
     assert choose_search(bound(convolutional()), X, "auto", MANY, 32) is None
 
 
+def test_what_lies_channels_last_already_is_not_tried_in_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    paced(monkeypatch, bfloat16=1.0, float32=0.5)
+    module = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Conv2d(8, 8, 3), nn.Flatten(), nn.Linear(32, 5))
+    assert choose_search(bound(module), X, "auto", MANY, 32) is not None
+    assert choose_search(bound(module.to(memory_format=torch.channels_last)), X, "auto", MANY, 32) is None
+
+
 def test_a_form_whose_gradients_point_elsewhere_is_refused_though_its_answers_are_right(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from auditor.onnx.node import Node
 from auditor.onnx.registry import Kernel, operator
+from auditor.onnx.strides import pixel_by_pixel
 
 _CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
 TRANSPOSED: dict[int, Callable[..., Tensor]] = {
@@ -76,7 +77,7 @@ def convolution(node: Node) -> Kernel:
             x = pad_spatial(x, before, after)
             before = [0] * rank
         convolve = _CONVOLUTIONS[rank]
-        return convolve(x, weight, bias, window.strides, before, window.dilations, group)
+        return pixel_by_pixel(convolve(x, weight, bias, window.strides, before, window.dilations, group))
 
     return run
 

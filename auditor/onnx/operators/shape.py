@@ -11,6 +11,7 @@ from torch import Tensor
 
 from auditor.onnx.node import Node
 from auditor.onnx.registry import Kernel, operator
+from auditor.onnx.strides import before_flattening
 from auditor.onnx.tensors import torch_dtype
 
 
@@ -85,7 +86,7 @@ def reshape(node: Node) -> Kernel:
     def run(x: Tensor, target: list[int]) -> Tensor:
         if 0 in target and not allow_zero:
             target = [x.shape[i] if size == 0 else size for i, size in enumerate(target)]
-        return x.reshape(target)
+        return before_flattening(x).reshape(target)
 
     return run
 
@@ -96,7 +97,7 @@ def flatten(node: Node) -> Kernel:
 
     def run(x: Tensor) -> Tensor:
         first = axis + x.dim() if axis < 0 else axis
-        return x.reshape(math.prod(x.shape[:first]), math.prod(x.shape[first:]))
+        return before_flattening(x).reshape(math.prod(x.shape[:first]), math.prod(x.shape[first:]))
 
     return run
 
