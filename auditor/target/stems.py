@@ -21,6 +21,8 @@ Pair: TypeAlias = tuple[int, int]
 
 _CHANNELS = 4
 """Channels of the input up to which PyTorch's own gradient is slower."""
+_FEW = 16
+"""Phases that are copied one by one; beyond, the calls would cost more."""
 
 
 class Stems(TorchFunctionMode):
@@ -117,8 +119,20 @@ def input_gradient(gradient: Tensor, weight: Tensor, size: Pair, stride: Pair, p
         phases = torch.conv2d(gradient, kernel, padding=(above, left))
     else:
         phases = torch.conv2d(functional.pad(gradient, around), kernel)
-    pixels = phases.reshape(len(gradient), weight.shape[1], down, across, height, width).permute(0, 1, 4, 2, 5, 3)
-    return pixels.reshape(len(gradient), -1, height * down, width * across)[..., : size[0], : size[1]]
+    return _interleaved(phases.unflatten(1, (weight.shape[1], down, across)))[..., : size[0], : size[1]]
+
+
+def _interleaved(phases: Tensor) -> Tensor:
+    """Phases `(N, C, down, across, h, w)` as pixels, `(N, C, h * down, w * across)`."""
+    count, channels, down, across, height, width = phases.shape
+    if down * across > _FEW:
+        return phases.permute(0, 1, 4, 2, 5, 3).reshape(count, channels, height * down, width * across)
+    # One after the other, each of which is read and written in long strides, takes a third of the time.
+    pixels = phases.new_empty(count, channels, height, down, width, across)
+    for row in range(down):
+        for column in range(across):
+            pixels[:, :, :, row, :, column] = phases[:, :, row, column]
+    return pixels.view(count, channels, height * down, width * across)
 
 
 def _reach(kernel: int, stride: int, padding: int) -> tuple[int, int, int]:
