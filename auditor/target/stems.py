@@ -119,7 +119,8 @@ def input_gradient(gradient: Tensor, weight: Tensor, size: Pair, stride: Pair, p
         phases = torch.conv2d(gradient, kernel, padding=(above, left))
     else:
         phases = torch.conv2d(functional.pad(gradient, around), kernel)
-    return _interleaved(phases.unflatten(1, (weight.shape[1], down, across)))[..., : size[0], : size[1]]
+    parted = torch.unflatten(phases, 1, (weight.shape[1], down, across))
+    return _interleaved(parted)[..., : size[0], : size[1]]
 
 
 def _interleaved(phases: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from statistics import median
+from statistics import mean, median
 
 from benchmarks.evaluation import thorough
 from benchmarks.evaluation.growth import ATTACK
@@ -56,11 +56,12 @@ _STEPS = """Equal steps, one restart, cross-entropy, linf, on the networks' own 
 sides by choice of samples: times and losses are of samples that none of the tools broke, so that nothing falls and
 nobody can stop early. All tools run in one process, in turn; CPU seconds are medians over the rounds. Loss is the
 highest cross-entropy at any point of the ball that a tool showed to the network, seen from outside by the same lines
-of code, mean over samples. Peers and *auditor, module* run the PyTorch module; *auditor, ONNX file* its twin from the
-file, where the exporter folded batch normalisation into the convolutions. auditor's time is of an audit's attack
+of code, mean over samples. Robust accuracy is of all samples and the mean over five seeds, since one start or another
+decides about a sample or two. Peers and *auditor, module* run the PyTorch module; *auditor, ONNX file* its twin from
+the file, where the exporter folded batch normalisation into the convolutions. auditor's time is of an audit's attack
 stage, with the referee and the evidence on disk, up to where the first check begins, since what checks ask is no step
 of the attack. Where the processor has no instructions for bfloat16 the search stays in float32; *networks asked* below
-tells which it was."""
+tells which it was. The twin of a file lies channels last in memory on a CPU, a module as its author left it."""
 _OVERHEAD = """The passes that an audit's attacks made are recorded (rows, precision, layout, backward or not) and made
 again through the bare network, alternating with the audit; the attack stage includes the referee and the evidence on
 disk, and ends where the first check begins, but for `suite standard`, to which belongs what checks search for. The
@@ -181,7 +182,7 @@ def _steps(records: dict[str, Record]) -> list[str]:
                 [
                     f"{key.removeprefix('steps/').replace('/', ', ')}, {record['steps']} steps",
                     f"**{tool}**" if tool.startswith(OURS) else tool,
-                    f"{1 - record['fell'][tool] / record['samples']:.1%}",
+                    f"{1 - mean(record['fell'][tool]) / record['samples']:.1%}",
                     f"{record['loss'][tool]:.4f}",
                     f"{median(times):.2f}",
                     f"{ratio:.2f}",

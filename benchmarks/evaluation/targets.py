@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import sqrt
+from statistics import mean, median, variance
 
 from benchmarks.evaluation.reading import (
     Growth,
@@ -108,8 +110,9 @@ def _steps(records: dict[str, Record]) -> Iterator[Target]:
         said.append(f"{name} {ratio:.2f} of {peer}")
         if ratio > STEPS:
             slow.append(f"{name} takes {ratio:.2f} of {peer}'s time")
-        if record["fell"][FILE] < record["fell"][peer]:
-            weak.append(f"{name} breaks {record['fell'][FILE]} samples and {peer} {record['fell'][peer]}")
+        ours, theirs = record["fell"][FILE], record["fell"][peer]
+        if fewer(ours, theirs):
+            weak.append(f"{name} breaks {mean(ours):.1f} samples and {peer} {mean(theirs):.1f}")
     yield Target(
         f"equal steps in at most {STEPS} of the fastest peer's time",
         ", ".join(said) or "–",
@@ -117,17 +120,21 @@ def _steps(records: dict[str, Record]) -> Iterator[Target]:
         "; ".join(slow),
     )
     yield Target(
-        "at no higher robust accuracy than that peer's",
+        "at no higher robust accuracy than that peer's, by more than twice the error of the mean over seeds",
         f"{len(cells) - len(weak)} of {len(cells)}" if cells else "–",
         not weak if cells else None,
         "; ".join(weak),
     )
 
 
+def fewer(ours: Sequence[int], theirs: Sequence[int]) -> bool:
+    """Whether we broke fewer samples than a peer, by more than twice the standard error of the means over seeds."""
+    error = sqrt(sum(variance(counts) / len(counts) for counts in (ours, theirs)))
+    return mean(theirs) - mean(ours) > 2.0 * error
+
+
 def fastest(record: Record, tool: str) -> tuple[str, float]:
     """The fastest peer of a `steps` cell, and the median over rounds of the time of `tool` over its."""
-    from statistics import median
-
     times = record["cpu"]
     peer = min((name for name in times if not name.startswith("auditor")), key=lambda name: median(times[name]))
     return peer, median(a / b for a, b in zip(times[tool], times[peer], strict=True))

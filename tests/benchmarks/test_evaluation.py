@@ -88,6 +88,22 @@ def test_networks_that_nothing_was_tuned_on_are_named_and_judged_apart() -> None
     assert "on every network | samples more: mnist-pgd +2, mnist-silu +0 | **no**" in page
 
 
+def _steps(ours: list[int], theirs: list[int]) -> dict[str, object]:
+    tools = {"auditor, ONNX file": ours, "foolbox": theirs}
+    known = {"loss": dict.fromkeys(tools, 0.1), "cpu": {"auditor, ONNX file": [0.5], "foolbox": [1.0]}}
+    return {"time": 0, "steps": 40, "samples": 10, "standing": 5, "fell": tools, "absent": {}} | known
+
+
+def test_equal_steps_are_weaker_only_beyond_the_luck_of_the_seeds() -> None:
+    target = "at no higher robust accuracy than that peer's, by more than twice the error of the mean over seeds"
+    lucky = render({"steps/mnist-pgd/pgd": _steps([3, 5, 4, 5, 3], [4, 5, 4, 5, 3])})
+    assert f"{target} | 1 of 1 | yes" in lucky
+    assert "| **auditor, ONNX file** | 60.0% |" in lucky
+    weaker = render({"steps/mnist-pgd/pgd": _steps([3, 4, 3, 4, 3], [6, 6, 5, 6, 6])})
+    assert f"{target} | 0 of 1 | **no**" in weaker
+    assert "mnist-pgd/pgd breaks 3.4 samples and foolbox 5.8" in weaker
+
+
 def test_a_page_of_nothing_claims_nothing() -> None:
     page = render({})
     assert "| yes |" not in page
