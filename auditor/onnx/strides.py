@@ -20,19 +20,21 @@ def lay(module: nn.Module) -> None:
 
 
 def pixel_by_pixel(x: Tensor) -> Tensor:
-    """Images `(N, C, H, W)` with their channels last in memory, on a CPU; whatever else as it is."""
+    """Images `(N, C, H, W)` with their channels last in memory, on a CPU; elsewhere as they are."""
     return x.contiguous(memory_format=_LAST) if _matters(x) else x
 
 
 def before_flattening(x: Tensor) -> Tensor:
     """The same, its gradient brought into its own order in memory: what becomes of it lies channel by channel, and so
     would the gradient, which all operators before would have to read across."""
-    if x.requires_grad and _matters(x) and x.is_contiguous(memory_format=_LAST) and not x.is_contiguous():
+    if x.dim() != 4 or not x.requires_grad or x.is_contiguous() or not _matters(x):
+        return x
+    if x.is_contiguous(memory_format=_LAST):
         x.register_hook(pixel_by_pixel)  # type: ignore[no-untyped-call]
     return x
 
 
 def _matters(x: Tensor) -> bool:
-    """Images on a CPU, unless `torch.func` or a compiler looks on, to which order in memory is no property."""
+    """On a CPU, unless `torch.func` or a compiler looks on, to which order in memory is no property."""
     watched = torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x)
-    return x.dim() == 4 and x.device.type == "cpu" and not watched
+    return not watched and x.device.type == "cpu"

@@ -89,9 +89,16 @@ def test_weights_elsewhere_than_on_a_cpu_lie_channel_by_channel() -> None:
     assert module.weight.is_contiguous()
 
 
-def test_what_is_no_image_stays_as_it_is() -> None:
-    for x in (torch.rand(2, 3), torch.rand(2, 3, 4), torch.rand(2, 3, 4, 5, 6), torch.rand(2, 3, 4, 5, device="meta")):
-        assert pixel_by_pixel(x) is x
+def test_elsewhere_than_on_a_cpu_images_stay_as_they_are() -> None:
+    x = torch.rand(2, 3, 4, 5, device="meta")
+    assert pixel_by_pixel(x) is x
+
+
+def test_what_is_no_image_is_flattened_as_it_is() -> None:
+    for shape in ((2, 3), (2, 3, 4), (2, 3, 4, 5, 6)):
+        x = torch.rand(shape, requires_grad=True)
+        assert before_flattening(x) is x
+        assert not x._backward_hooks
 
 
 def test_a_gradient_from_behind_flattening_lies_as_the_values_before_it_do() -> None:

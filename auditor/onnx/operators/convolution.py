@@ -67,17 +67,17 @@ def pad_spatial(x: Tensor, before: Sequence[int], after: Sequence[int], value: f
 
 @operator("Conv")
 def convolution(node: Node) -> Kernel:
-    group = node.integer("group", 1)
+    group, windows = node.integer("group", 1), {rank: Window.of(node, rank) for rank in _CONVOLUTIONS}
 
     def run(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         rank = weight.dim() - 2
-        window = Window.of(node, rank)
+        window = windows[rank]
         before, after = window.padding(x.shape[2:], weight.shape[2:])
         if before != after:
             x = pad_spatial(x, before, after)
             before = [0] * rank
-        convolve = _CONVOLUTIONS[rank]
-        return pixel_by_pixel(convolve(x, weight, bias, window.strides, before, window.dilations, group))
+        answer = _CONVOLUTIONS[rank](x, weight, bias, window.strides, before, window.dilations, group)
+        return pixel_by_pixel(answer) if rank == 2 else answer
 
     return run
 
