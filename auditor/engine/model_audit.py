@@ -161,7 +161,7 @@ class ModelAudit:
             self.store.remember(key, target.search.record() if target.search else {})
         elif known:
             target.search = restore(target, known)
-        target.details = {**target.details, "search": describe(target.search)}
+        target.details = {**target.details, "search": describe(target)}
 
     def _planned(self) -> int:
         """Passes of single samples forth and back that the attacks make at most, over all threats."""

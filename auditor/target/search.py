@@ -7,7 +7,7 @@ form that is off would make attacks miss, so one whose gradients point elsewhere
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -21,6 +21,7 @@ from auditor.target.forms import Form, folds, lies_channels_last
 
 if TYPE_CHECKING:
     from auditor.target.base import Network, Target
+    from auditor.target.forms import Change
     from auditor.target.nearby import Nearby
     from auditor.types import Images, Logits
 
@@ -79,10 +80,11 @@ def around(twin: Network, near: Nearby) -> Search:
     return Search(twin, Form(), 1.0, torch.inf, near)
 
 
-def describe(search: Search | None) -> dict[str, Any]:
+def describe(target: Target) -> dict[str, Any]:
     """For the record of the model: what attacks look for examples with, and what it costs."""
-    if search is None:
-        return {"precision": "float32", "form": "the model's own"}
+    if (search := target.search) is None:
+        last = target.remade is not None and lies_channels_last(_module(target.remade))
+        return {"precision": "float32", "form": "the model's own" + (", channels last" if last else "")}
     return {
         "precision": search.form.precision,
         "form": search.form.describe(),
@@ -146,7 +148,8 @@ def _choose(
 
 def _tiers(target: Target, x: Images, precision: Precision) -> tuple[list[Form], list[Form]]:
     """The forms to try, and those to try where no form of the first kind is right in bfloat16."""
-    module = _module(target)
+    assert target.remade is not None
+    module = _module(target.remade)
     folded = folds(module)
     layouts = (True, False) if target.preprocessing(x[:1]).dim() == 4 else (False,)
     forms = [Form(numbers="bfloat16", channels_last=last, folded=folded) for last in layouts]
@@ -157,16 +160,15 @@ def _tiers(target: Target, x: Images, precision: Precision) -> tuple[list[Form],
     return forms, [Form(numbers="autocast", channels_last=last) for last in layouts]
 
 
-def _module(target: Target) -> nn.Module:
+def _module(remade: Callable[[Change], Network]) -> nn.Module:
     """The module that the twin runs."""
-    assert target.remade is not None
     found = []
 
     def look(module: nn.Module) -> nn.Module:
         found.append(module)
         return module
 
-    target.remade(look)
+    remade(look)
     return found[0]
 
 

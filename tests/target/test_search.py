@@ -188,6 +188,13 @@ def test_what_was_chosen_can_be_restored_without_measuring(monkeypatch: pytest.M
 
 
 def test_what_was_chosen_is_said_in_words() -> None:
-    found = choose_search(bound(convolutional()), X, "bfloat16", MANY, 32)
-    assert describe(found)["precision"] == "bfloat16"
-    assert describe(None) == {"precision": "float32", "form": "the model's own"}
+    target = bound(convolutional())
+    assert describe(target) == {"precision": "float32", "form": "the model's own"}
+    target.search = choose_search(target, X, "bfloat16", MANY, 32)
+    assert describe(target)["precision"] == "bfloat16"
+
+
+def test_a_model_that_lies_channels_last_itself_is_said_to() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Conv2d(8, 8, 3), nn.Flatten(), nn.Linear(32, 5))
+    target = bound(module.to(memory_format=torch.channels_last))
+    assert describe(target) == {"precision": "float32", "form": "the model's own, channels last"}
