@@ -111,7 +111,7 @@ def _load(file: Path, source: str, options: ModelOptions, device: torch.device) 
     try:
         with _in_time(limit):
             twin = load_twin(rewritten or file, output=output).to(target.device)
-        lay(twin)
+        lay(twin)  # anew, since what suits a CPU need suit no other device
     except Exception as error:  # whatever a graph does to the executor, black-box attacks can go on
         target.findings.append(_no_twin(error, info))
         return target

@@ -58,11 +58,11 @@ nobody can stop early. All tools run in one process, in turn; CPU seconds are me
 highest cross-entropy at any point of the ball that a tool showed to the network, seen from outside by the same lines
 of code, mean over samples. Robust accuracy is of all samples and the mean over five seeds, since one start or another
 decides about a sample or two; torchattacks' APGD has a seed of its own, so that its five are one. Peers and *auditor,
-module* run the PyTorch module; *auditor, ONNX file* its twin from the file, where the exporter folded
-batch normalisation into the convolutions. auditor's time is of an audit's attack
-stage, with the referee and the evidence on disk, up to where the first check begins, since what checks ask is no step
-of the attack. Where the processor has no instructions for bfloat16 the search stays in float32; *networks asked* below
-tells which it was. The twin of a file lies channels last in memory on a CPU, a module as its author left it."""
+module* run the PyTorch module; *auditor, ONNX file* its twin from the file, where the exporter folded batch
+normalisation into the convolutions. auditor's time is of an audit's attack stage, with the referee and the evidence
+on disk, up to where the first check begins, since what checks ask is no step of the attack. Where the processor has
+no instructions for bfloat16 the search stays in float32; *networks asked* below tells which it was. The twin of a
+file lies channels last in memory on a CPU, a module as its author left it."""
 _OVERHEAD = """The passes that an audit's attacks made are recorded (rows, precision, layout, backward or not) and made
 again through the bare network, alternating with the audit; the attack stage includes the referee and the evidence on
 disk, and ends where the first check begins, but for `suite standard`, to which belongs what checks search for. The

@@ -117,7 +117,7 @@ def _steps(records: dict[str, Record]) -> Iterator[Target]:
         f"equal steps in at most {STEPS} of the fastest peer's time",
         ", ".join(said) or "–",
         not slow if cells else None,
-        "; ".join(slow) + " (what is left are the passes, in float32 where the processor has nothing cheaper)",
+        "; ".join(slow) + " (most of what is left are the passes, in float32 where the processor has nothing cheaper)",
     )
     yield Target(
         "at no higher robust accuracy than that peer's, by more than twice the error of the mean over seeds",
